@@ -1,0 +1,339 @@
+"""Real PostgreSQL 15 servers on loopback, set up as RDS sets them up: TLS on, SCRAM only, a master user who is no superuser."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from emulator import guard
+from emulator.authority import Authority
+
+MAJOR = 15
+MISSING = (
+    f"PostgreSQL {MAJOR} is not on this machine. Install its server (Debian 12: apt-get install postgresql-{MAJOR}; "
+    f"Red Hat: dnf install postgresql{MAJOR}-server from the PostgreSQL repository; Homebrew: brew install postgresql@{MAJOR}), "
+    "or set PG_BIN to the directory that holds its initdb and postgres."
+)
+# Where packages put a server that is not on PATH: Debian, Red Hat (PostgreSQL's own and Red Hat's), Homebrew on Arm and Intel.
+USUAL = (
+    f"/usr/lib/postgresql/{MAJOR}/bin",
+    f"/usr/pgsql-{MAJOR}/bin",
+    f"/opt/homebrew/opt/postgresql@{MAJOR}/bin",
+    f"/usr/local/opt/postgresql@{MAJOR}/bin",
+    "/usr/bin",
+)
+HOST = "localhost"
+START_TIMEOUT = 60.0  # seconds; recovery after an immediate stop on a busy machine included
+STOP_TIMEOUT = 60.0
+SUPERUSER = "rdsadmin"  # as on RDS: AWS's own, has no password here and so cannot log in
+
+
+class PostgresError(RuntimeError):
+    """A server could not be made, started or stopped; the message says why and what to do."""
+
+
+def find() -> Path | None:
+    """The directory of PostgreSQL 15's programs, or None. ``PG_BIN``, where it is set, is the only place that is looked at."""
+    override = os.environ.get("PG_BIN")
+    return next((place for place in ([Path(override)] if override else _places()) if _is_right(place)), None)
+
+
+def _places() -> list[Path]:
+    places = []
+    on_path = shutil.which("postgres")
+    if on_path:
+        places.append(Path(on_path).resolve().parent)
+    config = shutil.which("pg_config")
+    if config:
+        answer = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
+        if answer.returncode == 0 and answer.stdout.strip():
+            places.append(Path(answer.stdout.strip()))
+    return [*places, *map(Path, USUAL)]
+
+
+@cache
+def _is_right(place: Path) -> bool:
+    if not all(os.access(place / program, os.X_OK) for program in ("initdb", "postgres")):
+        return False
+    answer = subprocess.run([place / "postgres", "--version"], capture_output=True, text=True, check=False)
+    return re.search(rf"\(PostgreSQL\) {MAJOR}\b", answer.stdout) is not None
+
+
+@dataclass
+class Server:
+    """One server in one directory. It runs only while its owner lives: it ends with the process that started it."""
+
+    directory: Path
+    binaries: Path
+    user: str
+    database: str
+    port: int
+    host: str = HOST
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        *,
+        user: str,
+        password: str,
+        authority: Authority,
+        database: str = "postgres",
+        settings: Mapping[str, str] | None = None,
+        names: Sequence[str] = (HOST, "127.0.0.1"),
+    ) -> Server:
+        """A new server, not yet started. ``settings`` go to postgresql.conf; ``rds.force_ssl=1`` refuses clear connections.
+
+        ``names`` are those that its certificate carries.
+        """
+        binaries = find()
+        if binaries is None:
+            raise PostgresError(MISSING)
+        directory = directory.absolute()
+        directory.mkdir(parents=True, exist_ok=True)
+        _ensure_reachable(directory)
+        settings = dict(settings or {})
+        server = cls(directory, binaries, user, database, _free_port())
+        _own(directory)
+        server.log.touch()
+        _own(server.log)
+        server._run(
+            "initdb",
+            "-D",
+            str(server.data),
+            "-U",
+            SUPERUSER,
+            "-A",
+            "reject",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-N",
+            "--no-instructions",
+        )
+        certificate, key = authority.issue(names)
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            target = server.data / name
+            shutil.copyfile(source, target)
+            target.chmod(0o600)
+            _own(target)
+        key.unlink()
+        kind = "hostssl" if settings.get("rds.force_ssl") in ("1", "on", "true") else "host"
+        (server.data / "pg_hba.conf").write_text(
+            f"{kind} all all 127.0.0.1/32 scram-sha-256\n{kind} replication all 127.0.0.1/32 scram-sha-256\n", encoding="utf-8"
+        )
+        ours = {
+            "listen_addresses": "127.0.0.1",
+            # The path of a socket may have 107 bytes at most, which a temporary directory soon exceeds; nobody needs it here.
+            "unix_socket_directories": "",
+            "ssl": "on",
+            "ssl_cert_file": "server.crt",
+            "ssl_key_file": "server.key",
+            "password_encryption": "scram-sha-256",
+            "log_line_prefix": "%m [%p] %q%u@%d ",
+            "lc_messages": "C",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+        }
+        with (server.data / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.writelines(f"{name} = {_quoted(value)}\n" for name, value in {**ours, **settings}.items())
+        server._administer(_master(user, password, database))
+        return server
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def log(self) -> Path:
+        """What the server has logged, statements included where ``log_statement`` says so."""
+        return self.directory / "postgres.log"
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Starts the server and returns when it answers. Its port stays the same once it has been started."""
+        if self.running:
+            return
+        for _ in range(5):
+            offset = self.log.stat().st_size
+            self._spawn()
+            if self._await_ready():
+                return
+            said = self.log.read_bytes()[offset:].decode(errors="replace")
+            if "Address already in use" not in said or (self.directory / "started").exists():
+                break
+            self.port = _free_port()  # somebody was quicker; nobody knows our port yet, so take another
+        raise PostgresError(f"PostgreSQL in {self.directory} did not start. It says:\n{said}")
+
+    def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
+        """Stops the server: ``fast`` ends sessions and writes everything, ``immediate`` is a crash."""
+        process, self.process = self.process, None
+        if process is None or process.stdin is None:
+            return
+        try:
+            process.stdin.write({"fast": b"SIGINT\n", "immediate": b"SIGQUIT\n"}[mode])
+            process.stdin.flush()
+            process.wait(STOP_TIMEOUT)
+        except BrokenPipeError:
+            pass  # it had ended by itself
+        except subprocess.TimeoutExpired:
+            raise PostgresError(f"PostgreSQL in {self.directory} did not stop in {STOP_TIMEOUT:.0f} s; see {self.log}.") from None
+        finally:
+            # The end of its input makes the guard kill what is left, so nothing outlives this.
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            process.wait()
+
+    def destroy(self) -> None:
+        """Stops the server and removes its directory."""
+        self.stop("immediate")
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _spawn(self) -> None:
+        account = _account()
+        identity = ("-", "-") if account is None else (str(account.pw_uid), str(account.pw_gid))
+        command = [str(self.binaries / "postgres"), "-D", str(self.data), "-p", str(self.port)]
+        (self.data / "postmaster.pid").unlink(missing_ok=True)  # of a server that was killed; ours is known not to run
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-S", guard.__file__, *identity, *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                env=_environment(),
+                start_new_session=True,  # an interrupt from the terminal is for the owner, who then stops us in order
+            )
+
+    def _await_ready(self) -> bool:
+        """Whether it came up: its pid file's eighth line becomes ``ready`` then (miscadmin.h, LOCK_FILE_LINE_PM_STATUS)."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and self.running:
+            try:
+                lines = (self.data / "postmaster.pid").read_text(encoding="utf-8").split("\n")
+            except FileNotFoundError:
+                lines = []
+            if len(lines) > 7 and lines[7].strip() == "ready":
+                (self.directory / "started").touch()
+                return True
+            time.sleep(0.01)
+        self.stop("immediate")
+        return False
+
+    def _administer(self, script: str) -> None:
+        """Runs SQL as the superuser while the server is down, in its single-user mode; nothing of it reaches the log."""
+        self._run(
+            "postgres",
+            "--single",
+            "-j",
+            "-D",
+            str(self.data),
+            "-c",
+            "log_statement=none",
+            "-c",
+            "exit_on_error=on",
+            "postgres",
+            text=script,
+        )
+
+    def _run(self, program: str, *arguments: str, text: str = "") -> None:
+        account = _account()
+        identity: dict[str, object] = (
+            {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        )
+        done = subprocess.run(  # type: ignore[call-overload]
+            [str(self.binaries / program), *arguments],
+            input=text,
+            text=True,
+            capture_output=True,
+            cwd=self.directory,
+            env=_environment(),
+            check=False,
+            **identity,
+        )
+        if done.returncode or "ERROR:" in done.stderr or "FATAL:" in done.stderr:
+            raise PostgresError(f"{program} failed in {self.directory}. It says:\n{done.stderr}")
+
+
+def _master(user: str, password: str, database: str) -> str:
+    """The master user as RDS makes it: may create roles and databases, is no superuser."""
+    name = '"' + user.replace('"', '""') + '"'
+    secret = "'" + password.replace("'", "''") + "'"
+    statements = [
+        "SET standard_conforming_strings = on",
+        "CREATE ROLE rds_superuser NOLOGIN",
+        "GRANT pg_monitor, pg_signal_backend, pg_checkpoint TO rds_superuser",
+        f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB VALID UNTIL 'infinity' IN ROLE rds_superuser PASSWORD {secret}",
+    ]
+    if database == "postgres":
+        statements.append(f"ALTER DATABASE postgres OWNER TO {name}")
+    else:
+        statements.append('CREATE DATABASE "{}" OWNER {}'.format(database.replace('"', '""'), name))
+    return "".join(f"{statement};\n\n" for statement in statements)
+
+
+@cache
+def _account() -> pwd.struct_passwd | None:
+    """Whom the server runs as: PostgreSQL refuses to run as root, so root starts it as ``postgres``, or else as ``nobody``."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise PostgresError(
+        "PostgreSQL does not run as root, and this machine has neither a user postgres nor nobody. Add one of them."
+    )
+
+
+def _own(path: Path) -> None:
+    account = _account()
+    if account is not None:
+        os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def _ensure_reachable(directory: Path) -> None:
+    account = _account()
+    if account is None:
+        return
+    for parent in directory.parents:
+        status = parent.stat()
+        if status.st_uid != account.pw_uid and not status.st_mode & stat.S_IXOTH:
+            raise PostgresError(
+                f"The server runs as the user {account.pw_name}, who cannot pass through {parent} to reach {directory}. "
+                f"Choose another directory, or let others pass: chmod o+x {parent}"
+            )
+
+
+def _environment() -> dict[str, str]:
+    """Ours without what would change PostgreSQL's programs: libpq's variables and the locale."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    return {**kept, "LC_ALL": "C"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,0 +1,1 @@
+"""What every function shares; packed beside its handler."""

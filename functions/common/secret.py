@@ -1,0 +1,82 @@
+"""A database's secret in Secrets Manager: a client that gives up in time, and credentials that never show their password."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from common.report import FunctionError
+
+# Seconds. An endpoint inside the VPC answers in milliseconds; where it does not answer at all, two attempts of one call still
+# leave most of a function's 60 seconds.
+CONNECT_TIMEOUT = 3
+READ_TIMEOUT = 6
+ATTEMPTS = 2
+
+
+def client() -> Any:
+    """A Secrets Manager client from the runtime's own boto3, by the ordinary AWS configuration alone."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    )
+    return boto3.client("secretsmanager", config=config)
+
+
+def code(error: Any) -> str:
+    """The AWS error code of a ClientError."""
+    return str(error.response["Error"]["Code"])
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What one version of a secret says. ``values`` holds all of its keys, those that we do not know included."""
+
+    values: Mapping[str, object] = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> Credential:
+        """Reads a version's JSON; ``where`` names the version in the sentence that is raised for what is no credential."""
+        values = _json(text)
+        if not isinstance(values, dict):
+            raise FunctionError(f"{where} is no JSON object. Write it as {{'username': ..., 'password': ...}} and rotate again.")
+        for key in ("username", "password"):
+            if not (isinstance(values.get(key), str) and values[key]):
+                raise FunctionError(f"{where} has no {key}. Add the key to the secret and rotate again.")
+        return cls(values)
+
+    @property
+    def username(self) -> str:
+        return str(self.values["username"])
+
+    @property
+    def password(self) -> str:
+        return str(self.values["password"])
+
+    @property
+    def host(self) -> str | None:
+        """The host that a SecretTargetAttachment has written, or None."""
+        return str(self.values["host"]) if self.values.get("host") else None
+
+    @property
+    def database(self) -> str:
+        """The database to connect to; every server has ``postgres``."""
+        return str(self.values.get("dbname") or "postgres")
+
+    def with_password(self, password: str) -> str:
+        """The JSON of the same secret with another password; every other key stays as it is."""
+        return json.dumps({**self.values, "password": password})
+
+
+def _json(text: str) -> object:
+    # The decoder's exception holds the whole text, which is a secret: it must not even be the context of what we raise.
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

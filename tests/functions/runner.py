@@ -1,0 +1,99 @@
+"""Runs steps of the rotation in forked children, and stops or kills them at a call: before it is made, or after it is answered.
+
+A call is whatever leaves the process: an AWS call, a connection, a statement, the end of a connection. They are not listed
+here; a first run without a signal says which ones there are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import botocore.client
+from common import database
+from rotation import handler as rotation
+
+
+def main() -> None:
+    boto3.client("secretsmanager", region_name="us-east-1")  # loads what every child then has
+    children: dict[int, int] = {}
+    for line in sys.stdin:
+        job = json.loads(line)
+        if "resume" in job:
+            child = job["resume"]
+            os.kill(child, signal.SIGCONT)
+            answer = _end(child, children.pop(child))
+        else:
+            child, reader = _fork(job)
+            answer = _end(child, reader)
+            if "stopped" in answer:
+                children[child] = reader
+        print(json.dumps(answer), flush=True)
+
+
+def _fork(job: dict[str, Any]) -> tuple[int, int]:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(writer)
+        return child, reader
+    os.close(reader)
+    os.environ.update(job["environment"])
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    calls: list[str] = []
+    outcomes: list[str] = []
+    _instrument(calls, job.get("at"), job.get("when"), job.get("signal"))
+    database.STATEMENT_TIMEOUT = job.get("statement_timeout", database.STATEMENT_TIMEOUT)
+    for event in job["events"]:
+        try:
+            rotation.handler(event, None)
+            outcomes.append("")
+        except Exception as error:
+            outcomes.append(f"{type(error).__name__}: {error}")
+            break
+    os.write(writer, json.dumps({"calls": calls, "outcomes": outcomes}).encode())
+    os._exit(0)
+
+
+def _end(child: int, reader: int) -> dict[str, Any]:
+    _, status = os.waitpid(child, os.WUNTRACED)
+    if os.WIFSTOPPED(status):
+        return {"stopped": child}
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read()
+    if os.WIFSIGNALED(status):
+        return {"killed": os.WTERMSIG(status)}
+    answer: dict[str, Any] = json.loads(said)
+    return answer
+
+
+def _instrument(calls: list[str], at: int | None, when: str | None, name: str | None) -> None:
+    def recorded(call: Callable[..., Any], describe: Callable[..., str]) -> Callable[..., Any]:
+        def made(*arguments: Any, **keywords: Any) -> Any:
+            index = len(calls)
+            calls.append(describe(*arguments))
+            if index == at and when == "before":
+                os.kill(os.getpid(), signal.Signals[name or ""])
+            try:
+                return call(*arguments, **keywords)
+            finally:
+                if index == at and when == "after":
+                    os.kill(os.getpid(), signal.Signals[name or ""])
+
+        return made
+
+    client: Any = botocore.client.BaseClient
+    client._make_api_call = recorded(client._make_api_call, lambda _, operation, __: str(operation))
+    connection: Any = database.Connection
+    connection.__init__ = recorded(connection.__init__, lambda *_: "connect")
+    connection.run = recorded(connection.run, lambda _, statement: " ".join(str(statement).split()[:2]))
+    connection.close = recorded(connection.close, lambda _: "close")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+"""The servers' own fixtures."""
+
+from tests.servers.fixtures import authority, launch, postgres, scratch  # noqa: F401
