@@ -1,0 +1,74 @@
+"""Roles: named actions on named resources, assumed by whom they are for."""
+
+from __future__ import annotations
+
+from compliance import statements
+from compliance.statements import Statement
+from compliance.view import Resource
+from model import Rule
+
+ROLE = ("AWS::IAM::Role",)
+
+WITHOUT_RESOURCE = frozenset(
+    {
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "ec2:UnassignPrivateIpAddresses",
+        "logs:DescribeLogGroups",
+        "secretsmanager:GetRandomPassword",
+    }
+)
+"""Actions for which ``*`` is the only resource that works: AWS defines none for them in the Service Authorization Reference, or,
+for the network interfaces of a function in a VPC, Lambda checks the role against ``*`` (AWS Lambda Developer Guide)."""
+
+MANAGED = ("service-role/AmazonRDSEnhancedMonitoringRole",)
+"""AWS's own policies that may be attached: this one is bound to the log group RDSOSMetrics, which is the account's."""
+
+
+def _named(role: Resource) -> tuple[str, bool]:
+    found = [
+        statement
+        for policy in role.get("Policies") or []
+        for statement in statements.statements(role.view, role.layer, policy.get("PolicyDocument"))
+        if statement.allows
+    ]
+    attached = role.view.texts(role.layer, role.get("ManagedPolicyArns") or [])
+    ours = all(text is not None and text.endswith(tuple(f":aws:policy/{name}" for name in MANAGED)) for text in attached)
+    return "Policies", ours and all(_least(statement) for statement in found)
+
+
+def _least(statement: Statement) -> bool:
+    wild = any(action == "*" or action.endswith(":*") for action in statement.actions)
+    explained = "*" not in statement.resources or (bool(statement.sid) and WITHOUT_RESOURCE.issuperset(statement.actions))
+    return not wild and not statement.inverted and explained and None not in statement.resources
+
+
+def _trusted(role: Resource) -> tuple[str, bool]:
+    found = statements.of(role, "AssumeRolePolicyDocument")
+    return "AssumeRolePolicyDocument", bool(found) and all(
+        statement.allows and not statement.inverted and all(kind == "Service" for kind, _ in statement.principals)
+        for statement in found
+    )
+
+
+least_privilege = Rule(
+    "iam.least_privilege",
+    "The role may do named actions on named resources; * stands only where AWS defines no resource, and the Sid says why.",
+    "What a stolen credential can do is what its role may do.",
+    "AWS Security Hub IAM.21; AWS Service Authorization Reference",
+    ROLE,
+    _named,
+)
+trusted_service = Rule(
+    "iam.trusted_service",
+    "Only AWS services may assume the role.",
+    "A role that people or other accounts may assume is a second way in.",
+    "AWS IAM User Guide, AWS service principals",
+    ROLE,
+    _trusted,
+)

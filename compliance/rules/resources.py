@@ -1,0 +1,89 @@
+"""What holds for every resource: it goes with its stack, and it can be counted to its system."""
+
+from __future__ import annotations
+
+from compliance.view import TEMPLATE, Resource
+from model import Rule
+
+STATEFUL = (
+    "AWS::Backup::BackupVault",
+    "AWS::DynamoDB::GlobalTable",
+    "AWS::DynamoDB::Table",
+    "AWS::EC2::Volume",
+    "AWS::EFS::FileSystem",
+    "AWS::ElastiCache::ReplicationGroup",
+    "AWS::KMS::Key",
+    "AWS::Logs::LogGroup",
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBInstance",
+    "AWS::S3::Bucket",
+    "AWS::SQS::Queue",
+    "AWS::SecretsManager::Secret",
+)
+"""Types that hold something which is lost with them."""
+
+UNTAGGED_BY_STACK = (
+    "AWS::Backup::BackupPlan",
+    "AWS::Backup::BackupVault",
+    "AWS::EC2::LaunchTemplate",
+    "AWS::EFS::AccessPoint",
+    "AWS::EFS::FileSystem",
+    "AWS::Route53::HealthCheck",
+    "AWS::Route53::HostedZone",
+    "AWS::SSM::Parameter",
+)
+"""Types whose tags are not called ``Tags`` or are no list of them, so that a stack's tags may not reach them."""
+
+OWNER_TAGS = {"System", "Environment"}
+
+
+def deleted_with_stack(resource: Resource) -> bool:
+    """Whether both policies say that nothing stays behind."""
+    return resource.body.get("DeletionPolicy") == resource.body.get("UpdateReplacePolicy") == "Delete"
+
+
+def _destroyable(resource: Resource) -> tuple[str, bool]:
+    return "DeletionPolicy", deleted_with_stack(resource)
+
+
+def _nothing_retained(template: Resource) -> tuple[str, bool]:
+    kept = [
+        f"Resources.{title}.{policy}"
+        for title, resource in template.body.get("Resources", {}).items()
+        for policy in ("DeletionPolicy", "UpdateReplacePolicy")
+        if str(resource.get(policy)).startswith("Retain")
+    ]
+    return (kept or ["Resources"])[0], not kept
+
+
+def _tagged(resource: Resource) -> tuple[str, bool]:
+    name = next((name for name in ("Tags", "BackupPlanTags", "BackupVaultTags", "FileSystemTags") if resource.get(name)), "Tags")
+    tags = resource.get(name)
+    given = set(tags) if isinstance(tags, dict) else {tag["Key"] for tag in tags or []}
+    return name, given.issuperset(OWNER_TAGS)
+
+
+destroyable = Rule(
+    "resources.destroyable",
+    "What it holds is deleted with its stack, and it says so.",
+    "CloudFormation's default differs from type to type, and what is retained stands in the way of the next environment.",
+    "requirement A-03; AWS CloudFormation User Guide, DeletionPolicy attribute",
+    STATEFUL,
+    _destroyable,
+)
+nothing_retained = Rule(
+    "resources.nothing_retained",
+    "The template retains nothing.",
+    "Every environment can be destroyed without a manual step.",
+    "requirement A-03",
+    (TEMPLATE,),
+    _nothing_retained,
+)
+tagged = Rule(
+    "resources.tagged",
+    "It carries the tags that its stack may not pass on: System and Environment.",
+    "Costs are counted, and leftovers found, by tag.",
+    "requirement A-10; AWS CloudFormation User Guide, Resource tags",
+    UNTAGGED_BY_STACK,
+    _tagged,
+)

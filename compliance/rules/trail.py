@@ -1,0 +1,104 @@
+"""The trail: complete, protected against change, and able to deliver."""
+
+from __future__ import annotations
+
+from compliance import statements
+from compliance.rules import kms, s3
+from compliance.view import Resource
+from model import Rule
+
+TRAIL = ("AWS::CloudTrail::Trail",)
+SWITCHES = ("IsLogging", "IsMultiRegionTrail", "IncludeGlobalServiceEvents", "EnableLogFileValidation")
+
+
+def _arn(trail: Resource) -> str:
+    return f"arn:${{AWS::Partition}}:cloudtrail:${{AWS::Region}}:${{AWS::AccountId}}:trail/{trail.text('TrailName') or ''}"
+
+
+def _complete(trail: Resource) -> tuple[str, bool]:
+    missing = [switch for switch in SWITCHES if not trail.true(switch)]
+    return (missing or ["EnableLogFileValidation"])[0], not missing
+
+
+def _encrypted(trail: Resource) -> tuple[str, bool]:
+    key = kms.key_of(trail, "KMSKeyId")
+    context = ("aws:cloudtrail:arn", _arn(trail))
+    encrypts = key is not None and kms.allows_service(key, "cloudtrail", ("kms:GenerateDataKey",), trail, context)
+    return "KMSKeyId", encrypts and key is not None and kms.allows_service(key, "cloudtrail", ("kms:DescribeKey",), trail)
+
+
+def _delivered(trail: Resource) -> tuple[str, bool]:
+    bucket = trail.follow("S3BucketName")
+    return "S3BucketName", bucket is not None and _may_write(trail, bucket, "s3:GetBucketAcl") and _may_write(
+        trail, bucket, "s3:PutObject"
+    )
+
+
+def _may_write(trail: Resource, bucket: Resource, action: str) -> bool:
+    region = (trail.regions or ("",))[0]
+    return any(
+        statement.allows
+        and statement.names_service("cloudtrail", trail.regions)
+        and statement.covers(action)
+        and (policy.layer != trail.layer or policy.id in trail.depends_on)
+        and any((resource or "").startswith(arn) for resource in statement.resources for arn in s3.arns(bucket))
+        and all(
+            condition.key != "aws:sourcearn"
+            or any(
+                statements.matches(kms.written(value or "", region), kms.written(_arn(trail), region))
+                for value in condition.values
+            )
+            for condition in statement.conditions
+        )
+        for policy, statement in s3.policies_of(bucket)
+    )
+
+
+def _watched(trail: Resource) -> tuple[str, bool]:
+    group = trail.follow("CloudWatchLogsLogGroupArn")
+    role = trail.follow("CloudWatchLogsRoleArn")
+    written = (
+        group is not None
+        and role is not None
+        and (group.type, role.type) == ("AWS::Logs::LogGroup", "AWS::IAM::Role")
+        and any(
+            statement.allows and statement.covers("logs:CreateLogStream", "logs:PutLogEvents")
+            for policy in role.get("Policies") or []
+            for statement in statements.statements(role.view, role.layer, policy.get("PolicyDocument"))
+        )
+    )
+    return "CloudWatchLogsLogGroupArn", written
+
+
+complete = Rule(
+    "trail.complete",
+    "The trail records management events of all regions, and its files can be proven unchanged.",
+    "A record with gaps, or one that can be edited, is no evidence.",
+    "AWS Security Hub CloudTrail.1, CloudTrail.4",
+    TRAIL,
+    _complete,
+)
+encrypted = Rule(
+    "trail.encrypted",
+    "The trail's files are encrypted with a customer-managed key whose policy lets CloudTrail use it for this trail.",
+    "Without that statement CloudTrail refuses the trail.",
+    "AWS Security Hub CloudTrail.2; AWS CloudTrail User Guide, Configure AWS KMS key policies for CloudTrail",
+    TRAIL,
+    _encrypted,
+)
+delivered = Rule(
+    "trail.delivered",
+    "The trail's bucket lets CloudTrail write to it before the trail is created.",
+    "CloudTrail tries the bucket when the trail is created and refuses it otherwise.",
+    "AWS CloudTrail User Guide, Amazon S3 bucket policy for CloudTrail",
+    TRAIL,
+    _delivered,
+)
+watched = Rule(
+    "trail.watched",
+    "Events also go to a log group, where metric filters can ring.",
+    "Files in a bucket are read after the fact.",
+    "AWS Security Hub CloudTrail.5",
+    TRAIL,
+    _watched,
+)

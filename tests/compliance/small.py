@@ -1,0 +1,47 @@
+"""A small system in which every rule is met: three layers, each resource once. Tests change one thing in it."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from compliance.view import Resource, View
+from model import Document, read
+
+GONE = object()
+"""In place of a value: the entry is taken away."""
+
+LAYERS = ("base", "network", "data")
+"""In the order in which they would be deployed; ``small/<layer>.yaml`` holds each."""
+
+
+def templates() -> dict[str, Document]:
+    """The small system, fresh: a test may change it."""
+    return copy.deepcopy(_READ)
+
+
+def changed(*changes: tuple[str, Any]) -> dict[str, Document]:
+    """The small system with these changes: a path ``layer/Resources/Key/…``, and the value that now stands there."""
+    documents = templates()
+    for path, value in changes:
+        *above, last = path.split("/")
+        entry: Any = documents
+        for name in above:
+            entry = entry[int(name)] if isinstance(entry, list) else entry.setdefault(name, {})
+        if value is GONE:
+            del entry[int(last) if isinstance(entry, list) else last]
+        else:
+            entry[int(last) if isinstance(entry, list) else last] = value
+    return documents
+
+
+def resource(documents: dict[str, Document], address: str) -> Resource:
+    """One resource of it in sight of all of them."""
+    layer, _, title = address.partition(".")
+    found = View(documents).resource(layer, title)
+    assert found is not None, address
+    return found
+
+
+_READ = {name: read((Path(__file__).parent / "small" / f"{name}.yaml").read_text()) for name in LAYERS}
