@@ -1,0 +1,157 @@
+"""Render every template, package and generated document; `lint` lets cfn-lint judge the templates.
+
+    python build.py          what changed; nothing when sources, lock and outputs are those of the last build
+    python build.py lint     cfn-lint, once per template, region and environment
+
+Exit codes: 0 done, 1 something is wrong with the systems or templates, 2 bad arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from generator.packages import Package
+
+ROOT = Path(__file__).resolve().parent
+SOURCES = ("build.py", "compliance", "functions", "generator", "model", "requirements.lock")
+OUTPUTS = ("templates", "docs/compliance.md", "docs/policies", "chain/types.json", "out/packages")
+STAMP, LINTED = "out/build.json", "out/lint"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build or lint, and say what was done."""
+    parser = argparse.ArgumentParser(prog="build.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=("build", "lint"), default="build")
+    parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    start = time.monotonic()
+    problems, done = (lint if options.what == "lint" else build)(options.root)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{done} ({time.monotonic() - start:.1f} s)")
+    return 1 if problems else 0
+
+
+def build(root: Path) -> tuple[list[str], str]:
+    """Write what ``generate`` returns, unless nothing changed since the last build."""
+    from generator import stamp
+
+    sources, outputs = [ROOT / name for name in SOURCES], [root / name for name in OUTPUTS]
+    if stamp.current(root / STAMP, sources, outputs):
+        return [], "unchanged"
+    from generator.assemble import BuildError
+    from generator.packages import PackageError
+
+    packages: dict[str, Package] = {}
+    try:
+        texts = generate(packages)
+    except (BuildError, PackageError) as error:
+        return [str(error)], "nothing was written"
+    written = _write(root, texts)
+    for one in packages.values():
+        one.write(root / "out/packages")
+    stamp.write(root / STAMP, sources, outputs)
+    return [], f"{len(texts)} files, {written} of them changed; {len(packages)} packages"
+
+
+def generate(packages: dict[str, Package]) -> dict[str, str]:
+    """Every generated text by its path, and the packages that templates name. Raises BuildError with all that is wrong."""
+    from compliance import annotate, matrix
+    from compliance.check import UnexplainedGapError, check
+    from generator import policies, readme, types
+    from generator.assemble import BuildError, assemble, inspect, too_large
+    from generator.packages import package
+    from generator.render import render
+    from generator.systems import SYSTEMS
+
+    def key(function: str) -> str:
+        packages.setdefault(function, package(function))
+        return packages[function].key
+
+    built = {system.name: assemble(system, key) for system in SYSTEMS}
+    problems = inspect(built, SYSTEMS)
+    if problems:
+        raise BuildError("\n".join(problems))
+
+    texts: dict[str, str] = {}
+    findings = {}
+    for system in SYSTEMS:
+        layers = built[system.name]
+        try:
+            found = check(system, {name: one.document for name, one in layers.items()})
+        except UnexplainedGapError as gap:
+            problems.append(str(gap))
+            continue
+        findings[system.name] = found
+        evidence = annotate.evidence(found, system.deviations)
+        for name, one in layers.items():
+            one.document["Metadata"]["Compliance"] = annotate.metadata(found, system.deviations, name)
+            above = {title: line for (layer, title), line in evidence.items() if layer == name}
+            text = render(one.document, one.source, one.headings, above)
+            problems += too_large(system.name, name, text)
+            texts[f"templates/{system.name}/{name}.yaml"] = text
+        texts[f"templates/{system.name}/README.md"] = readme.page(
+            system, layers, f"generator/systems/{system.name.replace('-', '_')}.py"
+        )
+    if problems:
+        raise BuildError("\n".join(problems))
+
+    documents = [one.document for layers in built.values() for one in layers.values()]
+    texts["docs/compliance.md"] = matrix.document([(system, findings[system.name]) for system in SYSTEMS], texts)
+    texts["chain/types.json"] = types.types(documents).decode()
+    texts |= {f"docs/policies/{name}": text for name, text in policies.documents(documents).items()}
+    return texts
+
+
+def lint(root: Path) -> tuple[list[str], str]:
+    """cfn-lint over the committed templates, with the values of every environment that has a parameter file."""
+    from chain.graph import open_environment
+    from chain.outcome import InputError
+    from compliance.lint import job
+    from compliance.lint import lint as judge
+
+    jobs = []
+    for system in sorted(path.name for path in (root / "templates").iterdir()):
+        for environment in _environments(root, system):
+            try:
+                stacks = open_environment(root, environment, (system,)).stacks
+            except InputError as error:
+                return list(error.problems), "nothing was judged"
+            for stack in stacks:
+                path = f"templates/{system}/{stack.template.layer}.yaml"
+                jobs.append(job(path, stack.template.body, stack.template.document, stack.region, stack.values))
+    problems = judge(jobs, root / LINTED)
+    return problems, f"{len(jobs)} templates judged, {len(problems)} findings"
+
+
+def _environments(root: Path, system: str) -> list[str]:
+    """The environments of a system: those with a file of their own, or one that stands for all the others."""
+    named = sorted(path.stem for path in (root / "parameters" / system).glob("*.yaml") if path.stem != "default")
+    return named or ["example"]
+
+
+def _write(root: Path, texts: Mapping[str, str]) -> int:
+    """Write what differs, remove templates of layers that are gone; the number of files changed."""
+    changed = 0
+    for name, text in texts.items():
+        path = root / name
+        if path.exists() and path.read_text() == text:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        changed += 1
+    for path in sorted((root / "templates").glob("*/*.yaml")):
+        if path.relative_to(root).as_posix() not in texts:
+            path.unlink()
+            changed += 1
+    return changed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

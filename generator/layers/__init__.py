@@ -1,0 +1,1 @@
+"""One module per layer: resources that live, change and are owned together."""

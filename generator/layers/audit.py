@@ -1,0 +1,195 @@
+"""The audit layer."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from awacs import logs as log_actions
+from awacs import s3 as s3_actions
+from awacs.aws import StringEquals
+from troposphere import GetAtt, Ref, Sub, cloudtrail, iam, logs, s3
+
+from generator.layer import Layer
+from generator.names import Space
+from generator.parts import policies
+from generator.parts.alarm import Metric, alarm
+from generator.parts.bucket import private_bucket, tidy_rule, tls_only
+from generator.parts.log_group import WORKING_LOGS, log_group
+from generator.template import Template
+
+
+@dataclass(frozen=True)
+class Watch:
+    """API calls that operators are told of: a CloudWatch Logs filter over the trail, and what to do."""
+
+    title: str
+    kind: str
+    pattern: str
+    description: str
+    more_than: int = 0  # calls in five minutes
+
+
+WATCHES = (
+    Watch(
+        "RootUserActed",
+        "root-user-acted",
+        '{ $.userIdentity.type = "Root" && $.userIdentity.invokedBy NOT EXISTS && $.eventType != "AwsServiceEvent" }',
+        "The root user made a call. Nobody should: find out who, and from where.",
+    ),
+    Watch(
+        "CallsRefused",
+        "calls-refused",
+        '{ ($.errorCode = "*UnauthorizedOperation") || ($.errorCode = "AccessDenied*") }',
+        "More than ten calls in five minutes were refused for want of permission: a role lost one that it needs, "
+        "or somebody tries doors.",
+        more_than=10,
+    ),
+    Watch(
+        "TrailChanged",
+        "trail-changed",
+        "{ ($.eventName = CreateTrail) || ($.eventName = UpdateTrail) || ($.eventName = DeleteTrail) "
+        "|| ($.eventName = StartLogging) || ($.eventName = StopLogging) }",
+        "A trail was changed or stopped. Outside a deployment this hides something.",
+    ),
+    Watch(
+        "KeyDisabled",
+        "key-disabled",
+        "{ ($.eventSource = kms.amazonaws.com) && (($.eventName = DisableKey) || ($.eventName = ScheduleKeyDeletion)) }",
+        "A key was disabled or scheduled for deletion. What it encrypts cannot be read without it: cancel the deletion.",
+    ),
+    Watch(
+        "FirewallChanged",
+        "firewall-changed",
+        "{ ($.eventName = AuthorizeSecurityGroupIngress) || ($.eventName = AuthorizeSecurityGroupEgress) "
+        "|| ($.eventName = RevokeSecurityGroupIngress) || ($.eventName = RevokeSecurityGroupEgress) "
+        "|| ($.eventName = CreateSecurityGroup) || ($.eventName = DeleteSecurityGroup) }",
+        "A security group was changed. Outside a deployment, compare it with the template.",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit(Layer):
+    """Who did what: every management call in every region, validated, encrypted and kept.
+
+    ``retention`` is how long log files stay; seven years is what auditors of financial records ask for (17 CFR 210.2-06).
+    """
+
+    name: str = "audit"
+    retention: timedelta = timedelta(days=2557)
+    watches: tuple[Watch, ...] = WATCHES
+
+    def define(self, t: Template) -> None:
+        trail_key = t.output_of("keys.TrailKeyArn")
+        logs_key = t.output_of("keys.LogsKeyArn")
+        topic = t.output_of("notify.TopicArn")
+
+        trail_arn = Sub("arn:${AWS::Partition}:cloudtrail:${AWS::Region}:${AWS::AccountId}:trail/" + t.name("trail"))
+        keep = s3.LifecycleRule(
+            Id="KeepThenRemove",
+            Status="Enabled",
+            Transitions=[s3.LifecycleRuleTransition(StorageClass="GLACIER", TransitionInDays=90)],
+            ExpirationInDays=self.retention.days,
+        )
+        # The key's policy asks for CloudTrail's own encryption context, which a bucket key would replace.
+        bucket = private_bucket(t, "Bucket", "bucket-cloudtrail", trail_key, [keep, tidy_rule(90)], bucket_key=False)
+        cloudtrail_only = policies.service("cloudtrail")
+        bucket_policy = s3.BucketPolicy(
+            "BucketPolicy",
+            Bucket=Ref(bucket),
+            PolicyDocument=policies.document(
+                policies.allow(
+                    "CloudTrailChecksTheBucket",
+                    [s3_actions.GetBucketAcl],
+                    [GetAtt(bucket, "Arn")],
+                    StringEquals("aws:SourceArn", trail_arn),
+                    to=cloudtrail_only,
+                ),
+                policies.allow(
+                    "CloudTrailWritesLogFiles",
+                    [s3_actions.PutObject],
+                    [Sub("${Bucket.Arn}/AWSLogs/${AWS::AccountId}/*")],
+                    StringEquals({"aws:SourceArn": trail_arn, "s3:x-amz-acl": "bucket-owner-full-control"}),
+                    to=cloudtrail_only,
+                ),
+                *tls_only(bucket),
+            ),
+        )
+        t.section("Where log files stay.", bucket, bucket_policy)
+
+        group = log_group("LogGroup", t.named("/aws/cloudtrail/trail"), logs_key, WORKING_LOGS)
+        role = iam.Role(
+            "Role",
+            RoleName=t.named("role-cloudtrail", Space.ACCOUNT),
+            # CloudTrail documents no source condition for the role that it writes to CloudWatch Logs with.
+            AssumeRolePolicyDocument=policies.trust(cloudtrail_only),
+            Policies=[
+                iam.Policy(
+                    PolicyName="write-log-stream",
+                    PolicyDocument=policies.document(
+                        policies.allow(
+                            "WriteTrailToItsLogGroup",
+                            [log_actions.CreateLogStream, log_actions.PutLogEvents],
+                            [
+                                Sub(
+                                    "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${LogGroup}"
+                                    ":log-stream:${AWS::AccountId}_CloudTrail_${AWS::Region}*"
+                                )
+                            ],
+                        )
+                    ),
+                )
+            ],
+        )
+        t.section("Where calls are read within minutes.", group, role)
+
+        trail = cloudtrail.Trail(
+            "Trail",
+            DependsOn=[bucket_policy.title],
+            TrailName=t.named("trail"),
+            IsLogging=True,
+            IsMultiRegionTrail=True,
+            IncludeGlobalServiceEvents=True,
+            EnableLogFileValidation=True,
+            S3BucketName=Ref(bucket),
+            KMSKeyId=trail_key,
+            CloudWatchLogsLogGroupArn=GetAtt(group, "Arn"),
+            CloudWatchLogsRoleArn=GetAtt(role, "Arn"),
+            EventSelectors=[cloudtrail.EventSelector(IncludeManagementEvents=True, ReadWriteType="All")],
+        )
+        t.section("The trail: all regions, with digests that show whether a log file was changed.", trail)
+
+        namespace = "Standby/" + t.name("audit")
+        filters = [
+            logs.MetricFilter(
+                f"{watch.title}Filter",
+                LogGroupName=Ref(group),
+                FilterName=t.named(f"filter-{watch.kind}"),
+                FilterPattern=watch.pattern,
+                MetricTransformations=[
+                    logs.MetricTransformation(
+                        MetricNamespace=Sub(namespace), MetricName=watch.title, MetricValue="1", DefaultValue=0
+                    )
+                ],
+            )
+            for watch in self.watches
+        ]
+        alarms = [
+            alarm(
+                t,
+                watch.title,
+                watch.kind,
+                watch.description,
+                Metric(namespace=namespace, name=watch.title, statistic="Sum"),
+                "GreaterThanThreshold",
+                watch.more_than,
+                topic,
+                period=timedelta(minutes=5),
+                periods=1,
+                missing="notBreaching",
+            )
+            for watch in self.watches
+        ]
+        t.section("Calls that operators are told of.", *[one for pair in zip(filters, alarms, strict=True) for one in pair])
+
+        t.output("TrailArn", GetAtt(trail, "Arn"), "The trail.")
+        t.output("BucketName", Ref(bucket), "Where its log files are.")

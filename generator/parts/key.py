@@ -1,0 +1,41 @@
+"""A customer-managed key with its alias."""
+
+from __future__ import annotations
+
+from awacs import kms as actions
+from awacs.aws import Action, Principal, Statement
+from troposphere import Ref, kms
+
+from generator.parts import policies
+from generator.template import Template
+
+WAITING_DAYS = 7
+"""KMS deletes a key after 7 to 30 days; the shortest leaves least behind after a destroy."""
+
+
+def customer_key(t: Template, title: str, kind: str, purpose: str, *uses: Statement) -> tuple[kms.Key, kms.Alias]:
+    """A key that IAM policies of this account and the given ``uses`` may use, and the alias ``alias/key-<kind>-<suffix>``."""
+    key = kms.Key(
+        title,
+        DeletionPolicy="Delete",
+        UpdateReplacePolicy="Delete",
+        Description=purpose,
+        EnableKeyRotation=True,
+        PendingWindowInDays=WAITING_DAYS,
+        KeyPolicy=policies.document(
+            policies.allow(
+                "AccountDelegatesToIamPolicies",
+                [Action("kms", "*")],
+                ["*"],
+                to=Principal("AWS", policies.ACCOUNT_ROOT),
+            ),
+            *uses,
+        ),
+    )
+    alias = kms.Alias(f"{title}Alias", AliasName=t.named(f"alias/key-{kind}"), TargetKeyId=Ref(key))
+    return key, alias
+
+
+def use_by(sid: str, principal: Principal, *conditions: object) -> Statement:
+    """Let an AWS service encrypt and decrypt with the key that carries this statement (in a key policy, ``*`` is that key)."""
+    return policies.allow(sid, [actions.Decrypt, actions.GenerateDataKey], ["*"], *conditions, to=principal)

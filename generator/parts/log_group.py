@@ -1,0 +1,22 @@
+"""A log group with retention and key."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from troposphere import Sub, logs
+
+WORKING_LOGS = timedelta(days=400)
+"""How long logs for operators stay: a year and a month, so that last year's quarter can be compared."""
+
+
+def log_group(title: str, name: Sub, key_arn: object, retention: timedelta = WORKING_LOGS) -> logs.LogGroup:
+    """A log group; CloudWatch Logs takes only certain numbers of days, which cfn-lint checks."""
+    return logs.LogGroup(
+        title,
+        DeletionPolicy="Delete",
+        UpdateReplacePolicy="Delete",
+        LogGroupName=name,
+        RetentionInDays=retention.days,
+        KmsKeyId=key_arn,
+    )

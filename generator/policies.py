@@ -1,0 +1,483 @@
+"""What whoever deploys, and whoever reviews, is allowed to do: IAM policies rendered from the resource types that templates use.
+
+CloudFormation calls AWS with the caller's permissions. Which calls a type needs stands in its registry schema (``handlers``),
+which cfn-lint brings along; which resources an action may be bound to stands in AWS's Service Authorization Reference, which
+it brings along too. What the chain itself calls is written down here, and a test reads the chain's sources to keep it true.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from awacs.aws import Action, Allow, Condition, Deny, PolicyDocument, Statement, StringEquals, StringLike
+
+from generator.names import NAMES
+from model import Document
+
+MOST_CHARACTERS = 6144
+"""Of a managed policy, white space not counted (IAM and AWS STS quotas)."""
+
+MOST_POLICIES = 10
+"""Managed policies that a role or user takes before its quota must be raised."""
+
+REGISTRY_REGION = "us-east-1"  # has every type; handlers are the same in all regions
+
+ARNS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "AWS::CloudTrail::Trail": {"trail": ["cloudtrail:{region}:*:trail/{name}"]},
+    "AWS::CloudWatch::Alarm": {"alarm": ["cloudwatch:{region}:*:alarm:{name}"]},
+    "AWS::CloudWatch::Dashboard": {"dashboard": ["cloudwatch::*:dashboard/{name}"]},
+    "AWS::IAM::Role": {"role": ["iam::*:role/{name}"]},
+    "AWS::KMS::Alias": {"alias": ["kms:{region}:*:{name}"]},
+    "AWS::Lambda::Function": {"function": ["lambda:{region}:*:function:{name}"]},
+    "AWS::Logs::LogGroup": {"log-group": ["logs:{region}:*:log-group:{name}", "logs:{region}:*:log-group:{name}:*"]},
+    "AWS::RDS::DBInstance": {
+        "db": ["rds:{region}:*:db:{name}"],
+        "og": ["rds:{region}:*:og:default:*"],  # RDS attaches its default option group
+        "auto-backup": ["rds:{region}:*:auto-backup:*"],  # what a deleted instance leaves is named by AWS
+    },
+    "AWS::RDS::DBParameterGroup": {"pg": ["rds:{region}:*:pg:{name}"]},
+    "AWS::RDS::DBSubnetGroup": {"subgrp": ["rds:{region}:*:subgrp:{name}"]},
+    "AWS::RDS::EventSubscription": {"es": ["rds:{region}:*:es:{name}"]},
+    "AWS::S3::Bucket": {"bucket": ["s3:::{name}"], "object": ["s3:::{name}/*"]},
+    "AWS::SNS::Topic": {"topic": ["sns:{region}:*:{name}"]},
+    "AWS::SecretsManager::Secret": {"Secret": ["secretsmanager:{region}:*:secret:{name}"]},
+}
+"""The kinds of ARN that a named type has, in the words of the Service Authorization Reference."""
+
+USED_TOO = {("kms", "key"), ("ec2", "network-interface"), ("ec2", "security-group-rule"), ("ec2", "prefix-list")}
+"""Kinds that AWS names and that come with the types used, without being one of them."""
+
+MANY = 5
+"""So many names of one type are written as what they begin with."""
+
+READING = ("Get", "List", "Describe")
+
+SECRETIVE = re.compile(
+    r"secretsmanager:(Get|BatchGet)SecretValue|s3:GetObject.*|kms:(Decrypt|Encrypt|GenerateDataKey.*)|lambda:GetLayerVersion"
+    r"|logs:(GetLogEvents|FilterLogEvents|GetLogRecord|StartQuery|GetQueryResults)|sqs:ReceiveMessage|dynamodb:(Get|BatchGet|Query|Scan).*"
+)
+"""Actions that read what the systems hold rather than how they are set up. A reviewer has none of them."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Calls that the chain makes itself, on the ARNs of its own stacks, of resources by type, or of nothing in particular."""
+
+    sid: str
+    actions: tuple[str, ...]
+    on: str  # "stack", "change", a type of ARNS, or "" where AWS defines no resource
+    reviewer: bool = False
+
+
+CHAIN = (
+    Call(
+        "ReadStacks",
+        (
+            "cloudformation:DescribeChangeSet",
+            "cloudformation:DescribeEvents",
+            "cloudformation:DescribeStackEvents",
+            "cloudformation:DescribeStacks",
+            "cloudformation:GetTemplate",
+            "cloudformation:ListChangeSets",
+            "cloudformation:ListStackResources",
+        ),
+        "stack",
+        reviewer=True,
+    ),
+    Call(
+        "ChangeStacks",
+        (
+            "cloudformation:CreateChangeSet",
+            "cloudformation:DeleteChangeSet",
+            "cloudformation:DeleteStack",
+            "cloudformation:ExecuteChangeSet",
+            "cloudformation:TagResource",  # a change set that names tags
+            "cloudformation:UntagResource",
+        ),
+        "stack",
+    ),
+    Call(
+        "DescribeStacksWithoutAName",  # which of the systems' stacks stand: AWS binds the question about all to no stack
+        ("cloudformation:DescribeStacks", "cloudformation:ListStacks"),
+        "",
+        reviewer=True,
+    ),
+    Call(
+        "LookAround",
+        (
+            "cloudformation:GetResource",  # Cloud Control, for drift; the type's own read permissions decide what it shows
+            "cloudformation:ListResources",
+            "ec2:DescribeAddresses",
+            "ec2:DescribeNatGateways",
+            "ec2:DescribeVpcEndpoints",
+            "sts:GetCallerIdentity",
+            "tag:GetResources",
+        ),
+        "",
+        reviewer=True,
+    ),
+    Call(
+        "UploadPackages",
+        (
+            "s3:AbortMultipartUpload",
+            "s3:DeleteObject",
+            "s3:DeleteObjectVersion",
+            "s3:GetObject",  # HeadObject: is the package there already?
+            "s3:PutObject",
+        ),
+        "AWS::S3::Bucket",
+    ),
+    Call(
+        "CountObjectsAndEmptyBuckets",
+        ("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions"),  # without ListBucket S3 answers 403, not 404
+        "AWS::S3::Bucket",
+        reviewer=True,
+    ),
+    Call("FollowRotation", ("secretsmanager:DescribeSecret",), "AWS::SecretsManager::Secret", reviewer=True),
+    Call("EndRotation", ("secretsmanager:CancelRotateSecret",), "AWS::SecretsManager::Secret"),
+    Call("SeeWhoConfirmed", ("sns:ListSubscriptionsByTopic",), "AWS::SNS::Topic", reviewer=True),
+    Call("SweepLogGroups", ("logs:DeleteLogGroup",), "AWS::Logs::LogGroup"),
+    Call("SweepFindsLogGroups", ("logs:DescribeLogGroups",), "", reviewer=True),
+    Call("StopTheTrail", ("cloudtrail:StopLogging",), "AWS::CloudTrail::Trail"),
+    Call(
+        "SweepAutomatedBackups",
+        ("rds:DeleteDBInstanceAutomatedBackup", "rds:DescribeDBInstanceAutomatedBackups"),
+        "AWS::RDS::DBInstance",
+    ),
+    Call("KeysInTheirWaitingPeriod", ("kms:DescribeKey",), "AWS::KMS::Key", reviewer=True),
+)
+"""What the chain calls apart from what CloudFormation calls for it."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What templates say about the places and names that policies are bound to."""
+
+    types: tuple[str, ...]
+    systems: tuple[str, ...]
+    regions: tuple[str, ...]
+    names: Mapping[str, tuple[str, ...]]  # type -> patterns of names
+    trusted: tuple[str, ...]  # services that roles are passed to
+    attached: tuple[str, ...]  # managed policies that roles carry
+
+
+def documents(templates: Iterable[Document]) -> dict[str, str]:
+    """The files of ``docs/policies``: the deployer's policies, the reviewer's, and how to attach them."""
+    seen = facts(list(templates))
+    reference = _reference()
+    deployer = split(deploys(seen, reference), "deployer")
+    reviewer = split(reviews(seen, reference), "reviewer")
+    return {**deployer, **reviewer, "README.md": _readme(seen, list(deployer), list(reviewer))}
+
+
+def facts(templates: Sequence[Document]) -> Facts:
+    """Read types, names, regions and roles out of the templates."""
+    resources = [resource for template in templates for resource in template["Resources"].values()]
+    layers = [template["Metadata"]["Layer"] for template in templates]
+    names: dict[str, set[str]] = {}
+    trusted: set[str] = set()
+    attached: set[str] = set()
+    for resource in resources:
+        properties = resource.get("Properties", {})
+        if resource["Type"] in NAMES and (name := _pattern(properties.get(NAMES[resource["Type"]].property))):
+            names.setdefault(resource["Type"], set()).add(name)
+        if resource["Type"] == "AWS::IAM::Role":
+            for statement in properties["AssumeRolePolicyDocument"]["Statement"]:
+                service = statement["Principal"].get("Service", [])
+                trusted.update([service] if isinstance(service, str) else service)
+            attached.update(filter(None, map(_pattern, properties.get("ManagedPolicyArns", []))))
+    return Facts(
+        types=tuple(sorted({resource["Type"] for resource in resources})),
+        systems=tuple(sorted({layer["System"] for layer in layers})),
+        regions=tuple(sorted({region for layer in layers for region in layer["Sites"].values()})),
+        names={type_: tuple(sorted(found)) for type_, found in sorted(names.items())},
+        trusted=tuple(sorted(trusted)),
+        attached=tuple(sorted(attached)),
+    )
+
+
+def deploys(seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
+    """The statements of whoever deploys: what the handlers ask for, bound as far as AWS binds it, and the chain's calls."""
+    asked = _handled(seen, ("create", "read", "update", "delete"), reference)
+    statements = [_call(call, seen) for call in CHAIN]
+    roles = _arns(seen, "AWS::IAM::Role", "role")
+    if "iam:PassRole" in asked:
+        statements.append(
+            _allow(
+                "PassOwnRolesToTheirServices", ["iam:PassRole"], roles, StringEquals("iam:PassedToService", list(seen.trusted))
+            )
+        )
+    if "iam:AttachRolePolicy" in asked and seen.attached:
+        only = StringEquals("iam:PolicyARN", list(seen.attached))
+        statements.append(_allow("AttachOnlyWhatTemplatesName", ["iam:AttachRolePolicy", "iam:DetachRolePolicy"], roles, only))
+    if "iam:CreateServiceLinkedRole" in asked and any(type_.startswith("AWS::RDS::") for type_ in seen.types):
+        service = "rds.amazonaws.com"
+        arn = f"arn:aws:iam::*:role/aws-service-role/{service}/AWSServiceRoleForRDS"
+        only = StringEquals("iam:AWSServiceName", service)
+        statements.append(_allow("FirstDatabaseOfTheAccount", ["iam:CreateServiceLinkedRole"], [arn], only))
+    if "AWS::KMS::Key" in seen.types:
+        keys = _arns(seen, "AWS::KMS::Key", "key")
+        through = StringLike("kms:ViaService", [f"*.{region}.amazonaws.com" for region in seen.regions])
+        used = ["kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
+        own = StringEquals("aws:ResourceTag/System", list(seen.systems))
+        statements.append(_allow("UseKeysThroughServices", used, keys, through))
+        rule = ["kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"]
+        statements.append(_allow("RuleOwnKeys", rule, keys, own))
+        asked -= {*used, *rule}
+    asked -= {"iam:PassRole", "iam:AttachRolePolicy", "iam:DetachRolePolicy", "iam:CreateServiceLinkedRole"}
+    ended = sorted(action for action in asked if _ends_one(action, reference))
+    if ended:
+        own = StringEquals("aws:ResourceTag/System", list(seen.systems))
+        kinds = sorted({kind for action in ended for kind in _kinds(action, reference)})
+        arns = [f"arn:aws:ec2:{region}:*:{kind}/*" for region in seen.regions for kind in kinds]
+        statements.append(_allow("EndOwnNetwork", ended, arns, own))
+    return statements + _bound(asked.difference(ended), seen, reference)
+
+
+def reviews(seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
+    """The statements of whoever reviews: how everything is set up, nothing of what it holds."""
+    asked = {action for action in _handled(seen, ("read",), reference) if action.partition(":")[2].startswith(READING)}
+    statements = [_call(call, seen) for call in CHAIN if call.reviewer]
+    statements += _bound({action for action in asked if not SECRETIVE.fullmatch(action)}, seen, reference)
+    return [*statements, *_never(seen)]
+
+
+def _never(seen: Facts) -> list[Statement]:
+    """Refusals that stand whatever else is attached to a reviewer: the content of secrets and of buckets."""
+    contents = {
+        "AWS::S3::Bucket": ("object", ["s3:GetObject", "s3:GetObjectVersion"]),
+        "AWS::SecretsManager::Secret": ("Secret", ["secretsmanager:GetSecretValue"]),
+    }
+    actions = sorted(action for type_, (_, held) in contents.items() if type_ in seen.names for action in held)
+    arns = sorted(arn for type_, (kind, _) in contents.items() for arn in _arns(seen, type_, kind))
+    return [Statement(Sid="NeverWhatTheyHold", Effect=Deny, Action=_actions(actions), Resource=arns)] if arns else []
+
+
+def split(statements: Sequence[Statement], name: str) -> dict[str, str]:
+    """As many managed policies as IAM's limit makes necessary, each as JSON; one that fits has no number."""
+    policies: list[list[dict[str, Any]]] = [[]]
+    for statement in statements:
+        plain = json.loads(PolicyDocument(Version="2012-10-17", Statement=[statement]).to_json())["Statement"][0]
+        if policies[-1] and _size([*policies[-1], plain]) > MOST_CHARACTERS:
+            policies.append([])
+        policies[-1].append(plain)
+    texts = [json.dumps(_policy(each), indent=2) + "\n" for each in policies]
+    if len(texts) == 1:
+        return {f"{name}.json": texts[0]}
+    return {f"{name}-{number}.json": text for number, text in enumerate(texts, 1)}
+
+
+def _readme(seen: Facts, deployer: Sequence[str], reviewer: Sequence[str]) -> str:
+    """How to attach the policies, and what they rest on."""
+    return f"""\
+<!-- Generated by `make build` from generator/policies.py and the types that templates/ uses. Do not edit. -->
+# Policies for people
+
+For the systems {", ".join(seen.systems)} in {", ".join(seen.regions)}. A managed policy holds {MOST_CHARACTERS:,} characters,
+so what does not fit stands in several files; attach all of one kind to the same role.
+
+| for whoever | files |
+|---|---|
+| deploys | {", ".join(f"[{name}]({name})" for name in deployer)} |
+| reviews | {", ".join(f"[{name}]({name})" for name in reviewer)} |
+
+```
+for file in deployer*.json; do
+  aws iam create-policy --policy-name "standby-${{file%.json}}" --policy-document "file://$file"
+done
+```
+
+- **Deploys**: CloudFormation calls AWS with the caller's permissions. The actions are those that the registry schemas
+  of the types used name for create, read, update and delete, and the chain's own calls. They are bound to the names
+  that the templates give; where AWS chooses the name, to the kind and region; what removes parts of a network or
+  rules a key, to the tag `System`. `iam:PassRole` is bound to the services that the roles trust. Calls to services
+  that no template uses are left out.
+- **Reviews**: the `read` handlers of the same types and the chain's reading calls, for `make status` and `make
+  drift`. No content: secret values and objects are refused even if another policy allows them; log events and
+  decryption are not allowed.
+- `*` stands as a resource only in statements named `AwsBindsTheseToNoResource…`, `LookAround` and
+  `SweepFindsLogGroups`: AWS's Service Authorization Reference defines no resource for those actions. In
+  `DescribeStacksWithoutAName` CloudFormation asks for it, because the question is about all stacks. Accounts are `*` in
+  ARNs because IAM takes no variable there; an identity's policy reaches another account only where that account lets it.
+- Whoever may write roles named like ours can write powerful ones. Where that matters, attach a permissions boundary
+  to the deployer.
+- KMS takes up to five minutes to see a new tag: a stack that fails within minutes of its first deployment may need
+  `make destroy` twice.
+- The reference has no record of every call that AWS makes on the way. Only a real account can confirm that nothing is
+  missing.
+"""
+
+
+def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _size(statements: list[dict[str, Any]]) -> int:
+    return len(re.sub(r"\s", "", json.dumps(_policy(statements))))
+
+
+def _bound(actions: Iterable[str], seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
+    """One statement per service for what can be bound to resources of ours, one for what handlers read beside these, and two for
+    what cannot be bound: regional, and global."""
+    bound: dict[str, set[str]] = {}
+    places: dict[str, set[str]] = {}
+    sought: dict[str, set[str]] = {}
+    around: dict[str, set[str]] = {}
+    loose: set[str] = set()
+    for action in actions:
+        service = action.partition(":")[0]
+        kinds = _kinds(action, reference)
+        arns = {arn for kind in kinds for arn in _places(service, kind, seen)}
+        if not kinds:
+            loose.add(action)
+        elif arns:
+            bound.setdefault(service, set()).add(action)
+            places.setdefault(service, set()).update(arns)
+        elif action.partition(":")[2].startswith(READING):  # handlers look for kinds that no template has, too
+            sought.setdefault(service, set()).add(action)
+            around.setdefault(service, set()).update(arn for kind in kinds for arn in _anywhere(service, kind, seen, reference))
+    statements = [
+        _allow(f"{service.capitalize()}OfTheSystems", sorted(bound[service]), sorted(places[service]))
+        for service in sorted(bound)
+    ]
+    statements += [
+        _allow(f"{service.capitalize()}HandlersLookForThese", sorted(sought[service]), sorted(around[service]))
+        for service in sorted(sought)
+        if around[service]
+    ]
+    world = {action for action in loose if action.startswith(("iam:", "s3:", "organizations:"))}
+    if loose - world:
+        here = StringEquals("aws:RequestedRegion", list(seen.regions))
+        statements.append(_allow("AwsBindsTheseToNoResource", sorted(loose - world), ["*"], here))
+    if world:
+        statements.append(_allow("AwsBindsTheseToNoResourceOrRegion", sorted(world), ["*"]))
+    return statements
+
+
+def _places(service: str, kind: str, seen: Facts) -> list[str]:
+    """The ARNs of a kind that the templates make or rest on."""
+    types = [type_ for type_ in ARNS if type_.split("::")[1].lower() == service and kind in ARNS[type_]]
+    if types:
+        return [arn for type_ in types for arn in _arns(seen, type_, kind)]
+    if (service, kind) in USED_TOO or (service == "ec2" and _own_kind(kind, seen)):
+        return [f"arn:aws:{service}:{region}:*:{kind}/*" for region in seen.regions]
+    return []
+
+
+def _anywhere(service: str, kind: str, seen: Facts, reference: Mapping[str, Any]) -> list[str]:
+    """Every ARN of a kind in our regions, as AWS's reference writes them."""
+    formats = reference[service]["Resources"].get(kind, {}).get("ARNFormats", [])
+    return [_everywhere(each, region) for each in formats for region in seen.regions]
+
+
+def _everywhere(arn: str, region: str) -> str:
+    known = {"Partition": "aws", "Region": region}
+    return re.sub(r"\$\{(\w+)\}", lambda match: known.get(match[1], "*"), arn).replace(".*", "*")
+
+
+def _own_kind(kind: str, seen: Facts) -> bool:
+    """Whether an EC2 kind is one of the types used: ``vpc-flow-log`` is ``AWS::EC2::FlowLog``."""
+    plain = kind.replace("-", "")
+    known = {"elasticip": "eip", "vpcflowlog": "flowlog", "natgateway": "natgateway"}
+    return known.get(plain, plain) in {type_.split("::")[2].lower() for type_ in seen.types if type_.startswith("AWS::EC2::")}
+
+
+def _arns(seen: Facts, type_: str, kind: str) -> list[str]:
+    if type_ == "AWS::KMS::Key":
+        return [f"arn:aws:kms:{region}:*:key/*" for region in seen.regions]
+    found = []
+    for name in _shortened(seen.names.get(type_, ())):
+        for pattern in ARNS[type_][kind]:
+            found += [f"arn:aws:{pattern.format(region=region, name=name.replace('%R', region))}" for region in seen.regions]
+    return sorted(set(found))
+
+
+def _shortened(names: Sequence[str]) -> Sequence[str]:
+    """Many names that begin with the same word as that word: ``alarm-*``."""
+    words = {name.partition("-")[0] for name in names}
+    return [f"{words.pop()}-*"] if len(names) > MANY and len(words) == 1 else names
+
+
+def _call(call: Call, seen: Facts) -> Statement:
+    if not call.on:
+        return _allow(call.sid, list(call.actions), ["*"])
+    if call.on == "stack":
+        arns = [f"arn:aws:cloudformation:{region}:*:stack/{system}-*" for region in seen.regions for system in seen.systems]
+        return _allow(call.sid, list(call.actions), arns)
+    kinds = list(ARNS.get(call.on, {"key": []}))
+    return _allow(call.sid, list(call.actions), sorted({arn for kind in kinds for arn in _arns(seen, call.on, kind)}))
+
+
+def _allow(sid: str, actions: Sequence[str], resources: Sequence[str], *conditions: object) -> Statement:
+    more = {"Condition": Condition(list(conditions))} if conditions else {}
+    return Statement(Sid=sid, Effect=Allow, Action=_actions(actions), Resource=list(resources), **more)
+
+
+def _actions(names: Sequence[str]) -> list[Action]:
+    return [Action(*name.split(":", 1)) for name in names]
+
+
+def _pattern(value: Any) -> str | None:
+    """A name or ARN of a template as an IAM pattern: the suffix open, the account the caller's own, ``%R`` for the region."""
+    text = value.get("Fn::Sub") if isinstance(value, Mapping) else value
+    if not isinstance(text, str):
+        return None
+    known = {"EnvironmentSuffix": "*", "AWS::Region": "%R", "AWS::AccountId": "${aws:PrincipalAccount}", "AWS::Partition": "aws"}
+    return re.sub(r"\$\{([^}]+)\}", lambda match: known.get(match[1], "*"), text)
+
+
+def _ends_one(action: str, reference: Mapping[str, Any]) -> bool:
+    """Whether an EC2 action removes one kind of thing that carries tags, so that it can be bound to things of ours."""
+    kinds = _kinds(action, reference)
+    removes = action.startswith(("ec2:Delete", "ec2:Release")) and action != "ec2:DeleteTags"
+    return removes and len(kinds) == 1 and kinds[0] != "security-group-rule"
+
+
+def _kinds(action: str, reference: Mapping[str, Any]) -> list[str]:
+    service, _, name = action.partition(":")
+    kinds: list[str] = reference[service]["Actions"][name.lower()].get("Resources", [])
+    return kinds
+
+
+def _handled(seen: Facts, handlers: Sequence[str], reference: Mapping[str, Any]) -> set[str]:
+    """What the handlers of the types used ask for, without the calls to services that none of our types belongs to, and
+    without names that AWS's reference does not know."""
+    services = {type_.split("::")[1].lower() for type_ in seen.types} | {"iam", "kms"}
+    found: set[str] = set()
+    for type_ in seen.types:
+        schema = _registry(type_)
+        listed = ["list"] if len(schema["primaryIdentifier"]) > 1 else []  # drift finds the other half of an identifier in a list
+        asked = [schema.get("handlers", {}).get(handler, {}) for handler in (*handlers, *listed)]
+        for permission in (each for handler in asked for each in handler.get("permissions", [])):
+            service, _, name = permission.partition(":")
+            service = service.lower()
+            if service in services and name.lower() in reference.get(service, {}).get("Actions", {}):
+                found.add(f"{service}:{name}")
+    return found
+
+
+def _data() -> Path:
+    """The data that comes with cfn-lint; importing it would take a second."""
+    spec = find_spec("cfnlint")
+    if spec is None or spec.origin is None:
+        raise LookupError("cfn-lint is not installed: run `make setup`")
+    return Path(spec.origin).parent / "data"
+
+
+def _registry(type_: str) -> dict[str, Any]:
+    folder = _data() / "schemas"
+    digest = json.loads((folder / "providers" / f"{REGISTRY_REGION}.json").read_bytes())[type_]
+    schema: dict[str, Any] = json.loads((folder / "resources" / f"{digest}.json").read_bytes())
+    return schema
+
+
+def _reference() -> dict[str, Any]:
+    """The Service Authorization Reference: service -> actions and the kinds of resource that each can be bound to."""
+    found: dict[str, Any] = json.loads((_data() / "AdditionalSpecs" / "Policies.json").read_bytes())
+    return found

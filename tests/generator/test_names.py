@@ -1,0 +1,40 @@
+"""The table of names refuses what AWS would refuse, and what two resources would share."""
+
+import pytest
+
+from generator.names import LONGEST_SUFFIX, Named, check, name_of
+
+
+def test_a_name_is_what_the_longest_suffix_gives() -> None:
+    assert name_of({"Fn::Sub": "rds-${EnvironmentSuffix}"}, "us-east-1") == f"rds-{LONGEST_SUFFIX}"
+    assert name_of({"Fn::Sub": "b-${AWS::AccountId}-${AWS::Region}"}, "eu-central-2") == "b-000000000000-eu-central-2"
+    assert name_of("fixed", "us-east-1") == "fixed"
+    assert name_of({"Ref": "Parameter"}, "us-east-1") is None
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "said"),
+    [
+        ("AWS::Lambda::Function", "f" * 65, "has 65 characters with the longest suffix; AWS::Lambda::Function allows 64"),
+        ("AWS::EC2::SecurityGroup", "sg-clients", "does not match"),
+        ("AWS::RDS::DBInstance", "rds--dev", "does not match"),
+        ("AWS::S3::Bucket", "Bucket", "does not match"),
+        ("AWS::KMS::Alias", "alias/aws/key", "does not match"),
+        ("AWS::SNS::Topic", "", "does not match"),
+    ],
+)
+def test_a_name_that_aws_refuses_is_a_problem(type_: str, name: str, said: str) -> None:
+    (problem,) = check([Named("s/l.R at the primary site", type_, "us-east-1", name)])
+    assert said in problem
+    assert problem.startswith("s/l.R at the primary site: ")
+
+
+def _two(type_: str, regions: tuple[str, str]) -> list[str]:
+    return check([Named(f"s{n}/l.R", type_, region, "name-x") for n, region in enumerate(regions)])
+
+
+def test_one_name_twice_is_a_problem_in_its_space_only() -> None:
+    assert _two("AWS::SNS::Topic", ("us-east-1", "eu-west-1")) == []
+    assert "is taken by s0/l.R" in _two("AWS::SNS::Topic", ("us-east-1", "us-east-1"))[0]
+    assert "must be unique in its account" in _two("AWS::IAM::Role", ("us-east-1", "eu-west-1"))[0]
+    assert "must be unique in its partition" in _two("AWS::S3::Bucket", ("us-east-1", "eu-west-1"))[0]

@@ -1,0 +1,285 @@
+"""The deployer's and the reviewer's policies: bound to what the templates use, within IAM's limits, and enough for the chain."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore import xform_name
+
+from generator import policies
+from generator.systems import SYSTEMS
+from model import Document, read
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = [read(path.read_text()) for path in sorted((ROOT / "templates").glob("*/*.yaml"))]
+FILES = policies.documents(TEMPLATES)
+REFERENCE = policies._reference()
+
+SMALL: Document = read("""
+Metadata: {Layer: {System: small, Sites: {primary: eu-west-1, recovery: eu-west-2}}}
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      RoleName: !Sub 'small-role-x-${AWS::Region}-${EnvironmentSuffix}'
+      AssumeRolePolicyDocument: {Statement: [{Principal: {Service: [lambda.amazonaws.com]}}]}
+      ManagedPolicyArns: [!Sub 'arn:${AWS::Partition}:iam::aws:policy/service-role/Given', !Ref Other]
+""")
+
+
+def statements(kind: str, files: dict[str, str] = FILES) -> list[dict[str, Any]]:
+    return [each for name, text in files.items() if name.startswith(kind) for each in json.loads(text)["Statement"]]
+
+
+def named(sid: str, kind: str = "deployer", files: dict[str, str] = FILES) -> dict[str, Any]:
+    return next(each for each in statements(kind, files) if each["Sid"] == sid)
+
+
+def allowed(kind: str, files: dict[str, str] = FILES) -> set[str]:
+    return {action for each in statements(kind, files) if each["Effect"] == "Allow" for action in each["Action"]}
+
+
+def test_there_are_templates_to_read() -> None:
+    assert {template["Metadata"]["Layer"]["System"] for template in TEMPLATES} == {system.name for system in SYSTEMS}
+
+
+def test_each_policy_fits_into_a_managed_policy_and_a_role_can_carry_them() -> None:
+    for kind in ("deployer", "reviewer"):
+        texts = [text for name, text in FILES.items() if name.startswith(kind)]
+        assert 0 < len(texts) <= policies.MOST_POLICIES
+        assert all(len(re.sub(r"\s", "", text)) <= policies.MOST_CHARACTERS for text in texts)
+
+
+def test_what_does_not_fit_into_one_policy_is_divided_between_statements() -> None:
+    one = policies._allow("One", [f"s3:Get{'A' * 60}{number}" for number in range(50)], ["*"])
+    assert list(policies.split([one], "x")) == ["x.json"]
+    assert list(policies.split([one, one], "x")) == ["x-1.json", "x-2.json"]
+
+
+def test_the_same_templates_give_the_same_bytes_in_any_order() -> None:
+    assert policies.documents(TEMPLATES[::-1]) == FILES
+
+
+@pytest.mark.parametrize("kind", ["deployer", "reviewer"])
+def test_actions_are_named_exist_and_are_bound_unless_aws_binds_them_to_nothing(kind: str) -> None:
+    for statement in statements(kind):
+        assert statement["Sid"].isalnum()
+        assert len(statement["Resource"]) == len(set(statement["Resource"])) > 0
+        for action in statement["Action"]:
+            service, _, name = action.partition(":")
+            kinds = REFERENCE[service]["Actions"][name.lower()].get("Resources")
+            assert "*" not in action
+            assert kinds or statement["Resource"] == ["*"], (statement["Sid"], action)
+            about_all = statement["Sid"] == "DescribeStacksWithoutAName"
+            assert not kinds or about_all or "*" not in statement["Resource"], (statement["Sid"], action)
+
+
+def test_no_two_statements_of_a_kind_share_a_sid() -> None:
+    for kind in ("deployer", "reviewer"):
+        sids = [each["Sid"] for each in statements(kind)]
+        assert len(sids) == len(set(sids))
+
+
+def test_regional_actions_without_resource_are_bound_to_the_regions_of_the_systems() -> None:
+    regions = sorted({region for system in SYSTEMS for region in system.regions.values()})
+    assert named("AwsBindsTheseToNoResource")["Condition"] == {"StringEquals": {"aws:RequestedRegion": regions}}
+    assert named("AwsBindsTheseToNoResourceOrRegion")["Action"] == ["iam:ListRoles"]
+
+
+def test_kinds_of_arns_are_those_of_the_service_authorization_reference() -> None:
+    for type_, kinds in policies.ARNS.items():
+        service = type_.split("::")[1].lower()
+        known = {kind for action in REFERENCE[service]["Actions"].values() for kind in action.get("Resources", [])}
+        assert set(kinds) <= known, type_
+
+
+def test_whoever_deploys_can_do_what_the_handlers_of_a_type_ask() -> None:
+    for action in (
+        "rds:CreateDBInstance",
+        "s3:PutBucketPolicy",
+        "secretsmanager:PutSecretValue",
+        "kms:CreateKey",
+        "sns:CreateTopic",
+    ):
+        assert action in allowed("deployer")
+
+
+def test_what_no_template_uses_is_not_allowed() -> None:
+    services = {action.partition(":")[0] for action in allowed("deployer")}
+    assert not services & {"s3tables", "redshift", "elasticfilesystem", "organizations"}
+    without = [
+        template for template in TEMPLATES if not any(b["Type"].startswith("AWS::RDS") for b in template["Resources"].values())
+    ]
+    fewer = policies.documents(without)
+    assert len(without) < len(TEMPLATES)
+    assert not any(action.startswith("rds:Create") for action in allowed("deployer", fewer))
+    assert not any(each["Sid"] == "FirstDatabaseOfTheAccount" for each in statements("deployer", fewer))
+
+
+def test_roles_are_passed_only_to_services_that_they_trust() -> None:
+    passing = named("PassOwnRolesToTheirServices")
+    assert all(arn.startswith("arn:aws:iam::*:role/role-") for arn in passing["Resource"])
+    assert "lambda.amazonaws.com" in passing["Condition"]["StringEquals"]["iam:PassedToService"]
+    assert [each["Sid"] for each in statements("deployer") if "iam:PassRole" in each["Action"]] == ["PassOwnRolesToTheirServices"]
+
+
+def test_only_managed_policies_that_templates_name_can_be_attached() -> None:
+    small = policies.documents([SMALL])
+    attaching = named("AttachOnlyWhatTemplatesName", files=small)
+    assert attaching["Condition"] == {"StringEquals": {"iam:PolicyARN": ["arn:aws:iam::aws:policy/service-role/Given"]}}
+    assert attaching["Resource"] == [
+        "arn:aws:iam::*:role/small-role-x-eu-west-1-*",
+        "arn:aws:iam::*:role/small-role-x-eu-west-2-*",
+    ]
+    assert "iam:AttachRolePolicy" not in allowed("deployer")
+
+
+def test_a_system_without_secrets_and_buckets_needs_no_refusal_of_them() -> None:
+    assert not any(each["Effect"] == "Deny" for each in statements("reviewer", policies.documents([SMALL])))
+
+
+def test_keys_and_network_are_ended_only_where_they_carry_the_tag_of_a_system() -> None:
+    own = {"StringEquals": {"aws:ResourceTag/System": [system.name for system in SYSTEMS]}}
+    for sid in ("RuleOwnKeys", "EndOwnNetwork"):
+        assert named(sid)["Condition"] == own
+    for action in (
+        "kms:ScheduleKeyDeletion",
+        "kms:PutKeyPolicy",
+        "ec2:DeleteVpc",
+        "ec2:DeleteSecurityGroup",
+        "ec2:ReleaseAddress",
+    ):
+        holders = [each for each in statements("deployer") if action in each["Action"]]
+        assert [each["Condition"] for each in holders] == [own], action
+
+
+def test_whoever_reviews_reads_how_things_are_set_up_and_nothing_of_what_they_hold() -> None:
+    verbs = {action.partition(":")[2] for action in allowed("reviewer")}
+    assert all(verb.startswith(policies.READING) for verb in verbs)
+    assert {"rds:DescribeDBInstances", "kms:GetKeyPolicy", "cloudformation:GetResource"} <= allowed("reviewer")
+    assert not [action for action in allowed("reviewer") if policies.SECRETIVE.fullmatch(action)]
+    refused = named("NeverWhatTheyHold", "reviewer")
+    assert refused["Effect"] == "Deny"
+    assert {"s3:GetObject", "secretsmanager:GetSecretValue"} <= set(refused["Action"])
+    assert any(arn.endswith("secret:secret-database-*") for arn in refused["Resource"])
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["secretsmanager:GetSecretValue", "s3:GetObjectVersion", "kms:Decrypt", "kms:GenerateDataKeyPair", "logs:FilterLogEvents"],
+)
+def test_what_reads_content_is_known_as_such(action: str) -> None:
+    assert policies.SECRETIVE.fullmatch(action)
+    assert not policies.SECRETIVE.fullmatch("s3:GetBucketPolicy")
+
+
+def test_many_names_of_one_kind_are_written_as_what_they_begin_with() -> None:
+    names = [f"alarm-{letter}-*" for letter in "abcdef"]
+    assert policies._shortened(names) == ["alarm-*"]
+    assert policies._shortened(names[:2]) == names[:2]
+    assert policies._shortened([*names, "other-*"]) == [*names, "other-*"]
+
+
+def test_the_readme_names_every_file() -> None:
+    assert FILES["README.md"].startswith("<!-- Generated by `make build`")
+    for name in FILES:
+        assert name == "README.md" or f"]({name})" in FILES["README.md"]
+
+
+def test_without_cfn_lint_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policies, "find_spec", lambda _: None)
+    with pytest.raises(LookupError, match="make setup"):
+        policies.documents([SMALL])
+
+
+# What the chain calls. -------------------------------------------------------------------------------------------------
+
+IAM_NAMES = {
+    "s3": {
+        "head_object": ["s3:GetObject"],
+        "head_bucket": ["s3:ListBucket"],
+        "list_objects_v2": ["s3:ListBucket"],
+        "list_object_versions": ["s3:ListBucketVersions"],
+        "list_multipart_uploads": ["s3:ListBucketMultipartUploads"],
+        "delete_objects": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+        "delete_object": ["s3:DeleteObject"],
+        "upload_file": ["s3:PutObject"],
+    },
+}
+"""Calls of S3 whose permission has another name (Amazon S3 User Guide, Required permissions for Amazon S3 API operations)."""
+
+IMPLIED = {
+    "cloudformation:ListStacks": "CloudFormation asks for it beside DescribeStacks when no stack is named",
+    "cloudformation:TagResource": "CloudFormation asks for it when a change set names tags",
+    "cloudformation:UntagResource": "CloudFormation asks for it when a change set takes tags away",
+    "s3:ListBucket": "without it HeadObject of what is not there answers 403 instead of 404",
+}
+"""Permissions that the chain needs without calling them by name."""
+
+PREFIXES = {"cloudcontrol": "cloudformation", "resourcegroupstaggingapi": "tag"}
+
+
+def calls(sources: list[str]) -> tuple[set[str], set[str]]:
+    """The services for which a chain's sources make clients, and every attribute, with the names given to paginators."""
+    services: set[str] = set()
+    called: set[str] = set()
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                services.add(node.value)
+            if isinstance(node, ast.Attribute):  # called, or handed on to be called
+                called.add(node.attr)
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("get_paginator", "get_waiter")
+            ):
+                called.update(arg.value for arg in node.args if isinstance(arg, ast.Constant))
+    session = boto3.Session()
+    return services & {*session.get_available_services()}, called
+
+
+def permissions(services: set[str], called: set[str]) -> dict[str, list[list[str]]]:
+    """By call, the permissions that it needs with each of the services that know it."""
+    found: dict[str, list[list[str]]] = {}
+    session = boto3.Session()
+    for service in sorted(services):
+        model = session._session.get_service_model(service)
+        for operation in model.operation_names:
+            if (call := xform_name(operation)) in called:
+                usual = [f"{PREFIXES.get(service, service)}:{operation}"]
+                found.setdefault(call, []).append(IAM_NAMES.get(service, {}).get(call, usual))
+    return found
+
+
+def test_whoever_deploys_may_make_every_call_of_the_chain() -> None:
+    services, called = calls([path.read_text() for path in sorted((ROOT / "chain").glob("*.py"))])
+    assert {"cloudformation", "s3", "sts"} <= services
+    chain = {action.lower() for call in policies.CHAIN for action in call.actions}
+    missing = {
+        call: needed
+        for call, needed in permissions(services, called).items()
+        if not any(chain.issuperset(map(str.lower, each)) for each in needed)
+    }
+    assert missing == {}
+
+
+def test_whoever_deploys_may_make_no_call_that_the_chain_does_not_make() -> None:
+    services, called = calls([path.read_text() for path in sorted((ROOT / "chain").glob("*.py"))])
+    made = {action.lower() for ways in permissions(services, called).values() for each in ways for action in each}
+    spare = {action for call in policies.CHAIN for action in call.actions if action.lower() not in made}
+    assert spare == set(IMPLIED)
+
+
+def test_a_call_that_the_policy_does_not_know_is_found() -> None:
+    services, called = calls(
+        ["clients('rds', region).stop_db_instance(); clients('s3', region).get_paginator('list_objects_v2')"]
+    )
+    assert services == {"rds", "s3"}
+    assert permissions(services, called) == {"stop_db_instance": [["rds:StopDBInstance"]], "list_objects_v2": [["s3:ListBucket"]]}

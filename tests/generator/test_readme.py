@@ -1,0 +1,22 @@
+"""The page of a system shows its chain and how an application connects."""
+
+from generator.assemble import assemble
+from generator.readme import page
+from generator.systems import SYSTEMS
+from tests.generator.test_assemble import Piece, _system
+
+
+def test_the_chain_is_a_table_and_a_diagram() -> None:
+    system = _system(Piece(name="b-c", sites=("recovery",), imports=("primary:a.Arn",)), Piece(name="a"))
+    text = page(system, assemble(system, str), "x.py")
+    assert "| [a](a.yaml) | primary | One topic, and what a test wires to it. | 1 | – |" in text
+    assert "| [b-c](b-c.yaml) | recovery | One topic, and what a test wires to it. | 1 | primary:a |" in text
+    assert "  primary_a --> recovery_b_c\n" in text
+    assert "How an application connects" not in text
+
+
+def test_every_system_with_a_database_says_how_to_connect() -> None:
+    for system in SYSTEMS:
+        text = page(system, assemble(system, str), "x.py")
+        for output in ("`ClientGroupId`", "`Endpoint`", "`Port`", "`DatabaseSecretArn`"):
+            assert output in text

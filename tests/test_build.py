@@ -1,0 +1,138 @@
+"""What is committed is what the sources build; a build that cannot vouch for its templates writes nothing."""
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import build
+import generator.systems
+from generator.systems import SYSTEMS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def texts() -> dict[str, str]:
+    return build.generate({})
+
+
+def _committed(texts: dict[str, str]) -> set[str]:
+    folders = {str(Path(name).parent) for name in texts if name.startswith(("templates/", "docs/policies/"))}
+    return {path.relative_to(ROOT).as_posix() for folder in folders for path in (ROOT / folder).iterdir()}
+
+
+def test_every_committed_file_is_what_its_source_builds(texts: dict[str, str]) -> None:
+    differing = [name for name, text in texts.items() if (ROOT / name).read_text() != text]
+    assert differing == []
+
+
+def test_nothing_generated_is_committed_without_its_source(texts: dict[str, str]) -> None:
+    assert _committed(texts) <= set(texts)
+
+
+def test_every_layer_of_every_system_has_its_template(texts: dict[str, str]) -> None:
+    assert {f"templates/{system.name}/{layer.name}.yaml" for system in SYSTEMS for layer in system.layers} <= set(texts)
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_every_build_writes_the_same_bytes(texts: dict[str, str], seed: str) -> None:
+    program = "import build, hashlib; print(hashlib.sha256(repr(sorted(build.generate({}).items())).encode()).hexdigest())"
+    import hashlib
+
+    expected = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == expected
+
+
+def test_a_second_build_finds_nothing_to_do_until_an_output_is_touched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--root", str(tmp_path)]
+    assert build.main(arguments) == 0
+    assert build.main(arguments) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "files" in first
+    assert second.startswith("unchanged (")
+    template = next(tmp_path.glob("templates/*/*.yaml"))
+    template.write_text(template.read_text() + "# by hand\n")
+    assert build.main(arguments) == 0
+    assert "1 of them changed" in capsys.readouterr().out
+    assert not template.read_text().endswith("# by hand\n")
+
+
+def test_every_package_that_a_template_names_is_written(tmp_path: Path) -> None:
+    assert build.main(["--root", str(tmp_path)]) == 0
+    named = {
+        line.split()[-1]
+        for path in tmp_path.glob("templates/*/*.yaml")
+        for line in path.read_text().splitlines()
+        if "S3Key:" in line
+    }
+    assert named
+    assert named <= {path.name for path in (tmp_path / "out/packages").iterdir()}
+
+
+def test_a_template_whose_layer_is_gone_is_removed(tmp_path: Path) -> None:
+    stale = tmp_path / "templates/ledger/gone.yaml"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("Resources: {}\n")
+    assert build.main(["--root", str(tmp_path)]) == 0
+    assert not stale.exists()
+
+
+def _replaced(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
+    monkeypatch.setattr(generator.systems, "SYSTEMS", (dataclasses.replace(SYSTEMS[0], **changes),))  # type: ignore[arg-type]
+
+
+def test_an_unexplained_gap_stops_the_build_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _replaced(monkeypatch, deviations=())
+    assert build.main(["--root", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "rds.tls_forced" in said.err
+    assert "rds.customer_key" in said.err
+    assert said.out.startswith("nothing was written")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_broken_wire_stops_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _replaced(monkeypatch, layers=tuple(layer for layer in SYSTEMS[0].layers if layer.name != "keys"))
+    assert build.main(["--root", str(tmp_path)]) == 1
+    assert "keys.LogsKeyArn is no output at the primary site; there are " in capsys.readouterr().err
+
+
+def test_lint_judges_every_template_with_the_values_of_its_environments(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("templates", "parameters"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    assert build.main(["lint", "--root", str(tmp_path)]) == 0
+    templates = len(list((tmp_path / "templates").glob("*/*.yaml")))
+    assert capsys.readouterr().out.startswith(f"{templates} templates judged, 0 findings")
+    database = tmp_path / "templates/ledger/database.yaml"
+    database.write_text(database.read_text().replace("Engine: postgres\n", "Engine: postgrez\n"))
+    assert build.main(["lint", "--root", str(tmp_path)]) == 1
+    assert "templates/ledger/database.yaml:" in capsys.readouterr().err
+
+
+def test_lint_refuses_values_that_the_templates_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("templates", "parameters"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "parameters/ledger/dev.yaml").write_text("database: {InstanceClas: db.r6g.large}\n")
+    assert build.main(["lint", "--root", str(tmp_path)]) == 1
+    assert "InstanceClas is no parameter" in capsys.readouterr().err
