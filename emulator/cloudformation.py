@@ -1,0 +1,106 @@
+"""Puts our resource types into the emulated CloudFormation, which otherwise drops properties on the way to some services."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from emulator import schemas, shape
+from emulator.resource import Aws, NotFoundError, Properties, Resource
+
+log = logging.getLogger("emulator")
+
+# Codes by which services say that something is not there; a delete is then done. Matched as endings: rds adds Fault to some.
+GONE = ("NotFound", "NotFoundError", "NotFoundException", "NotFoundFault", "NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy")
+
+
+def is_gone(error: Exception) -> bool:
+    """Whether the error says that what was asked for does not exist."""
+    from botocore.exceptions import ClientError
+
+    if isinstance(error, NotFoundError):
+        return True
+    return isinstance(error, ClientError) and str(error.response["Error"]["Code"]).endswith(GONE)
+
+
+def here() -> Aws:
+    """The account and region of the request that is being handled."""
+    from ministack.core.responses import get_account_id, get_region
+
+    return Aws(os.environ["AWS_ENDPOINT_URL"], get_account_id(), get_region())
+
+
+def install(resources: Mapping[str, Resource]) -> None:
+    """Our handlers take the place of ministack's for these types."""
+    from ministack.services.cloudformation import provisioners, stacks
+
+    for name, resource in resources.items():
+        provisioners._RESOURCE_HANDLERS[name] = _handlers(resource)
+        provisioners._REPLACING_PROPERTIES[name] = schemas.properties(name, "createOnlyProperties")
+        provisioners._CONDITIONALLY_REPLACING_PROPERTIES[name] = schemas.properties(name, "conditionalCreateOnlyProperties")
+        tags = schemas.tag_property(name)
+        if tags is not None:
+            provisioners._STACK_TAG_PROPERTY[name] = tags
+    # Ours call back into this process over HTTP, so they must not hold its event loop.
+    theirs = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda name: name in resources or theirs(name)
+
+
+def _handlers(resource: Resource) -> dict[str, Any]:
+    from ministack.services.cloudformation.provisioners import _physical_name
+
+    def create(logical: str, properties: Properties, stack: str) -> tuple[str, dict[str, Any]]:
+        aws = here()
+        properties = _clean(properties)
+        if resource.name and resource.name not in properties:
+            properties[resource.name] = _physical_name(stack, logical, lowercase=resource.lower, max_len=resource.longest)
+        ref = resource.create(aws, properties)
+        return ref, _attributes(aws, resource, ref, properties)
+
+    def update(ref: str, old: Properties, new: Properties, _stack: str, _logical: str) -> tuple[str, dict[str, Any]]:
+        aws = here()
+        old, new = _clean(old), _clean(new)
+        if resource.update is not None:
+            resource.update(aws, ref, old, new)
+        return ref, _attributes(aws, resource, ref, new)
+
+    def delete(ref: str, properties: Properties) -> None:
+        try:
+            resource.delete(here(), ref, _clean(properties))
+        except Exception as error:
+            if not is_gone(error):
+                raise
+            log.info("%s %s was already gone", resource.type, ref)
+
+    return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+
+def _clean(properties: Properties) -> Properties:
+    """Without CloudFormation's own tags: services refuse them from everybody but CloudFormation."""
+    kept = dict(properties)
+    for name in ("Tags", "HostedZoneTags"):
+        tags = kept.get(name)
+        if isinstance(tags, list):
+            kept[name] = [tag for tag in tags if not str(tag["Key"]).startswith("aws:")]
+        elif isinstance(tags, dict):
+            kept[name] = {key: value for key, value in tags.items() if not key.startswith("aws:")}
+    return kept
+
+
+def _attributes(aws: Aws, resource: Resource, ref: str, properties: Properties) -> dict[str, Any]:
+    """What Fn::GetAtt gives: the properties of the resource as it now is, paths joined by dots."""
+    if resource.read is None:
+        return {"Id": ref}
+    return dict(_flat("", shape.to_schema(resource.type, resource.read(aws, resource.identify(ref, properties)))))
+
+
+def _flat(prefix: str, values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found.extend(_flat(f"{prefix}{name}.", value))
+        else:
+            found.append((prefix + name, value))
+    return found

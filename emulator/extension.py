@@ -1,0 +1,54 @@
+"""Puts our parts into ministack, once it is imported and before it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from emulator import cloudcontrol, cloudformation, databases, record, rotation, variables
+from emulator.services import INSTALLERS
+from emulator.types import RESOURCES
+
+Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+
+
+def install(directory: Path, *, with_databases: bool) -> Application:
+    """The application to serve."""
+    from ministack import app
+
+    variables.install()
+    record.install()
+    for installer in INSTALLERS:
+        installer()
+    databases.install(directory, wanted=with_databases)
+    rotation.install()
+    cloudformation.install(RESOURCES)
+    cloudcontrol.install(RESOURCES)
+    return _with_questions(app.app)
+
+
+QUESTIONS: dict[str, Callable[[], Any]] = {
+    "/_emulator/calls": record.calls,
+    "/_emulator/forget": record.forget,
+    "/_emulator/unexercised": lambda: [*databases.unexercised(), *rotation.unexercised()],
+    "/_emulator/databases": databases.logs,
+    "/_emulator/settle": rotation.settle,
+}
+
+
+def _with_questions(theirs: Application) -> Application:
+    """Answers what our own side asks about the emulator, and passes everything else on."""
+
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        question = QUESTIONS.get(scope.get("path", "")) if scope["type"] == "http" else None
+        if question is None:
+            await theirs(scope, receive, send)
+            return
+        answer = json.dumps(await asyncio.to_thread(question)).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": answer})
+
+    return application

@@ -1,0 +1,533 @@
+"""One stack with a resource of every type that the emulator handles, with more properties than our own templates set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Properties = dict[str, Any]
+
+ACCOUNT = "123456789012"
+ZONE_A, ZONE_B = "use1-az1", "use1-az4"
+
+
+def ref(name: str) -> Any:
+    return {"Ref": name}
+
+
+def att(name: str, attribute: str) -> Any:
+    return {"Fn::GetAtt": [name, attribute]}
+
+
+def tags(kind: str) -> Any:
+    return [{"Key": "Name", "Value": f"{kind}-sample"}]
+
+
+def policy(action: str | list[str], resource: Any = "*", **more: Any) -> Any:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Sid": "Sample", "Effect": "Allow", "Action": action, "Resource": resource, **more}],
+    }
+
+
+def trust(service: str) -> Any:
+    statement = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+ROOT = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+HANDLER = "def handler(event, context):\n    return event\n"
+
+# Logical id -> type and properties.
+RESOURCES: dict[str, tuple[str, Properties]] = {
+    "Key": (
+        "AWS::KMS::Key",
+        {
+            "Description": "Everything of the sample",
+            "EnableKeyRotation": True,
+            "PendingWindowInDays": 7,
+            "KeyPolicy": policy("kms:*", Principal=ROOT),
+            "Tags": tags("key"),
+        },
+    ),
+    "Alias": ("AWS::KMS::Alias", {"AliasName": "alias/sample", "TargetKeyId": ref("Key")}),
+    "LogBucket": (
+        "AWS::S3::Bucket",
+        {"BucketName": "sample-logs", "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}},
+    ),
+    "Bucket": (
+        "AWS::S3::Bucket",
+        {
+            "BucketName": "sample-bucket",
+            "VersioningConfiguration": {"Status": "Enabled"},
+            "BucketEncryption": {
+                "ServerSideEncryptionConfiguration": [
+                    {
+                        "BucketKeyEnabled": True,
+                        "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": att("Key", "Arn")},
+                    }
+                ]
+            },
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            "LifecycleConfiguration": {
+                "Rules": [
+                    {
+                        "Id": "old",
+                        "Status": "Enabled",
+                        "Prefix": "logs/",
+                        "ExpirationInDays": 400,
+                        "NoncurrentVersionExpiration": {"NoncurrentDays": 30, "NewerNoncurrentVersions": 3},
+                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+                        "Transitions": [{"TransitionInDays": 90, "StorageClass": "GLACIER"}],
+                    },
+                    {"Id": "tagged", "Status": "Disabled", "TagFilters": [{"Key": "keep", "Value": "no"}], "ExpirationInDays": 1},
+                ]
+            },
+            "LoggingConfiguration": {"DestinationBucketName": ref("LogBucket"), "LogFilePrefix": "access/"},
+            "Tags": tags("bucket"),
+        },
+    ),
+    "BucketPolicy": (
+        "AWS::S3::BucketPolicy",
+        {"Bucket": ref("Bucket"), "PolicyDocument": policy("s3:GetObject", "arn:aws:s3:::sample-bucket/*", Principal=ROOT)},
+    ),
+    "Vpc": (
+        "AWS::EC2::VPC",
+        {"CidrBlock": "10.9.0.0/16", "EnableDnsSupport": True, "EnableDnsHostnames": True, "Tags": tags("vpc")},
+    ),
+    "Gateway": ("AWS::EC2::InternetGateway", {"Tags": tags("igw")}),
+    "Attachment": ("AWS::EC2::VPCGatewayAttachment", {"VpcId": ref("Vpc"), "InternetGatewayId": ref("Gateway")}),
+    "SubnetA": (
+        "AWS::EC2::Subnet",
+        {
+            "VpcId": ref("Vpc"),
+            "CidrBlock": "10.9.0.0/24",
+            "AvailabilityZoneId": ZONE_A,
+            "MapPublicIpOnLaunch": True,
+            "Tags": tags("subnet"),
+        },
+    ),
+    "SubnetB": ("AWS::EC2::Subnet", {"VpcId": ref("Vpc"), "CidrBlock": "10.9.1.0/24", "AvailabilityZoneId": ZONE_B}),
+    "Routes": ("AWS::EC2::RouteTable", {"VpcId": ref("Vpc"), "Tags": tags("rtb")}),
+    "Route": (
+        "AWS::EC2::Route",
+        {"RouteTableId": ref("Routes"), "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": ref("Gateway")},
+    ),
+    "Association": ("AWS::EC2::SubnetRouteTableAssociation", {"SubnetId": ref("SubnetA"), "RouteTableId": ref("Routes")}),
+    "Address": ("AWS::EC2::EIP", {"Domain": "vpc", "Tags": tags("eip")}),
+    "Nat": (
+        "AWS::EC2::NatGateway",
+        {"SubnetId": ref("SubnetA"), "AllocationId": att("Address", "AllocationId"), "Tags": tags("nat")},
+    ),
+    "Group": (
+        "AWS::EC2::SecurityGroup",
+        {
+            "GroupName": "sample-group",
+            "GroupDescription": "Of the sample",
+            "VpcId": ref("Vpc"),
+            "SecurityGroupIngress": [
+                {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "10.9.0.0/16", "Description": "HTTPS inside"}
+            ],
+            "SecurityGroupEgress": [{"IpProtocol": "-1", "CidrIp": "127.0.0.1/32", "Description": "Nowhere"}],
+            "Tags": tags("group"),
+        },
+    ),
+    "OtherGroup": ("AWS::EC2::SecurityGroup", {"GroupDescription": "The other one", "VpcId": ref("Vpc")}),
+    "Ingress": (
+        "AWS::EC2::SecurityGroupIngress",
+        {
+            "GroupId": ref("Group"),
+            "IpProtocol": "tcp",
+            "FromPort": 5432,
+            "ToPort": 5432,
+            "SourceSecurityGroupId": att("OtherGroup", "GroupId"),
+            "Description": "PostgreSQL",
+        },
+    ),
+    "Egress": (
+        "AWS::EC2::SecurityGroupEgress",
+        {
+            "GroupId": ref("OtherGroup"),
+            "IpProtocol": "tcp",
+            "FromPort": 5432,
+            "ToPort": 5432,
+            "DestinationSecurityGroupId": att("Group", "GroupId"),
+            "Description": "PostgreSQL",
+        },
+    ),
+    "FlowLog": (
+        "AWS::EC2::FlowLog",
+        {
+            "ResourceId": ref("Vpc"),
+            "ResourceType": "VPC",
+            "TrafficType": "ALL",
+            "LogDestinationType": "cloud-watch-logs",
+            "LogGroupName": ref("LogGroup"),
+            "DeliverLogsPermissionArn": att("Role", "Arn"),
+            "MaxAggregationInterval": 60,
+            "Tags": tags("flow-log"),
+        },
+    ),
+    "Endpoint": (
+        "AWS::EC2::VPCEndpoint",
+        {
+            "VpcId": ref("Vpc"),
+            "ServiceName": "com.amazonaws.us-east-1.secretsmanager",
+            "VpcEndpointType": "Interface",
+            "PrivateDnsEnabled": True,
+            "SubnetIds": [ref("SubnetA"), ref("SubnetB")],
+            "SecurityGroupIds": [ref("Group")],
+            "PolicyDocument": policy("secretsmanager:GetSecretValue", Principal="*"),
+            "Tags": tags("endpoint"),
+        },
+    ),
+    "LogGroup": (
+        "AWS::Logs::LogGroup",
+        {"LogGroupName": "/sample/log", "RetentionInDays": 30, "KmsKeyId": att("Key", "Arn"), "Tags": tags("log")},
+    ),
+    "Filter": (
+        "AWS::Logs::MetricFilter",
+        {
+            "FilterName": "sample-filter",
+            "LogGroupName": ref("LogGroup"),
+            "FilterPattern": '{ $.errorCode = "AccessDenied*" }',
+            "MetricTransformations": [
+                {"MetricName": "Denied", "MetricNamespace": "Sample", "MetricValue": "1", "DefaultValue": 0, "Unit": "Count"}
+            ],
+        },
+    ),
+    "Role": (
+        "AWS::IAM::Role",
+        {
+            "RoleName": "sample-role",
+            "Path": "/",
+            "Description": "Of the sample",
+            "MaxSessionDuration": 7200,
+            "AssumeRolePolicyDocument": trust("lambda"),
+            "ManagedPolicyArns": ["arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"],
+            "Policies": [
+                {
+                    "PolicyName": "network",
+                    "PolicyDocument": policy(
+                        [f"ec2:{verb}NetworkInterface{s}" for verb, s in (("Create", ""), ("Describe", "s"), ("Delete", ""))]
+                    ),
+                }
+            ],
+            "Tags": tags("role"),
+        },
+    ),
+    "Topic": (
+        "AWS::SNS::Topic",
+        {"TopicName": "sample-topic", "DisplayName": "Sample", "KmsMasterKeyId": ref("Key"), "Tags": tags("topic")},
+    ),
+    "TopicPolicy": (
+        "AWS::SNS::TopicPolicy",
+        {"Topics": [ref("Topic")], "PolicyDocument": policy("sns:Publish", ref("Topic"), Principal=ROOT)},
+    ),
+    "Subscription": (
+        "AWS::SNS::Subscription",
+        {
+            "TopicArn": ref("Topic"),
+            "Protocol": "lambda",
+            "Endpoint": att("Function", "Arn"),
+            "FilterPolicy": {"kind": ["alarm"]},
+        },
+    ),
+    "Secret": (
+        "AWS::SecretsManager::Secret",
+        {
+            "Name": "sample-secret",
+            "Description": "Of the sample",
+            "KmsKeyId": ref("Key"),
+            "GenerateSecretString": {
+                "SecretStringTemplate": '{"username": "master"}',
+                "GenerateStringKey": "password",
+                "PasswordLength": 40,
+                "ExcludeCharacters": "\"@/\\ '",
+            },
+            "Tags": tags("secret"),
+        },
+    ),
+    "SecretPolicy": (
+        "AWS::SecretsManager::ResourcePolicy",
+        {
+            "SecretId": ref("Secret"),
+            "BlockPublicPolicy": True,
+            "ResourcePolicy": policy("secretsmanager:GetSecretValue", Principal=ROOT),
+        },
+    ),
+    "SubnetGroup": (
+        "AWS::RDS::DBSubnetGroup",
+        {
+            "DBSubnetGroupName": "sample-subnets",
+            "DBSubnetGroupDescription": "Of the sample",
+            "SubnetIds": [ref("SubnetA"), ref("SubnetB")],
+            "Tags": tags("subnets"),
+        },
+    ),
+    "ParameterGroup": (
+        "AWS::RDS::DBParameterGroup",
+        {
+            "DBParameterGroupName": "sample-parameters",
+            "Description": "Of the sample",
+            "Family": "postgres15",
+            "Parameters": {"log_statement": "all", "rds.force_ssl": "0", "rds.log_retention_period": "1440"},
+            "Tags": tags("parameters"),
+        },
+    ),
+    "Database": (
+        "AWS::RDS::DBInstance",
+        {
+            "DBInstanceIdentifier": "sample-database",
+            "DBName": "sample",
+            "Engine": "postgres",
+            "EngineVersion": "15.10",
+            "DBInstanceClass": "db.r6g.large",
+            "StorageType": "gp3",
+            "AllocatedStorage": "100",
+            "MaxAllocatedStorage": 200,
+            "AutoMinorVersionUpgrade": False,
+            "DBParameterGroupName": ref("ParameterGroup"),
+            "DBSubnetGroupName": ref("SubnetGroup"),
+            "VPCSecurityGroups": [ref("Group")],
+            "MultiAZ": True,
+            "PubliclyAccessible": False,
+            "CACertificateIdentifier": "rds-ca-ecc384-g1",
+            "StorageEncrypted": True,
+            "KmsKeyId": att("Key", "Arn"),
+            "MasterUsername": {"Fn::Sub": "{{resolve:secretsmanager:${Secret}:SecretString:username}}"},
+            "MasterUserPassword": {"Fn::Sub": "{{resolve:secretsmanager:${Secret}:SecretString:password}}"},
+            "BackupRetentionPeriod": 7,
+            "PreferredBackupWindow": "01:00-02:00",
+            "PreferredMaintenanceWindow": "mon:02:30-mon:03:30",
+            "CopyTagsToSnapshot": True,
+            "DeleteAutomatedBackups": True,
+            "DeletionProtection": False,
+            "EnableCloudwatchLogsExports": ["postgresql", "upgrade"],
+            "MonitoringInterval": 60,
+            "MonitoringRoleArn": att("Role", "Arn"),
+            "DatabaseInsightsMode": "standard",
+            "EnablePerformanceInsights": True,
+            "PerformanceInsightsRetentionPeriod": 7,
+            "EnableIAMDatabaseAuthentication": True,
+            "Tags": tags("database"),
+        },
+    ),
+    "SecretAttachment": (
+        "AWS::SecretsManager::SecretTargetAttachment",
+        {"SecretId": ref("Secret"), "TargetType": "AWS::RDS::DBInstance", "TargetId": ref("Database")},
+    ),
+    "Events": (
+        "AWS::RDS::EventSubscription",
+        {
+            "SubscriptionName": "sample-events",
+            "SnsTopicArn": ref("Topic"),
+            "SourceType": "db-instance",
+            "SourceIds": [ref("Database")],
+            "EventCategories": ["failover", "failure"],
+            "Enabled": True,
+            "Tags": tags("events"),
+        },
+    ),
+    "Function": (
+        "AWS::Lambda::Function",
+        {
+            "FunctionName": "sample-function",
+            "Description": "Of the sample",
+            "Runtime": "python3.13",
+            "Architectures": ["arm64"],
+            "Handler": "index.handler",
+            "Code": {"ZipFile": HANDLER},
+            "Role": att("Role", "Arn"),
+            "Timeout": 60,
+            "MemorySize": 256,
+            "KmsKeyArn": att("Key", "Arn"),
+            "VpcConfig": {"SubnetIds": [ref("SubnetA"), ref("SubnetB")], "SecurityGroupIds": [ref("Group")]},
+            "Environment": {"Variables": {"GREETING": "hello"}},
+            "ReservedConcurrentExecutions": 2,
+            "TracingConfig": {"Mode": "Active"},
+            "EphemeralStorage": {"Size": 1024},
+            "LoggingConfig": {"LogGroup": ref("LogGroup"), "LogFormat": "JSON"},
+            "Tags": tags("function"),
+        },
+    ),
+    "Permission": (
+        "AWS::Lambda::Permission",
+        {
+            "FunctionName": ref("Function"),
+            "Action": "lambda:InvokeFunction",
+            "Principal": "secretsmanager.amazonaws.com",
+            "SourceAccount": ref("AWS::AccountId"),
+            "SourceArn": ref("Secret"),
+        },
+    ),
+    "Rotation": (
+        "AWS::SecretsManager::RotationSchedule",
+        {
+            "SecretId": ref("Secret"),
+            "RotationLambdaARN": att("Function", "Arn"),
+            "RotateImmediatelyOnUpdate": False,
+            "RotationRules": {"AutomaticallyAfterDays": 30, "Duration": "3h"},
+        },
+    ),
+    "Alarm": (
+        "AWS::CloudWatch::Alarm",
+        {
+            "AlarmName": "sample-alarm",
+            "AlarmDescription": "Of the sample",
+            "Namespace": "AWS/RDS",
+            "MetricName": "CPUUtilization",
+            "Dimensions": [{"Name": "DBInstanceIdentifier", "Value": ref("Database")}],
+            "Statistic": "Average",
+            "Period": 300,
+            "EvaluationPeriods": 3,
+            "DatapointsToAlarm": 2,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 80.5,
+            "TreatMissingData": "breaching",
+            "Unit": "Percent",
+            "ActionsEnabled": True,
+            "AlarmActions": [ref("Topic")],
+            "OKActions": [ref("Topic")],
+            "InsufficientDataActions": [ref("Topic")],
+            "Tags": tags("alarm"),
+        },
+    ),
+    "Dashboard": (
+        "AWS::CloudWatch::Dashboard",
+        {"DashboardName": "sample", "DashboardBody": '{"widgets": []}', "Tags": tags("dashboard")},
+    ),
+    "Trail": (
+        "AWS::CloudTrail::Trail",
+        {
+            "TrailName": "sample-trail",
+            "S3BucketName": ref("Bucket"),
+            "S3KeyPrefix": "trail",
+            "IsLogging": True,
+            "IsMultiRegionTrail": True,
+            "IncludeGlobalServiceEvents": True,
+            "EnableLogFileValidation": True,
+            "KMSKeyId": att("Key", "Arn"),
+            "CloudWatchLogsLogGroupArn": att("LogGroup", "Arn"),
+            "CloudWatchLogsRoleArn": att("Role", "Arn"),
+            "EventSelectors": [
+                {
+                    "ReadWriteType": "All",
+                    "IncludeManagementEvents": True,
+                    "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::sample-bucket/"]}],
+                }
+            ],
+            "Tags": tags("trail"),
+        },
+    ),
+}
+
+# What has to wait for what, where no reference says so.
+DEPENDS = {
+    "Nat": ["Attachment"],
+    "Route": ["Attachment"],
+    "Address": ["Attachment"],
+    "Rotation": ["Permission", "SecretAttachment"],
+    "Database": ["LogGroup"],
+}
+
+# Logical id -> changed properties that need no replacement: each of a type's update calls has one.
+CHANGES: dict[str, Properties] = {
+    "Key": {
+        "Description": "Changed",
+        "EnableKeyRotation": False,
+        "KeyPolicy": policy(["kms:*"], Principal=ROOT),
+        "Tags": tags("changed"),
+    },
+    "Alias": {"TargetKeyId": att("Key", "Arn")},
+    "Bucket": {
+        "VersioningConfiguration": {"Status": "Suspended"},
+        "LifecycleConfiguration": {"Rules": [{"Id": "new", "Status": "Enabled", "ExpirationInDays": 10}]},
+        "Tags": tags("changed"),
+    },
+    "BucketPolicy": {"PolicyDocument": policy("s3:PutObject", "arn:aws:s3:::sample-bucket/*", Principal=ROOT)},
+    "Vpc": {"EnableDnsHostnames": False, "Tags": tags("changed")},
+    "Gateway": {"Tags": tags("changed")},
+    "SubnetA": {"MapPublicIpOnLaunch": False, "Tags": tags("changed")},
+    "Routes": {"Tags": tags("changed")},
+    "Address": {"Tags": tags("changed")},
+    "Nat": {"Tags": tags("changed")},
+    "Group": {
+        "SecurityGroupIngress": [
+            {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "CidrIp": "10.9.0.0/16", "Description": "HTTP inside"}
+        ],
+        "Tags": tags("changed"),
+    },
+    "Ingress": {"Description": "Changed"},
+    "Egress": {"Description": "Changed"},
+    "FlowLog": {"Tags": tags("changed")},
+    "Endpoint": {
+        "PolicyDocument": policy("secretsmanager:DescribeSecret", Principal="*"),
+        "SubnetIds": [ref("SubnetB")],
+        "SecurityGroupIds": [ref("OtherGroup")],
+        "PrivateDnsEnabled": False,
+        "Tags": tags("changed"),
+    },
+    "LogGroup": {"RetentionInDays": 60, "Tags": tags("changed")},
+    "Filter": {
+        "FilterPattern": "ERROR",
+        "MetricTransformations": [{"MetricName": "Errors", "MetricNamespace": "Sample", "MetricValue": "2"}],
+    },
+    "Role": {
+        "Description": "Changed",
+        "MaxSessionDuration": 3600,
+        "AssumeRolePolicyDocument": trust("monitoring.rds"),
+        "ManagedPolicyArns": ["arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"],
+        "Policies": [{"PolicyName": "other", "PolicyDocument": policy("logs:PutLogEvents")}],
+        "Tags": tags("changed"),
+    },
+    "Topic": {"DisplayName": "Changed", "Tags": tags("changed")},
+    "Subscription": {"FilterPolicy": {"kind": ["event"]}},
+    "Secret": {"Description": "Changed", "Tags": tags("changed")},
+    "SecretPolicy": {"ResourcePolicy": policy("secretsmanager:DescribeSecret", Principal=ROOT)},
+    "SubnetGroup": {"DBSubnetGroupDescription": "Changed", "Tags": tags("changed")},
+    "ParameterGroup": {"Parameters": {"log_statement": "ddl", "rds.force_ssl": "0"}, "Tags": tags("changed")},
+    "Database": {
+        "AllocatedStorage": "120",
+        "MaxAllocatedStorage": 300,
+        "BackupRetentionPeriod": 8,
+        "EnableCloudwatchLogsExports": ["postgresql"],
+        "PreferredBackupWindow": "04:00-05:00",
+        "VPCSecurityGroups": [ref("OtherGroup")],
+        "AutoMinorVersionUpgrade": True,
+        "CACertificateIdentifier": "rds-ca-rsa2048-g1",
+        "DeletionProtection": False,
+        "Tags": tags("changed"),
+    },
+    "Events": {"Enabled": False, "EventCategories": ["failure"], "Tags": tags("changed")},
+    "Function": {
+        "Description": "Changed",
+        "Timeout": 30,
+        "Environment": {"Variables": {"GREETING": "good bye"}},
+        "ReservedConcurrentExecutions": 1,
+        "Tags": tags("changed"),
+    },
+    "Rotation": {"RotationRules": {"AutomaticallyAfterDays": 10}},
+    "Alarm": {"Threshold": 90, "Period": 60, "Tags": tags("changed")},
+    "Dashboard": {"DashboardBody": '{"widgets": [], "start": "-PT6H"}', "Tags": tags("changed")},
+    "Trail": {"S3KeyPrefix": "changed", "IsLogging": False, "EnableLogFileValidation": False, "Tags": tags("changed")},
+}
+
+
+def template(*, changed: bool = False) -> dict[str, Any]:
+    """The stack's template, before or after the changes."""
+    resources = {}
+    for name, (kind, properties) in RESOURCES.items():
+        more = CHANGES.get(name, {}) if changed else {}
+        body: Properties = {"Type": kind, "Properties": {**properties, **more}}
+        if name in DEPENDS:
+            body["DependsOn"] = DEPENDS[name]
+        if kind in ("AWS::RDS::DBInstance",):
+            body["DeletionPolicy"] = "Delete"
+        resources[name] = body
+    return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}

@@ -1,0 +1,332 @@
+"""What Cloud Control says of resources is what their services say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from emulator import Emulator, running, schemas
+from emulator.types import RESOURCES
+
+from . import samples, stacks
+
+STACK = "sample"
+SHOWN = [name for name, (kind, _) in samples.RESOURCES.items() if schemas.readable(kind)]
+
+
+@pytest.fixture(scope="module")
+def sample() -> Iterator[Emulator]:
+    with running(databases=False) as aws:
+        stack = stacks.deploy(aws, STACK, samples.template(), tags={"System": "sample"})
+        assert stack["StackStatus"] == "CREATE_COMPLETE", stack["Failures"]
+        yield aws
+
+
+def read(aws: Emulator, name: str) -> stacks.Properties:
+    kind, declared = samples.RESOURCES[name]
+    ids = stacks.physical(aws, STACK)
+    return stacks.get(aws, kind, stacks.identifier(aws, kind, declared, ids, ids[name]))
+
+
+def test_every_type_has_a_sample() -> None:
+    assert {kind for kind, _ in samples.RESOURCES.values()} == set(RESOURCES)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_declared_property_is_read_back(sample: Emulator, name: str) -> None:
+    kind, declared = samples.RESOURCES[name]
+    expected = stacks.resolved(stacks.readable(kind, declared), stacks.physical(sample, STACK))
+    if kind == "AWS::KMS::Alias":  # KMS names the key by its id, however it was named
+        expected["TargetKeyId"] = expected["TargetKeyId"].rsplit("/", 1)[-1]
+    assert stacks.differences(expected, read(sample, name)) == []
+
+
+@pytest.mark.parametrize("name", [name for name in SHOWN if schemas.tag_property(samples.RESOURCES[name][0])])
+def test_stack_tags_reach_the_resource(sample: Emulator, name: str) -> None:
+    assert {"Key": "System", "Value": "sample"} in read(sample, name)["Tags"]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_nothing_is_said_that_the_schema_does_not_know(sample: Emulator, name: str) -> None:
+    schema = schemas.of(samples.RESOURCES[name][0])
+    found = read(sample, name)
+    assert set(found) <= set(schema["properties"])
+    assert not set(found) & set(schemas.properties(samples.RESOURCES[name][0], "writeOnlyProperties"))
+
+
+# Service, call and its arguments; then where GetResource has to show it, and what. {Name} is a resource's physical id.
+BEHIND: dict[str, tuple[str, str, dict[str, Any], str, Any]] = {
+    "Key": ("kms", "disable_key_rotation", {"KeyId": "{Key}"}, "/EnableKeyRotation", False),
+    "Alias": ("kms", "update_alias", {"AliasName": "alias/sample", "TargetKeyId": "{OtherKey}"}, "/TargetKeyId", "{OtherKey}"),
+    "Bucket": (
+        "s3",
+        "put_bucket_versioning",
+        {"Bucket": "sample-bucket", "VersioningConfiguration": {"Status": "Suspended"}},
+        "/VersioningConfiguration/Status",
+        "Suspended",
+    ),
+    "BucketPolicy": (
+        "s3",
+        "put_bucket_policy",
+        {"Bucket": "sample-bucket", "Policy": json.dumps({"Version": "2012-10-17", "Statement": []})},
+        "/PolicyDocument/Statement",
+        [],
+    ),
+    "Vpc": (
+        "ec2",
+        "modify_vpc_attribute",
+        {"VpcId": "{Vpc}", "EnableDnsHostnames": {"Value": False}},
+        "/EnableDnsHostnames",
+        False,
+    ),
+    "Gateway": (
+        "ec2",
+        "create_tags",
+        {"Resources": ["{Gateway}"], "Tags": [{"Key": "Name", "Value": "x"}]},
+        "/Tags/0/Value",
+        "x",
+    ),
+    "SubnetA": (
+        "ec2",
+        "modify_subnet_attribute",
+        {"SubnetId": "{SubnetA}", "MapPublicIpOnLaunch": {"Value": False}},
+        "/MapPublicIpOnLaunch",
+        False,
+    ),
+    "Routes": ("ec2", "create_tags", {"Resources": ["{Routes}"], "Tags": [{"Key": "Name", "Value": "x"}]}, "/Tags/0/Value", "x"),
+    "Route": (
+        "ec2",
+        "replace_route",
+        {"RouteTableId": "{Routes}", "DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "{Nat}"},
+        "/NatGatewayId",
+        "{Nat}",
+    ),
+    "Nat": ("ec2", "create_tags", {"Resources": ["{Nat}"], "Tags": [{"Key": "Name", "Value": "x"}]}, "/Tags/0/Value", "x"),
+    "Group": (
+        "ec2",
+        "authorize_security_group_ingress",
+        {
+            "GroupId": "{Group}",
+            "IpPermissions": [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
+        },
+        "/SecurityGroupIngress/2/FromPort",
+        22,
+    ),
+    "FlowLog": (
+        "ec2",
+        "create_tags",
+        {"Resources": ["{FlowLog}"], "Tags": [{"Key": "Name", "Value": "x"}]},
+        "/Tags/0/Value",
+        "x",
+    ),
+    "Endpoint": (
+        "ec2",
+        "modify_vpc_endpoint",
+        {"VpcEndpointId": "{Endpoint}", "RemoveSecurityGroupIds": ["{Group}"], "AddSecurityGroupIds": ["{OtherGroup}"]},
+        "/SecurityGroupIds/0",
+        "{OtherGroup}",
+    ),
+    "LogGroup": ("logs", "delete_retention_policy", {"logGroupName": "/sample/log"}, "/RetentionInDays", None),
+    "Filter": (
+        "logs",
+        "put_metric_filter",
+        {
+            "logGroupName": "/sample/log",
+            "filterName": "sample-filter",
+            "filterPattern": "x",
+            "metricTransformations": [{"metricName": "a", "metricNamespace": "b", "metricValue": "1"}],
+        },
+        "/FilterPattern",
+        "x",
+    ),
+    "Role": (
+        "iam",
+        "detach_role_policy",
+        {"RoleName": "sample-role", "PolicyArn": "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"},
+        "/ManagedPolicyArns",
+        [],
+    ),
+    "Topic": (
+        "sns",
+        "set_topic_attributes",
+        {"TopicArn": "{Topic}", "AttributeName": "DisplayName", "AttributeValue": "x"},
+        "/DisplayName",
+        "x",
+    ),
+    "Subscription": (
+        "sns",
+        "set_subscription_attributes",
+        {"SubscriptionArn": "{Subscription}", "AttributeName": "RawMessageDelivery", "AttributeValue": "true"},
+        "/RawMessageDelivery",
+        True,
+    ),
+    "Secret": ("secretsmanager", "update_secret", {"SecretId": "{Secret}", "Description": "x"}, "/Description", "x"),
+    "SecretPolicy": (
+        "secretsmanager",
+        "put_resource_policy",
+        {"SecretId": "{Secret}", "ResourcePolicy": '{"Statement": []}'},
+        "/ResourcePolicy/Statement",
+        [],
+    ),
+    "SecretAttachment": (
+        "secretsmanager",
+        "put_secret_value",
+        {"SecretId": "{Secret}", "SecretString": '{"username": "u", "dbInstanceIdentifier": "another"}'},
+        "/TargetId",
+        "another",
+    ),
+    "SubnetGroup": (
+        "rds",
+        "modify_db_subnet_group",
+        {"DBSubnetGroupName": "sample-subnets", "SubnetIds": ["{SubnetB}"]},
+        "/SubnetIds",
+        ["{SubnetB}"],
+    ),
+    "ParameterGroup": (
+        "rds",
+        "modify_db_parameter_group",
+        {
+            "DBParameterGroupName": "sample-parameters",
+            "Parameters": [{"ParameterName": "log_statement", "ParameterValue": "none", "ApplyMethod": "immediate"}],
+        },
+        "/Parameters/log_statement",
+        "none",
+    ),
+    "Database": (
+        "rds",
+        "modify_db_instance",
+        {"DBInstanceIdentifier": "sample-database", "BackupRetentionPeriod": 1, "ApplyImmediately": True},
+        "/BackupRetentionPeriod",
+        1,
+    ),
+    "Events": ("rds", "modify_event_subscription", {"SubscriptionName": "sample-events", "Enabled": False}, "/Enabled", False),
+    "Function": ("lambda", "update_function_configuration", {"FunctionName": "sample-function", "Timeout": 5}, "/Timeout", 5),
+    "Rotation": (
+        "secretsmanager",
+        "rotate_secret",
+        {"SecretId": "{Secret}", "RotationRules": {"AutomaticallyAfterDays": 5}, "RotateImmediately": False},
+        "/RotationRules/AutomaticallyAfterDays",
+        5,
+    ),
+    "Alarm": (
+        "cloudwatch",
+        "put_metric_alarm",
+        {
+            "AlarmName": "sample-alarm",
+            "Namespace": "a",
+            "MetricName": "b",
+            "Statistic": "Sum",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "ComparisonOperator": "LessThanThreshold",
+            "Threshold": 1,
+        },
+        "/Threshold",
+        1,
+    ),
+    "Dashboard": (
+        "cloudwatch",
+        "put_dashboard",
+        {"DashboardName": "sample", "DashboardBody": '{"widgets":[1]}'},
+        "/DashboardBody",
+        '{"widgets":[1]}',
+    ),
+    "Trail": ("cloudtrail", "stop_logging", {"Name": "sample-trail"}, "/IsLogging", False),
+}
+
+# Deleted behind CloudFormation's back: then there is no such resource.
+GONE: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "Association": ("ec2", "disassociate_route_table", {"AssociationId": "{Association}"}),
+    "Ingress": ("ec2", "revoke_security_group_ingress", {"GroupId": "{Group}", "SecurityGroupRuleIds": ["{Ingress}"]}),
+    "Egress": ("ec2", "revoke_security_group_egress", {"GroupId": "{OtherGroup}", "SecurityGroupRuleIds": ["{Egress}"]}),
+    "Permission": ("lambda", "remove_permission", {"FunctionName": "sample-function", "StatementId": "{Permission}"}),
+    "Attachment": ("ec2", "detach_internet_gateway", {"InternetGatewayId": "{Gateway}", "VpcId": "{Vpc}"}),
+}
+FIRST = {"Attachment": ("ec2", "delete_nat_gateway", {"NatGatewayId": "{Nat}"})}
+
+
+def filled(value: Any, ids: dict[str, str]) -> Any:
+    if isinstance(value, str) and value.startswith("{") and value.endswith("}") and value[1:-1] in ids:
+        return ids[value[1:-1]]
+    if isinstance(value, list):
+        return [filled(one, ids) for one in value]
+    return {key: filled(one, ids) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def at(path: str, value: Any) -> Any:
+    for key in path.strip("/").split("/"):
+        value = _item(value, int(key)) if isinstance(value, list) else (value or {}).get(key)
+    return value
+
+
+def _item(values: list[Any], number: int) -> Any:
+    return values[number] if number < len(values) else None
+
+
+@pytest.fixture(scope="module")
+def changed() -> Iterator[tuple[Emulator, dict[str, str]]]:
+    with running(databases=False) as aws:
+        assert stacks.deploy(aws, STACK, samples.template())["StackStatus"] == "CREATE_COMPLETE"
+        ids = stacks.physical(aws, STACK)
+        yield aws, {**ids, "OtherKey": aws.client("kms").create_key()["KeyMetadata"]["KeyId"]}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_a_change_behind_the_back_of_cloudformation_shows(changed: tuple[Emulator, dict[str, str]], name: str) -> None:
+    aws, ids = changed
+    service, call, arguments, path, expected = BEHIND[name]
+    expected = filled(expected, ids)
+    assert at(path, read(aws, name)) != expected
+    getattr(aws.client(service), call)(**filled(arguments, ids))
+    assert at(path, read(aws, name)) == expected
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_what_was_deleted_behind_the_back_of_cloudformation_is_not_found(
+    name: str, changed: tuple[Emulator, dict[str, str]]
+) -> None:
+    aws, ids = changed
+    read(aws, name)
+    for service, call, arguments in ([FIRST[name]] if name in FIRST else []) + [GONE[name]]:
+        getattr(aws.client(service), call)(**filled(arguments, ids))
+    with pytest.raises(ClientError) as refused:
+        read(aws, name)
+    assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_every_readable_type_is_changed_or_deleted_by_a_test() -> None:
+    tried = {samples.RESOURCES[name][0] for name in (*BEHIND, *GONE)}
+    # An address has no other setting than its tags, which the test of changes through CloudFormation sees.
+    assert {kind for kind in RESOURCES if schemas.readable(kind)} - tried == {"AWS::EC2::EIP"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "identifier", "code"),
+    [
+        ("AWS::SNS::TopicPolicy", "any", "UnsupportedActionException"),
+        ("AWS::No::Such", "any", "TypeNotFoundException"),
+        ("AWS::S3::Bucket", "no-such-bucket", "ResourceNotFoundException"),
+        ("AWS::EC2::VPC", "vpc-0", "ResourceNotFoundException"),
+        ("AWS::KMS::Key", "00000000-0000-0000-0000-000000000000", "ResourceNotFoundException"),
+        ("AWS::RDS::DBInstance", "none", "ResourceNotFoundException"),
+        ("AWS::Lambda::Permission", "no-second-part", "ValidationException"),
+        ("AWS::DynamoDB::Table", "any", "UnsupportedActionException"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_the_code_of_aws(aws: Emulator, kind: str, identifier: str, code: str) -> None:
+    with pytest.raises(ClientError) as refused:
+        stacks.get(aws, kind, identifier)
+    assert refused.value.response["Error"]["Code"] == code
+
+
+def test_a_key_that_waits_for_its_deletion_is_not_found(aws: Emulator) -> None:
+    kms = aws.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    with pytest.raises(ClientError) as refused:
+        stacks.get(aws, "AWS::KMS::Key", key)
+    assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"

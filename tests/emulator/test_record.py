@@ -1,0 +1,135 @@
+"""Policies are enforced, and what they allowed and refused is on record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from emulator import Call, Emulator
+
+from . import samples
+
+
+def assume(aws: Emulator, name: str, statements: list[dict[str, Any]]) -> dict[str, str]:
+    """Credentials of a new role that has exactly these permissions."""
+    iam = aws.client("iam")
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": samples.ROOT, "Action": "sts:AssumeRole"}]}
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    iam.put_role_policy(
+        RoleName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements})
+    )
+    got = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    return {
+        "aws_access_key_id": got["AccessKeyId"],
+        "aws_secret_access_key": got["SecretAccessKey"],
+        "aws_session_token": got["SessionToken"],
+    }
+
+
+def code(call: Any, **arguments: Any) -> str:
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return "allowed"
+
+
+def allow(action: str | list[str], resource: str = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+@pytest.fixture(scope="module")
+def secret(aws: Emulator) -> tuple[str, str]:
+    """A secret and the customer managed key under which it is."""
+    key = aws.client("kms").create_key()["KeyMetadata"]
+    return aws.client("secretsmanager").create_secret(Name="recorded", SecretString="1", KmsKeyId=key["KeyId"])["ARN"], key["Arn"]
+
+
+def test_what_no_policy_allows_is_refused_and_both_are_recorded(aws: Emulator, secret: tuple[str, str]) -> None:
+    arn, _ = secret
+    other = aws.client("secretsmanager").create_secret(Name="another", SecretString="1")["ARN"]
+    client = aws.client("secretsmanager", **assume(aws, "one-secret", [allow("secretsmanager:DescribeSecret", arn)]))
+    aws.forget_calls()
+    assert code(client.describe_secret, SecretId=arn) == "allowed"
+    assert code(client.describe_secret, SecretId=other) == "AccessDeniedException"
+    principal = "arn:aws:sts::123456789012:assumed-role/one-secret/test"
+    assert aws.calls() == (
+        Call(principal, "secretsmanager:DescribeSecret", arn, True),
+        Call(principal, "secretsmanager:DescribeSecret", other, False),
+    )
+    assert {call.role for call in aws.calls()} == {"one-secret"}
+
+
+def test_the_root_of_the_account_leaves_no_record(aws: Emulator) -> None:
+    aws.forget_calls()
+    aws.client("s3").list_buckets()
+    assert aws.calls() == ()
+
+
+def test_a_secret_under_a_key_asks_for_the_key_with_the_secret_as_context(aws: Emulator, secret: tuple[str, str]) -> None:
+    arn, key = secret
+    read = allow("secretsmanager:GetSecretValue", arn)
+    through = {
+        "StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com", "kms:EncryptionContext:SecretARN": arn}
+    }
+    elsewhere = {
+        "StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com", "kms:EncryptionContext:SecretARN": arn + "x"}
+    }
+    for name, statements, expected in (
+        ("without-key", [read], "AccessDeniedException"),
+        ("with-key", [read, allow("kms:Decrypt", key, Condition=through)], "allowed"),
+        ("other-secret", [read, allow("kms:Decrypt", key, Condition=elsewhere)], "AccessDeniedException"),
+        ("key-only", [allow("kms:Decrypt", key)], "AccessDeniedException"),
+    ):
+        client = aws.client("secretsmanager", **assume(aws, name, statements))
+        assert (name, code(client.get_secret_value, SecretId=arn)) == (name, expected)
+    assert aws.calls()[-1].action == "secretsmanager:GetSecretValue"
+    asked = [call for call in aws.calls() if call.role == "with-key" and call.action == "kms:Decrypt"]
+    assert [(call.resource, call.allowed, call.via) for call in asked] == [(key, True, "secretsmanager.us-east-1.amazonaws.com")]
+
+
+def test_writing_a_secret_under_a_key_makes_a_data_key(aws: Emulator, secret: tuple[str, str]) -> None:
+    arn, key = secret
+    write = allow("secretsmanager:PutSecretValue", arn)
+    for name, actions, expected in (
+        ("writes", ["kms:Decrypt", "kms:GenerateDataKey"], "allowed"),
+        ("cannot-make", ["kms:Decrypt"], "AccessDeniedException"),
+        ("cannot-read", ["kms:GenerateDataKey"], "AccessDeniedException"),
+    ):
+        client = aws.client("secretsmanager", **assume(aws, name, [write, allow(actions, key)]))
+        assert (name, code(client.put_secret_value, SecretId=arn, SecretString="2")) == (name, expected)
+
+
+def test_a_secret_under_the_key_of_aws_asks_for_no_key(aws: Emulator) -> None:
+    arn = aws.client("secretsmanager").create_secret(Name="default-key", SecretString="1")["ARN"]
+    client = aws.client("secretsmanager", **assume(aws, "default-key", [allow("secretsmanager:GetSecretValue", arn)]))
+    assert code(client.get_secret_value, SecretId=arn) == "allowed"
+
+
+def test_a_policy_of_the_secret_can_refuse_what_the_role_allows(aws: Emulator) -> None:
+    arn = aws.client("secretsmanager").create_secret(Name="guarded", SecretString="1")["ARN"]
+    client = aws.client("secretsmanager", **assume(aws, "guarded", [allow("secretsmanager:*", arn)]))
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    over_tls = {**statement, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    for one, expected in ((over_tls, "allowed"), (statement, "AccessDeniedException")):
+        aws.client("secretsmanager").put_resource_policy(
+            SecretId=arn, ResourcePolicy=json.dumps({"Version": "2012-10-17", "Statement": [one]})
+        )
+        assert code(client.get_secret_value, SecretId=arn) == expected
+
+
+def test_a_wrong_signature_is_refused(aws: Emulator) -> None:
+    credentials = assume(aws, "wrong-signature", [allow("sts:*")])
+    client = aws.client("s3", **{**credentials, "aws_secret_access_key": "wrong"})
+    assert code(client.list_buckets) == "SignatureDoesNotMatch"
+
+
+def test_a_variable_in_the_resource_of_a_statement_stands_for_its_value(aws: Emulator) -> None:
+    client = aws.client(
+        "s3", **assume(aws, "with-variable", [allow("s3:CreateBucket", "arn:aws:s3:::of-${aws:PrincipalAccount}")])
+    )
+    assert code(client.create_bucket, Bucket="of-999999999999") == "AccessDenied"
+    assert code(client.create_bucket, Bucket="of-123456789012") == "allowed"
