@@ -1,0 +1,100 @@
+"""Who is about to change what: the ordinary AWS configuration, and the account that it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from chain.outcome import AccessError
+from chain.stack import Clients, code
+
+HOW = (
+    "Give credentials the ordinary way: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `aws sso login`."
+    " To try everything without an account: make try"
+)
+ATTEMPTS = 12  # per call, the first included; throttling is slept off with growing pauses
+REFUSED = {
+    "AccessDenied",
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Where the calls go, and in whose name."""
+
+    account: str
+    arn: str
+    endpoints: tuple[tuple[str, str], ...]  # region, CloudFormation's endpoint there
+
+    def __str__(self) -> str:
+        """What an operator reads before anything happens."""
+        places = "\n".join(f"Region   {region}  {endpoint}" for region, endpoint in self.endpoints)
+        return f"Account  {self.account}\nCaller   {self.arn}\n{places}"
+
+
+def ordinary_clients() -> Clients:
+    """Clients as the environment and the AWS configuration files describe them, each made once."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        retries={"mode": "adaptive", "max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=60, max_pool_connections=40
+    )
+    session = boto3.Session()
+    made: dict[tuple[str, str], Any] = {}
+    lock = Lock()
+
+    def client(service: str, region: str) -> Any:
+        with lock:  # a session must not make two clients at once
+            if (service, region) not in made:
+                # The first call shows whether there is a way at all; it need not be tried for minutes.
+                special = (
+                    Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=5) if service == "sts" else config
+                )
+                made[service, region] = session.client(service, region_name=region, config=special)  # type: ignore[call-overload]
+            return made[service, region]
+
+    return client
+
+
+def caller(clients: Clients, regions: Sequence[str]) -> Caller:
+    """Ask AWS who calls."""
+    identity = clients("sts", regions[0]).get_caller_identity()
+    endpoints = tuple((region, clients("cloudformation", region).meta.endpoint_url) for region in regions)
+    return Caller(identity["Account"], identity["Arn"], endpoints)
+
+
+@contextmanager
+def access() -> Iterator[None]:
+    """Turn whatever botocore says about credentials and the way to AWS into one sentence."""
+    from botocore import exceptions
+
+    try:
+        yield
+    except (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.CredentialRetrievalError,
+        exceptions.ProfileNotFound,
+        exceptions.SSOError,
+        exceptions.TokenRetrievalError,
+    ) as error:
+        raise AccessError(f"There are no AWS credentials to use: {str(error).rstrip('.')}. {HOW}") from error
+    except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
+        raise AccessError(
+            f"AWS was not reached: {str(error).rstrip('.')}. Check the network, AWS_ENDPOINT_URL and the proxy"
+        ) from error
+    except exceptions.ClientError as error:
+        said = f"{code(error)} on {error.operation_name}: {error.response['Error'].get('Message', '')}"
+        raise AccessError(
+            f"AWS refused the caller ({said}). {HOW}" if code(error) in REFUSED else f"AWS answered {said}"
+        ) from error

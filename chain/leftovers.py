@@ -1,0 +1,152 @@
+"""What outlives stacks: log groups made again by late logs, retained backups; and the audit that finds anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from chain.resolve import Resolver, UnresolvedError, pseudo
+from chain.schedule import StoppedError
+from chain.stack import Clients, Wait, code, describe
+from chain.templates import Template
+
+PATIENCE = 90.0  # seconds; the tagging API goes on naming what was deleted for a while
+
+
+@dataclass
+class Names:
+    """Names in one region that belong to the environment whether or not its stacks still stand."""
+
+    groups: set[str] = field(default_factory=set)  # log groups
+    databases: set[str] = field(default_factory=set)
+
+    def add(self, type_: str, name: str) -> None:
+        """Note what a resource of this type and name may leave behind."""
+        if type_ == "AWS::Lambda::Function":
+            self.groups.add(f"/aws/lambda/{name}")
+        elif type_ == "AWS::Logs::LogGroup":
+            self.groups.add(name)
+        elif type_ == "AWS::RDS::DBInstance":
+            self.databases.add(name)
+
+
+NAMED_BY = {
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
+}
+
+
+def names(templates: Sequence[Template], suffix: str, region: str, account: str) -> Names:
+    """The names that the templates give in a region: exact ones, for a pattern could meet another system's."""
+    found = Names()
+    for template in templates:
+        if region not in template.sites.values():
+            continue
+        known = pseudo(region, account, "", "")
+        resolve = Resolver(template.document, {"EnvironmentSuffix": suffix}, known, {}, _unknown)
+        for resource in template.resources.values():
+            property_ = NAMED_BY.get(resource["Type"])
+            if property_ and property_ in resource["Properties"]:
+                try:
+                    found.add(resource["Type"], str(resolve(resource["Properties"][property_])))
+                except UnresolvedError:
+                    continue  # rests on a value of the environment: its own stack deletes it, or the audit finds it
+    return found
+
+
+def _unknown(name: str, attribute: str) -> Any:
+    raise UnresolvedError(f"{name}.{attribute}")
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that outlives stacks, and how it is deleted."""
+
+    text: str
+    delete: Callable[[], Any]
+
+
+def look(clients: Clients, region: str, found: Names) -> Iterator[Leftover]:
+    """What of these names exists."""
+    logs = clients("logs", region)
+    for prefix in sorted(found.groups | {f"/aws/rds/instance/{name}/" for name in found.databases}):
+        for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix):
+            for group in page["logGroups"]:
+                name = group["logGroupName"]
+                if name == prefix or prefix.endswith("/"):
+                    yield Leftover(f"{region}  log group {name}", partial(logs.delete_log_group, logGroupName=name))
+    if found.databases:
+        rds = clients("rds", region)
+        for page in rds.get_paginator("describe_db_instance_automated_backups").paginate():
+            for backup in page["DBInstanceAutomatedBackups"]:
+                if backup["DBInstanceIdentifier"] in found.databases and backup["Status"] == "retained":
+                    delete = partial(rds.delete_db_instance_automated_backup, DbiResourceId=backup["DbiResourceId"])
+                    yield Leftover(f"{region}  automated backup of {backup['DBInstanceIdentifier']}", delete)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What bears the environment's tags: things that are left, and keys that are waiting for their end."""
+
+    left: tuple[str, ...]
+    pending: tuple[tuple[str, datetime | None], ...]
+
+
+def audit(clients: Clients, region: str, systems: Sequence[str], suffix: str, wait: Wait, patience: float = PATIENCE) -> Audit:
+    """Look for what bears our tags, until only keys in their waiting period do or patience ends."""
+    while True:
+        pending: list[tuple[str, datetime | None]] = []
+        left = [arn for arn in _tagged(clients, region, systems, suffix) if not _is_gone(clients, region, arn, pending)]
+        if not left or wait.waited >= patience:
+            return Audit(tuple(left), tuple(pending))
+        try:
+            wait()
+        except StoppedError:
+            return Audit(tuple(left), tuple(pending))
+
+
+def _tagged(clients: Clients, region: str, systems: Sequence[str], suffix: str) -> Iterator[str]:
+    tagging = clients("resourcegroupstaggingapi", region)
+    filters = [{"Key": "System", "Values": list(systems)}, {"Key": "Environment", "Values": [suffix]}]
+    for page in tagging.get_paginator("get_resources").paginate(TagFilters=filters):
+        yield from (item["ResourceARN"] for item in page["ResourceTagMappingList"])
+
+
+def _is_gone(clients: Clients, region: str, arn: str, pending: list[tuple[str, datetime | None]]) -> bool:
+    """Whether an ARN that still bears our tags stands for nothing any more; a key in its waiting period is noted."""
+    from botocore.exceptions import ClientError
+
+    service = arn.split(":")[2]
+    resource = arn.split(":", 5)[5]
+    if service == "kms":
+        try:
+            key = clients("kms", region).describe_key(KeyId=arn)["KeyMetadata"]
+        except ClientError as error:
+            return code(error) == "NotFoundException"
+        if key["KeyState"] in ("PendingDeletion", "PendingReplicaDeletion"):
+            pending.append((arn, key.get("DeletionDate")))
+            return True
+        return False
+    if service == "cloudformation":
+        state = describe(clients("cloudformation", region), arn)
+        return state is None or state.status == "DELETE_COMPLETE"
+    kind, _, id_ = resource.partition("/")
+    return service == "ec2" and kind in GHOSTS and GHOSTS[kind](clients("ec2", region), id_)
+
+
+def _nat_gateway(ec2: Any, id_: str) -> bool:
+    found = ec2.describe_nat_gateways(Filters=[{"Name": "nat-gateway-id", "Values": [id_]}])["NatGateways"]
+    return all(each["State"] == "deleted" for each in found)
+
+
+def _endpoint(ec2: Any, id_: str) -> bool:
+    found = ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-endpoint-id", "Values": [id_]}])["VpcEndpoints"]
+    return all(each["State"].lower() == "deleted" for each in found)
+
+
+GHOSTS: Mapping[str, Callable[[Any, str], bool]] = {"natgateway": _nat_gateway, "vpc-endpoint": _endpoint}
+"""EC2 shows these, tags and all, for up to an hour after they are deleted."""

@@ -1,0 +1,89 @@
+"""Plan: what a deployment would do, asked of CloudFormation by change sets that are never executed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from threading import Event
+
+from chain import schedule
+from chain import stack as cfn
+from chain.graph import Graph, Stack
+from chain.stack import DECISIONS, REMEDIES, Change, Clients, Decision, StackError, State, Wait
+
+
+@dataclass(frozen=True)
+class Step:
+    """What would happen to one stack. ``unknown`` are the addresses of inputs that only exist after their stacks stand."""
+
+    stack: Stack
+    action: str  # create, change, none, wait or refused
+    changes: tuple[Change, ...] = ()
+    unknown: tuple[str, ...] = ()
+    note: str = ""
+
+
+def plan(graph: Graph, clients: Clients, stop: Event | None = None) -> list[Step]:
+    """One step per stack, in the order of the graph."""
+    stop = stop or Event()
+    standing = {region: cfn.sweep(clients("cloudformation", region)) for region in graph.regions}
+    outputs: dict[str, Mapping[str, str]] = {
+        stack.id: standing[stack.region][stack.name].outputs for stack in graph.stacks if stack.name in standing[stack.region]
+    }
+
+    def work(id_: str) -> Step:
+        stack = graph[id_]
+        return _step(stack, standing[stack.region].get(stack.name), outputs, clients, stop)
+
+    ended = schedule.run({stack.id: () for stack in graph.stacks}, work, stop)
+    if ended.failed:
+        raise next(iter(ended.failed.values()))
+    moving = {id_ for id_, step in ended.done.items() if step.action != "none"}
+    return [_noted(ended.done[stack.id], moving) for stack in graph.stacks]
+
+
+def _noted(step: Step, moving: set[str]) -> Step:
+    """Say of a step that rests on outputs which the same deployment may still change."""
+    fed = [wire.address for wire in step.stack.wires.values() if wire.stack in moving]
+    if step.action not in ("none", "change") or not fed or step.note:
+        return step
+    return replace(step, note=f"as long as these stay as they are: {', '.join(fed)}")
+
+
+def _step(stack: Stack, state: State | None, outputs: Mapping[str, Mapping[str, str]], clients: Clients, stop: Event) -> Step:
+    from botocore.exceptions import ClientError
+
+    cloudformation = clients("cloudformation", stack.region)
+    decision = Decision.CREATE if state is None else DECISIONS[state.status]
+    foreign_review = decision is Decision.REVIEW and state is not None and cfn.foreign_change_sets(cloudformation, state.name)
+    if state is not None and decision is not Decision.CREATE:
+        if decision is Decision.WAIT:
+            return Step(stack, "wait", note=f"{state.status}: something is under way; deploy would wait for it")
+        if foreign_review or (decision is not Decision.REVIEW and not state.is_ours(stack.template.system, stack.suffix)):
+            return Step(stack, "refused", note="a stack of this name is not ours")
+        if decision is Decision.REFUSE:
+            return Step(
+                stack,
+                "refused",
+                note=f"it is in {state.status}; {REMEDIES[state.status].format(region=stack.region, name=stack.name)}",
+            )
+    answers, unknown = stack.parameters(outputs)
+    creates = decision is not Decision.UPDATE
+    added = tuple(Change("Add", name, resource["Type"], "") for name, resource in stack.template.resources.items())
+    if creates and (unknown or decision is not Decision.CREATE):
+        note = f"what is left of an earlier run is removed first ({state.status})" if state is not None else ""
+        return Step(stack, "create", added, tuple(unknown), note)
+    if unknown:
+        return Step(stack, "change", (), tuple(unknown), "what changes is known when its inputs are")
+    if state is not None and not creates and cfn.is_current(cloudformation, state, stack, answers):
+        return Step(stack, "none")
+    try:
+        change_set = cfn.prepare(cloudformation, stack, answers, "CREATE" if creates else "UPDATE", Wait(stop))
+    except (StackError, ClientError) as error:
+        return Step(stack, "refused", note=str(cfn.explain(error)))
+    if change_set is None:
+        return Step(stack, "none")
+    cfn.discard(cloudformation, change_set)
+    return Step(
+        stack, "create" if creates else "change", change_set.changes, note="" if change_set.changes else "outputs or tags only"
+    )

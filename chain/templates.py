@@ -1,0 +1,76 @@
+"""The committed templates, as the chain reads them: plain data with the wires that ``Metadata.Layer`` states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from chain.outcome import InputError
+from model import Document, Site, read
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """One layer of a system. ``sites`` maps a site to its region, ``imports`` a parameter to the address of an output."""
+
+    system: str
+    layer: str
+    sites: Mapping[Site, str]
+    imports: Mapping[str, str]
+    packages: tuple[str, ...]
+    optional: bool
+    body: str
+    document: Document
+
+    @property
+    def parameters(self) -> Mapping[str, Mapping[str, Any]]:
+        """The declarations under ``Parameters``."""
+        declared: Mapping[str, Mapping[str, Any]] = self.document.get("Parameters", {})
+        return declared
+
+    @property
+    def resources(self) -> Mapping[str, Mapping[str, Any]]:
+        """The declarations under ``Resources``."""
+        declared: Mapping[str, Mapping[str, Any]] = self.document["Resources"]
+        return declared
+
+    def has(self, type_: str) -> bool:
+        """Whether a resource of this type is declared."""
+        return any(resource["Type"] == type_ for resource in self.resources.values())
+
+
+def parse(body: str) -> Template:
+    """Read one rendered template."""
+    document = read(body)
+    layer = document["Metadata"]["Layer"]
+    return Template(
+        system=layer["System"],
+        layer=layer["Name"],
+        sites=layer["Sites"],
+        imports=layer.get("Imports") or {},
+        packages=tuple(layer.get("Packages") or ()),
+        optional=bool(layer.get("Optional", False)),
+        body=body,
+        document=document,
+    )
+
+
+def load(folder: Path, systems: Sequence[str] = ()) -> tuple[Template, ...]:
+    """The templates of the systems named, or of all that exist."""
+    existing = sorted(path.name for path in folder.iterdir() if any(path.glob("*.yaml"))) if folder.is_dir() else []
+    unknown = [name for name in systems if name not in existing]
+    if unknown or not existing:
+        problems = [f"{name} is no system{suggestion(name, existing)}; there are: {', '.join(existing)}" for name in unknown]
+        raise InputError(problems or [f"{folder.name}/ holds no templates: run `make build`"])
+    return tuple(
+        parse(path.read_text("utf-8")) for name in systems or existing for path in sorted((folder / name).glob("*.yaml"))
+    )
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """The nearest right name as the end of a sentence, or nothing."""
+    near = get_close_matches(str(name), known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

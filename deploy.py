@@ -1,0 +1,69 @@
+"""Plan, deploy, inspect and destroy an environment. Where the calls go is decided by the AWS configuration alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from chain.outcome import MEANING, AccessError, Exit, InputError
+
+ROOT = Path(__file__).parent
+HELP = {
+    "plan": "show what a deployment would do",
+    "deploy": "create and update stacks, as soon as what they wait for stands",
+    "status": "show each stack, its outputs, and what waits for a person",
+    "drift": "read every declared property back and compare",
+    "destroy": "show what will be deleted, ask once, delete it, and audit what is left",
+}
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    codes = "\n".join(f"  {code:3d}  {text}" for code, text in MEANING.items())
+    parser = argparse.ArgumentParser(
+        "deploy.py", description=__doc__, epilog=f"exit codes:\n{codes}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in HELP.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--env", required=True, metavar="SUFFIX", help="ends the name of every stack and resource")
+        command.add_argument("--system", action="extend", nargs="+", default=[], metavar="NAME", help="default: all")
+        if name == "deploy":
+            command.add_argument(
+                "--rotation-wait", type=float, default=120, metavar="SECONDS", help="longest wait for a secret's first rotation"
+            )
+        if name == "destroy":
+            command.add_argument(
+                "--yes", action="store_true", default=os.environ.get("YES") == "1", help="answer the question with yes"
+            )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """Run one command; the exit code says how it ended."""
+    given = arguments(argv)
+    resume = f"make {given.command} ENV={given.env}" + (f" SYSTEM='{' '.join(given.system)}'" if given.system else "")
+    from chain import commands
+    from chain.account import access
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled ends as one that is interrupted
+    try:
+        with access():
+            return commands.run(given.command, root, given, resume)
+    except InputError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        return Exit.INPUT
+    except AccessError as error:
+        print(error, file=sys.stderr)
+        return Exit.ACCESS
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. What AWS had begun goes on there; join it with: {resume}", file=sys.stderr)
+        return Exit.INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

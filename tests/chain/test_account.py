@@ -1,0 +1,60 @@
+"""Who calls, where the calls go, and what is said when there is no way."""
+
+from __future__ import annotations
+
+import botocore.exceptions
+import pytest
+
+import emulator
+from chain.account import access, caller, ordinary_clients
+from chain.outcome import AccessError
+from tests.chain.test_drift import run
+from tests.chain.world import REGION, Checkout, Clients
+
+
+def test_the_ordinary_configuration_alone_decides(aws: emulator.Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    clients = ordinary_clients()
+    who = caller(clients, ["us-east-1", "us-west-2"])
+    assert str(who).splitlines() == [
+        "Account  123456789012",
+        f"Caller   {who.arn}",
+        f"Region   us-east-1  {aws.endpoint}",
+        f"Region   us-west-2  {aws.endpoint}",
+    ]
+    assert clients("sqs", REGION) is clients("sqs", REGION)
+    assert clients("sqs", "us-west-2").meta.region_name == "us-west-2"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            botocore.exceptions.NoCredentialsError(),
+            "There are no AWS credentials to use: Unable to locate credentials. Give credentials",
+        ),
+        (botocore.exceptions.ProfileNotFound(profile="x"), "There are no AWS credentials to use: The config profile (x)"),
+        (botocore.exceptions.EndpointConnectionError(endpoint_url="http://x"), "AWS was not reached: Could not connect"),
+        (
+            botocore.exceptions.ClientError({"Error": {"Code": "ExpiredToken", "Message": "old"}}, "GetCallerIdentity"),
+            "AWS refused the caller (ExpiredToken on GetCallerIdentity: old). Give credentials",
+        ),
+        (
+            botocore.exceptions.ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "DescribeStacks"),
+            "AWS answered Throttling on DescribeStacks: slow",
+        ),
+    ],
+)
+def test_every_way_to_be_shut_out_is_one_sentence(error: Exception, said: str) -> None:
+    with pytest.raises(AccessError) as refused, access():
+        raise error
+    assert str(refused.value).startswith(said)
+
+
+def test_other_errors_pass(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("data")
+    with pytest.raises(ValueError, match="odd"), access():
+        raise ValueError("odd")
+    with access():
+        assert run(checkout, clients).failed == {}

@@ -1,0 +1,167 @@
+"""Drift: what was changed behind CloudFormation's back is found, and what cannot be read is said to be so."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from chain import show
+from chain.drift import Drift, drift
+from tests.chain.test_deploy import run
+from tests.chain.world import REGION, Checkout, Clients, parameter, ref, sub
+
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Sid": "Own", "Effect": "Allow", "Action": ["logs:PutLogEvents"], "Resource": [{"Fn::GetAtt": ["Group", "Arn"]}]}
+    ],
+}
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+
+
+def logs(name: str = "app", days: int = 7) -> dict[str, Any]:
+    """A log group, and a role that may write to it."""
+    return {
+        "Group": {
+            "Type": "AWS::Logs::LogGroup",
+            "Properties": {"LogGroupName": sub(f"/{name}/${{EnvironmentSuffix}}"), "RetentionInDays": days},
+        },
+        "Role": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "RoleName": sub("role-${AWS::Region}-${EnvironmentSuffix}"),
+                "AssumeRolePolicyDocument": TRUST,
+                "Policies": [{"PolicyName": "own", "PolicyDocument": POLICY}],
+            },
+        },
+    }
+
+
+def network(with_rule: bool = True) -> dict[str, Any]:
+    """A VPC with two security groups, one rule declared on its own, and an address."""
+    egress = [{"IpProtocol": "-1", "CidrIp": "127.0.0.1/32", "Description": "Instead of everything"}]
+    resources: dict[str, Any] = {
+        "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}},
+        "Database": {
+            "Type": "AWS::EC2::SecurityGroup",
+            "Properties": {"GroupDescription": "The database", "VpcId": ref("Vpc"), "SecurityGroupEgress": egress},
+        },
+        "Client": {
+            "Type": "AWS::EC2::SecurityGroup",
+            "Properties": {"GroupDescription": "Clients", "VpcId": ref("Vpc"), "SecurityGroupEgress": egress},
+        },
+        "Address": {"Type": "AWS::EC2::EIP", "Properties": {"Domain": "vpc"}},
+    }
+    if with_rule:
+        resources["In"] = {
+            "Type": "AWS::EC2::SecurityGroupIngress",
+            "Properties": {
+                "GroupId": {"Fn::GetAtt": ["Database", "GroupId"]},
+                "SourceSecurityGroupId": {"Fn::GetAtt": ["Client", "GroupId"]},
+                "IpProtocol": "tcp",
+                "FromPort": 5432,
+                "ToPort": 5432,
+            },
+        }
+    return resources
+
+
+def found(checkout: Checkout, clients: Clients) -> Drift:
+    """The drift of the checkout's environment."""
+    return drift(checkout.graph(), clients)
+
+
+def different(result: Drift) -> list[tuple[str, str]]:
+    """Resource and path of each difference."""
+    return [(each.resource, each.path.path) for each in result.differences]
+
+
+def test_a_fresh_deployment_has_no_drift(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("logs", logs(), outputs={"Arn": {"Fn::GetAtt": ["Group", "Arn"]}})
+    run(checkout, clients)
+    result = found(checkout, clients)
+    assert different(result) == []
+    assert result.not_read == ()
+    assert (result.declared, result.read) == (6, 6)
+    assert list(show.drift(result)) == ["6 properties declared, 6 read back (100.0 %), 0 different."]
+
+
+def test_a_change_behind_the_stacks_back_is_found(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("logs", logs("other"))
+    run(checkout, clients)
+    clients("logs", REGION).put_retention_policy(logGroupName=f"/other/{checkout.suffix}", retentionInDays=1)
+    wide = {"Version": "2012-10-17", "Statement": [{"Sid": "Own", "Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    role = f"role-{REGION}-{checkout.suffix}"
+    clients("iam", REGION).put_role_policy(RoleName=role, PolicyName="own", PolicyDocument=json.dumps(wide))
+    clients("iam", REGION).put_role_policy(RoleName=role, PolicyName="extra", PolicyDocument=json.dumps(wide))
+    result = found(checkout, clients)
+    assert different(result) == [("Group", "RetentionInDays"), ("Role", "Policies[own].PolicyDocument"), ("Role", "Policies[+]")]
+    retention, policy, extra = result.differences
+    assert (retention.path.declared, retention.path.found) == (7, 1)
+    assert policy.path.reason == "statement Own"
+    assert extra.path.found["PolicyName"] == "extra"
+    assert result.declared == 6, "what was added is no declared path"
+    text = "\n".join(show.drift(result))
+    assert f"{checkout.id('logs')}  Group (AWS::Logs::LogGroup)  RetentionInDays\n    declared  7\n    found     1" in text
+
+
+def test_a_resource_that_is_gone_is_found(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("logs", logs("gone"))
+    run(checkout, clients)
+    clients("logs", REGION).delete_log_group(logGroupName=f"/gone/{checkout.suffix}")
+    result = found(checkout, clients)
+    assert different(result) == [("Group", "LogGroupName"), ("Group", "RetentionInDays")]
+    assert {each.path.reason for each in result.differences} == {"the resource does not exist"}
+    (policy,) = result.not_read
+    assert policy.path.reason == "rests on Group.Arn: the resource does not exist"
+
+
+def test_a_rule_of_its_own_is_no_drift_of_its_group_but_an_undeclared_one_is(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("network", network(), outputs={"Group": ref("Database")})
+    group = run(checkout, clients).done[checkout.id("network")].outputs["Group"]
+    assert different(found(checkout, clients)) == []
+    world = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    clients("ec2", REGION).authorize_security_group_ingress(GroupId=group, IpPermissions=world)
+    result = found(checkout, clients)
+    assert different(result) == [("Database", "SecurityGroupIngress[+]")]
+    assert result.differences[0].path.found["FromPort"] == 22
+
+
+def test_what_cannot_be_read_is_listed_with_its_reason(checkout: Checkout, clients: Clients) -> None:
+    topic = {
+        "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": sub("topic-${EnvironmentSuffix}")}},
+        "Policy": {
+            "Type": "AWS::SNS::TopicPolicy",
+            "Properties": {"Topics": [ref("Topic")], "PolicyDocument": {"Version": "2012-10-17", "Statement": []}},
+        },
+        "Parameter": parameter("unread"),
+        "Key": {"Type": "AWS::KMS::Key", "Properties": {"PendingWindowInDays": 7, "EnableKeyRotation": True}},
+    }
+    checkout.layer("notify", topic)
+    checkout.layer("later")
+    run(checkout, clients, "shop")
+    clients("cloudformation", REGION).delete_stack(StackName=checkout.stack("later"))
+    result = found(checkout, clients)
+    assert {(each.resource, each.path.path): each.path.reason for each in result.not_read} == {
+        ("Policy", "Topics"): "its schema has no read handler",
+        ("Policy", "PolicyDocument"): "its schema has no read handler",
+        ("Parameter", "Name"): "UnsupportedActionException: The emulator cannot read AWS::SSM::Parameter yet.",
+        ("Parameter", "Type"): "UnsupportedActionException: The emulator cannot read AWS::SSM::Parameter yet.",
+        ("Parameter", "Value"): "UnsupportedActionException: The emulator cannot read AWS::SSM::Parameter yet.",
+        ("Key", "PendingWindowInDays"): "write-only by its schema",
+    }
+    text = "\n".join(show.drift(result))
+    assert "    2 not read: its schema has no read handler" in text
+    assert f"{checkout.id('later')} does not stand: nothing to read" in text
+
+
+def test_a_resource_that_its_condition_leaves_out_is_not_looked_for(checkout: Checkout, clients: Clients) -> None:
+    never = {"Never": {"Fn::Equals": ["a", "b"]}}
+    resources = {"Group": logs("cond")["Group"], "Absent": {**logs("absent")["Group"], "Condition": "Never"}}
+    resources["Named"] = parameter("named", {"Fn::If": ["Never", {"Fn::GetAtt": ["Absent", "Arn"]}, "none"]})
+    checkout.layer("logs", resources, conditions=never)
+    run(checkout, clients)
+    assert {each.resource for each in found(checkout, clients).findings} == {"Group", "Named"}

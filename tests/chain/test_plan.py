@@ -1,0 +1,136 @@
+"""Plans: what would happen, and nothing that happens."""
+
+from __future__ import annotations
+
+from chain import show
+from chain import stack as cfn
+from chain.plan import Step, plan
+from tests.chain.test_deploy import change_set, in_background, open_gate, run, until
+from tests.chain.world import GATE, REGION, Checkout, Clients, parameter, ref, sub
+
+
+def steps(checkout: Checkout, clients: Clients) -> dict[str, Step]:
+    """The plan by layers."""
+    return {step.stack.template.layer: step for step in plan(checkout.graph(), clients)}
+
+
+def told(checkout: Checkout, clients: Clients) -> str:
+    """The plan as text."""
+    graph = checkout.graph()
+    return "\n".join(show.plan(graph, plan(graph, clients)))
+
+
+def test_new_stacks_are_created_and_inputs_that_do_not_exist_yet_are_named(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("keys", outputs={"Name": ref("Value")})
+    checkout.layer("data", imports={"KeysName": "keys.Name"})
+    checkout.layer("spare", optional=True)
+    found = steps(checkout, clients)
+    assert {layer: step.action for layer, step in found.items()} == {"keys": "create", "data": "create"}
+    assert found["data"].unknown == ("primary:keys.Name",)
+    assert [(change.action, change.resource) for change in found["keys"].changes] == [("Add", "Value")]
+    until(lambda: cfn.describe(clients("cloudformation", REGION), checkout.stack("keys")) is None)  # a plan leaves nothing behind
+    text = told(checkout, clients)
+    assert "inputs not known yet: primary:keys.Name" in text
+    assert f"shop-spare-{checkout.suffix} at primary: optional, and nothing here is wired to it: left out" in text
+    assert text.endswith("2 of 2 stacks would change.")
+
+
+def test_a_current_environment_has_nothing_to_do(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("keys")
+    run(checkout, clients)
+    assert told(checkout, clients).endswith("Nothing to do: 1 stacks are current.")
+
+
+def test_changes_are_shown_with_replacement_and_what_rests_on_them(checkout: Checkout, clients: Clients) -> None:
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": sub("/a/${EnvironmentSuffix}"), "RetentionInDays": 7}}
+    checkout.layer("logs", {"Group": group, "Old": parameter("old")}, outputs={"Name": ref("Group")})
+    checkout.layer("data", {"Value": parameter("data", ref("LogsName"))}, imports={"LogsName": "logs.Name"})
+    run(checkout, clients)
+    group["Properties"] = {"LogGroupName": sub("/b/${EnvironmentSuffix}"), "RetentionInDays": 7}
+    checkout.layer("logs", {"Group": group, "New": parameter("new")}, outputs={"Name": ref("Group")})
+    found = steps(checkout, clients)
+    assert found["logs"].action == "change"
+    changes = {change.resource: change for change in found["logs"].changes}
+    assert (changes["Group"].action, changes["Group"].replacement, changes["Group"].properties) == (
+        "Modify",
+        "True",
+        ("LogGroupName",),
+    )
+    assert {name: change.action for name, change in changes.items()} == {"Group": "Modify", "New": "Add", "Old": "Remove"}
+    assert found["data"].action == "none"
+    assert found["data"].note == "as long as these stay as they are: primary:logs.Name"
+    text = told(checkout, clients)
+    assert "~ Group (AWS::Logs::LogGroup)  REPLACED  LogGroupName" in text
+    sets = clients("cloudformation", REGION).list_change_sets(StackName=checkout.stack("logs"))["Summaries"]
+    assert not [each for each in sets if each["ExecutionStatus"] == "AVAILABLE"], "a plan leaves nothing behind"
+
+
+def test_a_better_sentence_changes_nothing_and_new_tags_do(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("data")
+    run(checkout, clients)
+    checkout.layer("data", description="Better.")
+    assert steps(checkout, clients)["data"].action == "none"
+    checkout.layer("data", parameters={"Unused": {"Type": "String", "Default": "x"}})
+    assert steps(checkout, clients)["data"].action == "none", "CloudFormation finds nothing to change"
+    checkout.layer("data")
+    checkout.values({"tags": {"CostCenter": "x"}})
+    assert steps(checkout, clients)["data"].action == "change"
+
+
+def test_an_existing_stack_with_an_unknown_input_says_so(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("data")
+    run(checkout, clients)
+    checkout.layer("keys", outputs={"Name": ref("Value")})
+    checkout.layer("data", imports={"KeysName": "keys.Name"})
+    step = steps(checkout, clients)["data"]
+    assert (step.action, step.unknown, step.note) == (
+        "change",
+        ("primary:keys.Name",),
+        "what changes is known when its inputs are",
+    )
+
+
+def test_what_cannot_be_deployed_is_told_and_left_alone(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("data")
+    change_set(checkout, clients, "theirs")
+    assert (steps(checkout, clients)["data"].action, steps(checkout, clients)["data"].note) == (
+        "refused",
+        "a stack of this name is not ours",
+    )
+    checkout.layer("odd", {"Odd": {"Type": "AWS::No::Such", "Properties": {}}})
+    assert "AWS::No::Such" in steps(checkout, clients)["odd"].note
+    assert "cannot be deployed" in told(checkout, clients)
+
+
+def test_what_an_earlier_run_left_is_removed_first(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("data")
+    change_set(checkout, clients, f"{cfn.PREFIX}killed")
+    step = steps(checkout, clients)["data"]
+    assert (step.action, step.note) == ("create", "what is left of an earlier run is removed first (REVIEW_IN_PROGRESS)")
+
+
+def test_a_stack_that_moves_is_said_to(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("slow", GATE)
+    result = in_background(lambda: run(checkout, clients))
+    cloudformation = clients("cloudformation", REGION)
+    until(lambda: (state := cfn.describe(cloudformation, checkout.stack("slow"))) and state.status == "CREATE_IN_PROGRESS")
+    assert steps(checkout, clients)["slow"].action == "wait"
+    open_gate(clients, checkout.stack("slow"))
+    result()
+
+
+def test_a_stack_that_needs_a_hand_is_refused_with_the_command(checkout: Checkout, clients: Clients) -> None:
+    bucket = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": sub("full-${EnvironmentSuffix}")}}}
+    checkout.layer("files", bucket)
+    run(checkout, clients)
+    clients("s3", REGION).put_object(Bucket=f"full-{checkout.suffix}", Key="k", Body=b"x")
+    cloudformation = clients("cloudformation", REGION)
+    cloudformation.delete_stack(StackName=checkout.stack("files"))
+    until(lambda: (state := cfn.describe(cloudformation, checkout.stack("files"))) and state.status == "DELETE_FAILED")
+    step = steps(checkout, clients)["files"]
+    assert (step.action, step.note) == (
+        "refused",
+        "it is in DELETE_FAILED; a destroy did not finish: run `make destroy` again first",
+    )
+    failure = run(checkout, clients).failed[checkout.id("files")]
+    assert failure.reason == "the stack is in DELETE_FAILED; a destroy did not finish: run `make destroy` again first"

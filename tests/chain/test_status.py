@@ -1,0 +1,154 @@
+"""Status: what stands, and what waits for a person."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import emulator
+from chain import rotation, show
+from chain.rotation import Rotation
+from chain.stack import Wait
+from chain.status import status
+from tests.chain.proxy import Proxy, proxy
+from tests.chain.test_deploy import run
+from tests.chain.world import Checkout, Clients, ref, sub
+
+HANDLER = "def handler(event, context):\n    return None\n"
+
+
+@pytest.fixture
+def between(aws: emulator.Emulator) -> Iterator[Proxy]:
+    """A proxy before the emulator."""
+    with proxy(aws.endpoint) as running:
+        yield running
+
+
+def rotating() -> dict[str, Any]:
+    """A secret, and a schedule that rotates it with a function which somebody else owns."""
+    return {
+        "Secret": {
+            "Type": "AWS::SecretsManager::Secret",
+            "Properties": {"Name": sub("secret-${EnvironmentSuffix}"), "SecretString": '{"password": "p"}'},
+        },
+        "Role": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "RoleName": sub("role-rotates-${EnvironmentSuffix}"),
+                "AssumeRolePolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+                    ],
+                },
+            },
+        },
+        "Function": {
+            "Type": "AWS::Lambda::Function",
+            "Properties": {
+                "FunctionName": sub("rotates-${EnvironmentSuffix}"),
+                "Runtime": "python3.11",
+                "Handler": "index.handler",
+                "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+                "Code": {"ZipFile": HANDLER},
+            },
+        },
+        "Permission": {
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                "FunctionName": ref("Function"),
+                "Action": "lambda:InvokeFunction",
+                "Principal": "secretsmanager.amazonaws.com",
+            },
+        },
+        "Schedule": {
+            "Type": "AWS::SecretsManager::RotationSchedule",
+            "DependsOn": "Permission",
+            "Properties": {
+                "SecretId": ref("Secret"),
+                "RotationLambdaARN": {"Fn::GetAtt": ["Function", "Arn"]},
+                "RotationRules": {"AutomaticallyAfterDays": 30},
+            },
+        },
+    }
+
+
+def test_what_stands_is_shown_with_its_outputs_and_what_does_not_is_said_to(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("data", outputs={"Name": ref("Value")})
+    run(checkout, clients)
+    checkout.layer("new")
+    lines = list(show.status(status(checkout.graph(), clients)))
+    assert lines[0].startswith(f"{checkout.id('data')}  CREATE_COMPLETE  since 20")
+    assert lines[1:] == [f"    Name = /shop-data/{checkout.suffix}", f"{checkout.id('new')}  does not stand"]
+
+
+def test_a_subscription_that_nobody_has_confirmed_is_shown(checkout: Checkout, clients: Clients, between: Proxy) -> None:
+    topic = {
+        "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": sub("alerts-${EnvironmentSuffix}")}},
+        "Name": {
+            "Type": "AWS::SSM::Parameter",
+            "Properties": {"Name": sub("/t/${EnvironmentSuffix}"), "Type": "String", "Value": "v"},
+        },
+    }
+    checkout.layer("notify", topic, outputs={"Arn": ref("Topic")})
+    arn = run(checkout, clients).done[checkout.id("notify")].outputs["Arn"]
+    assert status(checkout.graph(), clients)[0].unconfirmed == ()
+    members = "".join(
+        f"<member><TopicArn>{arn}</TopicArn><Protocol>email</Protocol><SubscriptionArn>{subscription}</SubscriptionArn>"
+        f"<Endpoint>{endpoint}</Endpoint></member>"
+        for endpoint, subscription in (("a@example.com", "PendingConfirmation"), ("b@example.com", f"{arn}:1"))
+    )
+    name = "ListSubscriptionsByTopic"
+    between.says[name] = lambda _: (
+        200, f"<{name}Response><{name}Result><Subscriptions>{members}</Subscriptions></{name}Result></{name}Response>",
+    )  # fmt: skip
+    (each,) = status(checkout.graph(), between.clients())
+    assert each.unconfirmed == (f"email a@example.com has not confirmed its subscription to {arn}",)
+    assert f"    WAITS FOR A PERSON: {each.unconfirmed[0]}" in list(show.status([each]))
+
+
+def test_a_first_rotation_is_seen_and_its_absence_is_a_warning(checkout: Checkout, clients: Clients, between: Proxy) -> None:
+    checkout.layer("rotation", rotating())
+    graph = checkout.graph()
+    run(checkout, clients)
+    (stack,) = graph.stacks
+    (found,) = rotation.rotations(stack, clients)
+    assert (found.secret, found.function, found.enabled) == (f"secret-{checkout.suffix}", f"rotates-{checkout.suffix}", True)
+
+    def described(**more: Any) -> tuple[int, str]:
+        arn = f"arn:aws:lambda:us-east-1:123456789012:function:rotates-{checkout.suffix}"
+        return 200, json.dumps({"Name": "s", "RotationEnabled": True, "RotationLambdaARN": arn, **more})
+
+    asked: list[str] = []
+    between.says["DescribeSecret"] = lambda body: (
+        asked.append(body) or described(**({"LastRotatedDate": 1} if len(asked) > 2 else {}))
+    )
+    assert rotation.first(stack, between.clients(), Wait(threading.Event()), 10) == []
+    assert len(asked) == 3
+    between.says["DescribeSecret"] = lambda _: described()
+    (warning,) = rotation.first(stack, between.clients(), Wait(threading.Event()), 0.3)
+    assert warning == (
+        f"{stack.id}: the secret s was not rotated within 0 s; whether its rotation works is unknown."
+        f" Look into the log group /aws/lambda/rotates-{checkout.suffix}"
+    )
+    lines = list(show.status(status(graph, between.clients())))
+    assert lines[-1] == f"    rotation: s: never rotated; look into the log group /aws/lambda/rotates-{checkout.suffix}"
+    between.says["DescribeSecret"] = lambda _: described(LastRotatedDate=0, NextRotationDate=86400)
+    lines = list(show.status(status(graph, between.clients())))
+    assert lines[-1].startswith("    rotation: s: rotated 1970-01-01 00:00")
+    assert lines[-1].endswith(", next by 1970-01-02")
+    assert str(Rotation("s", "f", False, None, None)) == "s: rotation is off"
+
+
+def test_a_schedule_that_does_not_rotate_at_once_is_not_waited_for(checkout: Checkout, clients: Clients) -> None:
+    resources = rotating()
+    resources["Schedule"]["Properties"]["RotateImmediatelyOnUpdate"] = False
+    checkout.layer("rotation", resources)
+    (stack,) = checkout.graph().stacks
+    assert rotation.first(stack, clients, Wait(threading.Event()), 10) == []
+    checkout.layer("rotation")
+    assert list(rotation.rotations(checkout.graph().stacks[0], clients)) == []
