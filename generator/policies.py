@@ -147,9 +147,11 @@ CHAIN = (
     Call("StopTheTrail", ("cloudtrail:StopLogging",), "AWS::CloudTrail::Trail"),
     Call(
         "SweepAutomatedBackups",
-        ("rds:DeleteDBInstanceAutomatedBackup", "rds:DescribeDBInstanceAutomatedBackups"),
+        ("rds:DeleteDBInstanceAutomatedBackup",),
         "AWS::RDS::DBInstance",
     ),
+    # The question is about those of all instances: what was ours is known by its name only when it is answered.
+    Call("DescribeBackupsWithoutAName", ("rds:DescribeDBInstanceAutomatedBackups",), ""),
     Call("KeysInTheirWaitingPeriod", ("kms:DescribeKey",), "AWS::KMS::Key", reviewer=True),
 )
 """What the chain calls apart from what CloudFormation calls for it."""
@@ -303,7 +305,7 @@ done
   decryption are not allowed.
 - `*` stands as a resource only in statements named `AwsBindsTheseToNoResource…`, `LookAround` and
   `SweepFindsLogGroups`: AWS's Service Authorization Reference defines no resource for those actions. In
-  `DescribeStacksWithoutAName` CloudFormation asks for it, because the question is about all stacks. Accounts are `*` in
+  `DescribeStacksWithoutAName` and `DescribeBackupsWithoutAName` the question is about all of a kind. Accounts are `*` in
   ARNs because IAM takes no variable there; an identity's policy reaches another account only where that account lets it.
 - Whoever may write roles named like ours can write powerful ones. Where that matters, attach a permissions boundary
   to the deployer.

@@ -1,0 +1,66 @@
+# Standby. `make help` lists what there is.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+BASE_PYTHON ?= python3
+SYSTEM ?=
+YES ?=
+SELECT := $(foreach name,$(SYSTEM),--system $(name))
+CONFIRM := $(if $(YES),--yes)
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  ENV=suffix    the environment; required where something is deployed"
+	@echo "  SYSTEM=name   one system, or several between quotes; default: all"
+	@echo "  YES=1         answers the question before something is destroyed"
+
+setup: $(VENV)/.installed ## install what the lock file pins into a virtual environment
+
+$(VENV)/.installed: requirements.lock
+	$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is %d.%d. Name another: make setup BASE_PYTHON=python3.12" % sys.version_info[:2])'
+	$(BASE_PYTHON) -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	touch $@
+
+build: setup ## render templates, packages and generated documents
+	$(PYTHON) build.py
+
+lint: setup ## cfn-lint over every template, region and environment
+	$(PYTHON) build.py lint
+
+check: setup build ## types, style, unchanged templates, cfn-lint
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) build.py lint
+	git diff --exit-code --stat -- templates docs chain/types.json
+
+test: setup ## all tests; installs PostgreSQL 15 and Redis where they are missing
+	tests/servers/install
+	$(PYTHON) build.py
+	$(PYTHON) -m pytest -n 2 --dist loadgroup --cov --cov-report=
+	$(PYTHON) -m coverage report --omit 'emulator/*' --fail-under 100
+	$(PYTHON) -m coverage report --include 'emulator/*'
+
+try: build ## deploy everything to the embedded emulator, read it back, destroy it; no account needed
+	$(PYTHON) -m emulator exec -- sh -ec '\
+	  for command in "deploy --rotation-wait 15" status drift "destroy --yes"; do \
+	    printf "\n# make %s ENV=try\n" "$${command%% *}"; \
+	    $(PYTHON) deploy.py $$command --env try $(SELECT); \
+	  done'
+
+plan deploy status drift: build ## what a deployment would change · change it · what stands · what differs from the templates
+	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
+	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT)
+
+destroy: build ## take an environment apart, after one question
+	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
+	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
+
+lock: setup ## resolve dependencies again and write the lock file
+	$(PYTHON) -m piptools compile --quiet --all-extras --allow-unsafe --generate-hashes --strip-extras \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+
+.PHONY: help setup build lint check test try plan deploy status drift destroy lock

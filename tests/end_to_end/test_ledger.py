@@ -1,0 +1,243 @@
+"""Ledger in an environment: deployed, rotated under its own role, read back, changed behind CloudFormation's back, destroyed.
+
+The emulator enforces IAM, a real PostgreSQL stands behind the instance, and every command is the one that operators type.
+"""
+
+import contextlib
+import copy
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pg8000.native
+import pytest
+
+import emulator
+from emulator import Emulator
+
+pytestmark = pytest.mark.xdist_group("ledger")
+
+ROOT = Path(__file__).resolve().parents[2]
+SUFFIX = "e2e"
+SECRET, FUNCTION, ROLE = f"secret-database-{SUFFIX}", f"function-rotation-{SUFFIX}", f"role-rotation-us-east-1-{SUFFIX}"
+
+
+def _run(aws: Emulator, command: str, *arguments: str, suffix: str = SUFFIX) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "deploy.py", command, "--env", suffix, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **aws.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    with emulator.running() as aws:
+        deployed = _run(aws, "deploy")
+        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        aws.settle()
+        yield aws
+
+
+def _secret(aws: Emulator) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(aws.client("secretsmanager").get_secret_value(SecretId=SECRET)["SecretString"])
+    return value
+
+
+def _log_in(aws: Emulator, secret: dict[str, Any]) -> pg8000.native.Connection:
+    verified = ssl.create_default_context(cafile=str(aws.root))
+    return pg8000.native.Connection(
+        user=secret["username"],
+        password=secret["password"],
+        host=secret["host"],
+        port=int(secret["port"]),
+        database=secret["dbname"],
+        ssl_context=verified,
+    )
+
+
+def _rotate(aws: Emulator) -> bool:
+    """Ask for a rotation; whether there is a new current version once it has ended."""
+    client = aws.client("secretsmanager")
+
+    def current() -> str:
+        stages = client.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+        return next(str(version) for version, labels in stages.items() if "AWSCURRENT" in labels)
+
+    before = current()
+    # After a rotation that failed, Secrets Manager answers so and tries that one again.
+    with contextlib.suppress(client.exceptions.InvalidRequestException):
+        client.rotate_secret(SecretId=SECRET)
+    aws.settle()
+    return current() != before
+
+
+def test_the_first_rotation_has_happened_and_the_new_password_works(aws: Emulator) -> None:
+    described = aws.client("secretsmanager").describe_secret(SecretId=SECRET)
+    assert described["LastRotatedDate"]
+    # A finished rotation may leave AWSPENDING on the version that is current (RotateSecret, API reference).
+    labels = [set(one) - ({"AWSPENDING"} if "AWSCURRENT" in one else set()) for one in described["VersionIdsToStages"].values()]
+    assert sorted(map(sorted, labels)) == [["AWSCURRENT"], ["AWSPREVIOUS"]]
+    connection = _log_in(aws, _secret(aws))
+    assert connection.run("select current_user, pg_is_in_recovery()") == [["dbadmin", False]]
+    connection.close()
+
+
+def test_old_connections_live_on_and_the_old_password_fails(aws: Emulator) -> None:
+    old = _secret(aws)
+    connection = _log_in(aws, old)
+    assert _rotate(aws)
+    assert connection.run("select 1") == [[1]]
+    connection.close()
+    with pytest.raises(pg8000.native.DatabaseError, match="28P01"):
+        _log_in(aws, old)
+    _log_in(aws, _secret(aws)).close()
+
+
+def test_no_password_stands_in_the_servers_log(aws: Emulator) -> None:
+    log = aws.database_log(f"rds-{SUFFIX}").read_text()
+    assert _secret(aws)["password"] not in log
+    assert re.search(r"ALTER (ROLE|USER) .*SCRAM-SHA-256\$4096:", log)
+
+
+def test_every_permission_of_the_function_is_used_by_it_or_by_aws_on_its_behalf(aws: Emulator) -> None:
+    aws.forget_calls()
+    assert _rotate(aws)
+    used = {call.action for call in aws.calls() if call.role == ROLE}
+    assert not [call for call in aws.calls() if call.role == ROLE and not call.allowed]
+    on_behalf = set(re.findall(r"^\| `([a-z0-9]+:\w+)` \|", (ROOT / "docs/permissions.md").read_text(), re.MULTILINE))
+    granted = {action for statement in _statements(aws) if statement["Effect"] == "Allow" for action in statement["Action"]}
+    assert granted == (used | on_behalf)
+    assert not used & on_behalf
+
+
+def _statements(aws: Emulator) -> list[dict[str, Any]]:
+    policy = aws.client("iam").get_role_policy(RoleName=ROLE, PolicyName="rotation")["PolicyDocument"]
+    statements: list[dict[str, Any]] = policy["Statement"]
+    return statements
+
+
+RECORDED = (
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetRandomPassword",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecretVersionStage",
+)
+
+
+def test_the_permissions_taken_away_below_are_all_that_are_recorded(aws: Emulator) -> None:
+    aws.forget_calls()
+    assert _rotate(aws)
+    assert {call.action for call in aws.calls() if call.role == ROLE} == set(RECORDED)
+
+
+@pytest.mark.parametrize("action", RECORDED)
+def test_without_any_single_permission_the_rotation_fails_and_the_current_password_stays(aws: Emulator, action: str) -> None:
+    iam = aws.client("iam")
+    whole = {"Version": "2012-10-17", "Statement": _statements(aws)}
+    less = copy.deepcopy(whole)
+    for statement in less["Statement"]:
+        if statement["Effect"] == "Allow":
+            statement["Action"] = [one for one in statement["Action"] if one != action] or ["none:None"]
+    iam.put_role_policy(RoleName=ROLE, PolicyName="rotation", PolicyDocument=json.dumps(less))
+    try:
+        assert not _rotate(aws)
+        assert any(call.role == ROLE and call.action == action and not call.allowed for call in aws.calls())
+    finally:
+        iam.put_role_policy(RoleName=ROLE, PolicyName="rotation", PolicyDocument=json.dumps(whole))
+    assert _rotate(aws), "with the permission back, the pending rotation is finished"
+    _log_in(aws, _secret(aws)).close()
+
+
+def test_at_least_95_percent_of_what_is_declared_is_read_back_and_none_differs(aws: Emulator) -> None:
+    result = _run(aws, "drift")
+    assert result.returncode == 0, result.stdout + result.stderr
+    match = re.search(r"([0-9.]+) %", result.stdout)
+    assert match, result.stdout
+    assert float(match[1]) >= 95
+
+
+BEHIND: dict[str, Callable[[Emulator], object]] = {
+    "a parameter of the parameter group": lambda aws: aws.client("rds").modify_db_parameter_group(
+        DBParameterGroupName=f"parameter-group-rds-{SUFFIX}",
+        Parameters=[{"ParameterName": "log_statement", "ParameterValue": "none", "ApplyMethod": "immediate"}],
+    ),
+    "retention of a log group": lambda aws: aws.client("logs").put_retention_policy(
+        logGroupName=f"/aws/lambda/{FUNCTION}", retentionInDays=7
+    ),
+    "threshold of an alarm": lambda aws: aws.client("cloudwatch").put_metric_alarm(
+        AlarmName=f"alarm-cpu-too-high-{SUFFIX}",
+        Namespace="AWS/RDS",
+        MetricName="CPUUtilization",
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=5,
+        Threshold=99,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+    ),
+}
+
+
+def test_a_change_behind_cloudformations_back_is_drift(aws: Emulator) -> None:
+    for change in BEHIND.values():
+        change(aws)
+    result = _run(aws, "drift")
+    assert result.returncode == 3, result.stdout + result.stderr
+    for resource in ("ParameterGroup", "LogGroup", "CpuTooHigh"):
+        assert resource in result.stdout
+
+
+def test_a_second_deployment_changes_nothing(aws: Emulator) -> None:
+    cloudformation = aws.client("cloudformation")
+    before = {stack["StackName"]: stack.get("LastUpdatedTime") for stack in cloudformation.describe_stacks()["Stacks"]}
+    assert _run(aws, "deploy").returncode == 0
+    assert before == {stack["StackName"]: stack.get("LastUpdatedTime") for stack in cloudformation.describe_stacks()["Stacks"]}
+
+
+def test_two_environments_live_side_by_side_and_one_is_destroyed_alone(aws: Emulator) -> None:
+    assert _run(aws, "deploy", suffix="e2e-2").returncode == 0
+    aws.settle()
+    gone = _run(aws, "destroy", "--yes", suffix="e2e-2")
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    names = {stack["StackName"] for stack in aws.client("cloudformation").describe_stacks()["Stacks"]}
+    assert names == {f"ledger-{path.stem}-{SUFFIX}" for path in (ROOT / "templates/ledger").glob("*.yaml")}
+
+
+def test_destroy_killed_half_way_and_run_again_ends_clean(aws: Emulator) -> None:
+    bucket = next(b["Name"] for b in aws.client("s3").list_buckets()["Buckets"] if b["Name"].startswith("bucket-cloudtrail-"))
+    for n in range(5):
+        aws.client("s3").put_object(Bucket=bucket, Key=f"AWSLogs/{n % 2}", Body=b"a log file")
+    process = subprocess.Popen(
+        [sys.executable, "deploy.py", "destroy", "--env", SUFFIX, "--yes"],
+        cwd=ROOT,
+        env={**os.environ, **aws.environment},
+        stdout=subprocess.DEVNULL,
+    )
+    cloudformation = aws.client("cloudformation")
+    standing = len(cloudformation.describe_stacks()["Stacks"])
+    deadline = time.monotonic() + 60
+    while len(cloudformation.describe_stacks()["Stacks"]) == standing and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    left = cloudformation.describe_stacks()["Stacks"]
+    assert 0 < len(left) < standing, "killed in the middle"
+    again = _run(aws, "destroy", "--yes")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert cloudformation.describe_stacks()["Stacks"] == []
+    found = aws.client("resourcegroupstaggingapi").get_resources(TagFilters=[{"Key": "Environment", "Values": [SUFFIX]}])
+    assert all(":kms:" in resource["ResourceARN"] for resource in found["ResourceTagMappingList"])
+    assert [bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]] == []

@@ -1,0 +1,47 @@
+"""Imports go down only; siblings on a floor never import each other; the emulator knows nothing of us."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+FLOORS = {"model": 0, "generator": 1, "compliance": 1, "chain": 1, "generator.systems": 2, "build": 3, "deploy": 3}
+APART = ("emulator", "functions")
+FILES = [
+    *sorted(path for name in ("model", "generator", "compliance", "chain", *APART) for path in Path(name).rglob("*.py")),
+    Path("build.py"),
+    Path("deploy.py"),
+]
+
+
+def _room(module: str) -> str:
+    return "generator.systems" if module.startswith("generator.systems") else module.split(".")[0]
+
+
+def _imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: say where it is imported from"
+            found.add(node.module or "")
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_imports_go_down_only(path: Path) -> None:
+    room = _room(".".join(path.with_suffix("").parts))
+    for module in _imported(path):
+        other = _room(module)
+        if other not in FLOORS and other not in APART:
+            continue
+        if room in APART:
+            assert other == room, f"{path} stands alone and imports {module}"
+        else:
+            assert other == room or (other in FLOORS and FLOORS[other] < FLOORS[room]), f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parts[0] in ("chain", "model")], ids=str)
+def test_nothing_downstream_of_templates_needs_troposphere(path: Path) -> None:
+    assert not {module.split(".")[0] for module in _imported(path)} & {"troposphere", "awacs", "cfnlint", "cfn_flip"}
