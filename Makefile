@@ -59,8 +59,11 @@ destroy: build ## take an environment apart, after one question
 	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
 
+bench: build ## measure start-up, build, deployment and memory; prints the table of bench/README.md
+	$(PYTHON) bench/run.py
+
 lock: setup ## resolve dependencies again and write the lock file
 	$(PYTHON) -m piptools compile --quiet --all-extras --allow-unsafe --generate-hashes --strip-extras \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
 
-.PHONY: help setup build lint check test try plan deploy status drift destroy lock
+.PHONY: help setup build lint check test try plan deploy status drift destroy bench lock

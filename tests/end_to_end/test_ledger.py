@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pg8000.native
@@ -21,23 +20,16 @@ import pytest
 
 import emulator
 from emulator import Emulator
+from tests.end_to_end.commands import ROOT, deploy_py
 
 pytestmark = pytest.mark.xdist_group("ledger")
 
-ROOT = Path(__file__).resolve().parents[2]
 SUFFIX = "e2e"
 SECRET, FUNCTION, ROLE = f"secret-database-{SUFFIX}", f"function-rotation-{SUFFIX}", f"role-rotation-us-east-1-{SUFFIX}"
 
 
 def _run(aws: Emulator, command: str, *arguments: str, suffix: str = SUFFIX) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "deploy.py", command, "--env", suffix, *arguments],
-        cwd=ROOT,
-        env={**os.environ, **aws.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return deploy_py(aws, command, *arguments, suffix=suffix)
 
 
 @pytest.fixture(scope="module")

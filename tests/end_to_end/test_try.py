@@ -1,0 +1,34 @@
+"""`make try` ends clean, again and again, with a PostgreSQL on the machine and without one."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.end_to_end.commands import ROOT
+
+pytestmark = pytest.mark.xdist_group("try")
+
+
+def _try(**environment: str) -> str:
+    ended = subprocess.run(
+        ["make", "try"], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 0, said
+    return said
+
+
+def test_make_try_run_twice_in_a_row_ends_clean() -> None:
+    for _ in range(2):
+        said = _try()
+        assert "rotated" in said
+        assert " 0 different." in said
+        assert "left: 5 KMS keys (waiting period)." in said
+
+
+def test_without_postgresql_make_try_deploys_all_the_same_and_says_what_was_not_exercised() -> None:
+    said = _try(PG_BIN="/nowhere")
+    assert "left: 5 KMS keys (waiting period)." in said
+    end = said.strip().splitlines()[-3:]
+    assert any("PostgreSQL" in line for line in end), end
