@@ -255,6 +255,26 @@ def test_run_that_waited_for_one_that_finished_sets_nothing(
     assert sum("ALTER ROLE" in line for line in log) == 1
 
 
+def test_run_that_another_overtakes_between_two_logins_finds_the_password_set(
+    rotator: Rotator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = rotator.service.rotate(rotator.arn)
+    rotator.step(token, "createSecret")
+    original = database.connect
+
+    def overtaken(*arguments: Any) -> database.Connection | None:
+        refused = original(*arguments)
+        monkeypatch.setattr(database, "connect", original)
+        rotator.step(token, "setSecret")
+        return refused
+
+    monkeypatch.setattr(database, "connect", overtaken)
+    rotator.step(token, "setSecret")
+    assert "another run has set the pending password" in capsys.readouterr().out.splitlines()[-1]
+    rotator.step(token, *STEPS[2:])
+    rotator.check_one_valid_current(token, rotator.first)
+
+
 def test_label_that_moved_just_before_is_no_error(
     rotator: Rotator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
