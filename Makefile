@@ -51,7 +51,11 @@ try: build ## deploy everything to the embedded emulator, read it back, destroy 
 	    $(PYTHON) deploy.py $$command --env try $(SELECT); \
 	  done'
 
-plan deploy status drift: build ## what a deployment would change · change it · what stands · what differs from the templates
+plan: ## what a deployment would change
+deploy: ## create and update what changed; goes on after a failure
+status: ## what stands, its outputs, and what waits for a person
+drift: ## read every declared property back and compare
+plan deploy status drift: build
 	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT)
 

@@ -63,7 +63,7 @@ def load(folder: Path, systems: Sequence[str] = ()) -> tuple[Template, ...]:
     existing = sorted(path.name for path in folder.iterdir() if any(path.glob("*.yaml"))) if folder.is_dir() else []
     unknown = [name for name in systems if name not in existing]
     if unknown or not existing:
-        problems = [f"{name} is no system{suggestion(name, existing)}; there are: {', '.join(existing)}" for name in unknown]
+        problems = [f"{name} is no system; there are: {', '.join(existing)}{suggestion(name, existing)}" for name in unknown]
         raise InputError(problems or [f"{folder.name}/ holds no templates: run `make build`"])
     return tuple(
         parse(path.read_text("utf-8")) for name in systems or existing for path in sorted((folder / name).glob("*.yaml"))

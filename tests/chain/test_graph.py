@@ -95,7 +95,7 @@ def test_a_missing_value_names_the_block_of_its_site(checkout: Checkout) -> None
 
 def test_an_unknown_system_is_told_with_the_nearest(checkout: Checkout) -> None:
     checkout.layer("keys")
-    with pytest.raises(InputError, match="shp is no system; did you mean shop\\?; there are: shop"):
+    with pytest.raises(InputError, match="shp is no system; there are: shop; did you mean shop\\?"):
         checkout.graph("shp")
 
 
