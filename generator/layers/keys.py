@@ -9,7 +9,8 @@ from troposphere import GetAtt, Sub
 
 from generator.layer import Layer
 from generator.parts import policies
-from generator.parts.key import customer_key, use_by
+from generator.parts.key import customer_key
+from generator.parts.publishers import ALARMS, RDS_EVENTS, Publisher
 from generator.template import Template
 
 
@@ -35,14 +36,6 @@ def _logs(_t: Template) -> list[Statement]:
 
 def _nobody(_t: Template) -> list[Statement]:
     return []
-
-
-def _topic(_t: Template) -> list[Statement]:
-    return [
-        # CloudWatch documents no source condition for encrypted topics; an alarm that cannot publish fails in silence.
-        use_by("AlarmsPublishToTheTopic", policies.service("cloudwatch")),
-        use_by("RdsEventsPublishToTheTopic", policies.service("events.rds"), policies.THIS_ACCOUNT),
-    ]
 
 
 def _trail(t: Template) -> list[Statement]:
@@ -77,20 +70,32 @@ class Purpose:
 
 
 LOGS = Purpose("Logs", "logs", "Encrypts log groups.", _logs)
+DATABASE = Purpose("Database", "database", "Encrypts the database, its backups and its insights.", _nobody)
+FILES = Purpose("Files", "files", "Encrypts the file system.", _nobody)
+BACKUP = Purpose("Backup", "backup", "Encrypts recovery points.", _nobody)
 SECRETS = Purpose("Secrets", "secrets", "Encrypts secrets; their readers are named in IAM policies.", _nobody)
-TOPIC = Purpose("Topic", "topic", "Encrypts notifications; lets alarms and database events publish.", _topic)
 TRAIL = Purpose("Trail", "trail", "Encrypts the audit trail.", _trail)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Keys(Layer):
-    """Customer-managed keys, one per purpose, rotated every year; created first and destroyed last."""
+    """Customer-managed keys, one per purpose, rotated every year; created first and destroyed last.
+
+    ``publishers`` are the services that may publish to the encrypted topic.
+    """
 
     name: str = "keys"
-    purposes: tuple[Purpose, ...] = (LOGS, SECRETS, TOPIC, TRAIL)
+    purposes: tuple[Purpose, ...] = (LOGS, SECRETS, TRAIL)
+    publishers: tuple[Publisher, ...] = (ALARMS, RDS_EVENTS)
 
     def define(self, t: Template) -> None:
-        for purpose in self.purposes:
+        for purpose in (*self.purposes, self._topic()):
             key, alias = customer_key(t, f"{purpose.title}Key", purpose.kind, purpose.heading, *purpose.uses(t))
             t.section(purpose.heading, key, alias)
             t.output(f"{purpose.title}KeyArn", GetAtt(key, "Arn"), purpose.heading)
+
+    def _topic(self) -> Purpose:
+        uses = [publisher.may_encrypt() for publisher in self.publishers]
+        return Purpose(
+            "Topic", "topic", "Encrypts notifications, and lets those publish who have something to tell.", lambda _: uses
+        )

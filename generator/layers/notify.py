@@ -2,20 +2,25 @@
 
 from dataclasses import dataclass
 
-from awacs import sns as actions
-from awacs.aws import ArnLike
-from troposphere import Equals, Not, Ref, Sub, sns
+from troposphere import Equals, Not, Ref, sns
 
 from generator.layer import Layer
 from generator.parts import policies
+from generator.parts.publishers import ALARMS, RDS_EVENTS, Publisher
 from generator.template import Template
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notify(Layer):
-    """The topic on which operators hear of trouble, encrypted with a key that lets alarms and database events publish."""
+    """The topic on which operators hear of trouble, encrypted with a key that lets those publish who have something to tell.
+
+    ``publishers`` are those of the keys layer; ``kind`` is the topic's.
+    """
 
     name: str = "notify"
+    kind: str = "topic-alerts"
+    display_name: str = ""
+    publishers: tuple[Publisher, ...] = (ALARMS, RDS_EVENTS)
 
     def define(self, t: Template) -> None:
         email = t.parameter(
@@ -28,27 +33,13 @@ class Notify(Layer):
         key = t.output_of("keys.TopicKeyArn")
         wanted = t.condition("OperatorIsNamed", Not(Equals(email, "")))
 
-        topic = sns.Topic("Topic", TopicName=t.named("topic-alerts"), KmsMasterKeyId=key)
-        alarms = Sub("arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*")
+        shown = {"DisplayName": self.display_name} if self.display_name else {}
+        topic = sns.Topic("Topic", TopicName=t.named(self.kind), **shown, KmsMasterKeyId=key)
         policy = sns.TopicPolicy(
             "TopicPolicy",
             Topics=[Ref(topic)],
             PolicyDocument=policies.document(
-                policies.allow(
-                    "AlarmsOfThisAccountPublish",
-                    [actions.Publish],
-                    [Ref(topic)],
-                    ArnLike("aws:SourceArn", alarms),
-                    to=policies.service("cloudwatch"),
-                ),
-                policies.allow(
-                    "RdsEventsOfThisAccountPublish",
-                    [actions.Publish],
-                    [Ref(topic)],
-                    policies.THIS_ACCOUNT,
-                    to=policies.service("events.rds"),
-                ),
-                policies.deny_clear_text_publish([Ref(topic)]),
+                *(publisher.may_publish(topic) for publisher in self.publishers), policies.deny_clear_text_publish([Ref(topic)])
             ),
         )
         subscription = sns.SubscriptionResource(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from awacs import kms as actions
 from awacs.aws import Action, Principal, Statement
 from troposphere import Ref, kms
 
@@ -34,8 +33,3 @@ def customer_key(t: Template, title: str, kind: str, purpose: str, *uses: Statem
     )
     alias = kms.Alias(f"{title}Alias", AliasName=t.named(f"alias/key-{kind}"), TargetKeyId=Ref(key))
     return key, alias
-
-
-def use_by(sid: str, principal: Principal, *conditions: object) -> Statement:
-    """Let an AWS service encrypt and decrypt with the key that carries this statement (in a key policy, ``*`` is that key)."""
-    return policies.allow(sid, [actions.Decrypt, actions.GenerateDataKey], ["*"], *conditions, to=principal)
