@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ SECRET_KEY = "emulator"
 REGION = "us-east-1"
 START_TIMEOUT = 60.0  # seconds, on a busy machine; usually well below one
 STOP_TIMEOUT = 15.0
+RUN_TIMEOUT = 1000.0  # a function may run for 900
 
 
 class EmulatorError(RuntimeError):
@@ -112,11 +114,37 @@ class Emulator:
         return Path(logs[instance])
 
     def settle(self) -> None:
-        """Returns when no rotation is under way."""
+        """Returns when no rotation is under way, and no function that an event invoked."""
         self._get("settle")
 
-    def _get(self, what: str) -> Any:
-        with urllib.request.urlopen(f"{self.endpoint}/_emulator/{what}", timeout=START_TIMEOUT) as answer:  # noqa: S310
+    def files(self, file_system: str) -> Path:
+        """The directory that stands for a file system, below which each access point has its root."""
+        return self.directory / "files" / file_system
+
+    def fire(self, rule: str, region: str = REGION) -> tuple[str, ...]:
+        """Invokes the targets of a scheduled rule, as its hour would; a sentence for each that failed, once all have ended."""
+        return tuple(self._ask("fire", rule=rule, region=region)["failures"])
+
+    def back_up(self, plan: str, region: str = REGION) -> tuple[str, ...]:
+        """Backs up by all rules of a plan, named or by id, what its selections name; the recovery points, copies included."""
+        return tuple(self._ask("back-up", plan=plan, region=region)["points"])
+
+    def test_restore(self, plan: str, region: str = REGION) -> tuple[str, ...]:
+        """Runs a restore testing plan; the ids of the restore jobs, which are done by then."""
+        return tuple(self._ask("test-restore", plan=plan, region=region)["jobs"])
+
+    def hold_backups(self, hold: bool = True, region: str = REGION) -> None:
+        """Whether backup jobs that start from now on stay in RUNNING, until somebody stops them."""
+        self._get(f"hold-backups?hold={str(hold).lower()}&region={region}")
+
+    def _ask(self, what: str, **given: str) -> Any:
+        answer = self._get(f"{what}?{urllib.parse.urlencode(given)}", timeout=RUN_TIMEOUT)
+        if "error" in answer:
+            raise EmulatorError(answer["error"])
+        return answer
+
+    def _get(self, what: str, timeout: float = START_TIMEOUT) -> Any:
+        with urllib.request.urlopen(f"{self.endpoint}/_emulator/{what}", timeout=timeout) as answer:  # noqa: S310
             return json.load(answer)
 
 

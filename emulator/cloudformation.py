@@ -13,7 +13,18 @@ from emulator.resource import Aws, NotFoundError, Properties, Resource
 log = logging.getLogger("emulator")
 
 # Codes by which services say that something is not there; a delete is then done. Matched as endings: rds adds Fault to some.
-GONE = ("NotFound", "NotFoundError", "NotFoundException", "NotFoundFault", "NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy")
+GONE = (
+    "NotFound",
+    "NotFoundError",
+    "NotFoundException",
+    "NotFoundFault",
+    "NoSuchBucket",
+    "NoSuchBucketPolicy",
+    "NoSuchEntity",
+    "NoSuchHealthCheck",
+    "NonExistentQueue",
+    "QueueDoesNotExist",
+)
 
 
 def is_gone(error: Exception) -> bool:
@@ -80,8 +91,8 @@ def _handlers(resource: Resource) -> dict[str, Any]:
 def _clean(properties: Properties) -> Properties:
     """Without CloudFormation's own tags: services refuse them from everybody but CloudFormation."""
     kept = dict(properties)
-    for name in ("Tags", "HostedZoneTags"):
-        tags = kept.get(name)
+    for name in [name for name in kept if name.endswith("Tags")]:
+        tags = kept[name]
         if isinstance(tags, list):
             kept[name] = [tag for tag in tags if not str(tag["Key"]).startswith("aws:")]
         elif isinstance(tags, dict):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.parse
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from emulator import cloudcontrol, cloudformation, databases, record, rotation, variables
-from emulator.services import INSTALLERS
+from emulator import addressed, cloudcontrol, cloudformation, databases, record, rotation, variables
+from emulator.services import INSTALLERS, backup, efs, events, restoring
 from emulator.types import RESOURCES
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -19,10 +20,12 @@ def install(directory: Path, *, with_databases: bool) -> Application:
     """The application to serve."""
     from ministack import app
 
+    addressed.install()
     variables.install()
     record.install()
     for installer in INSTALLERS:
         installer()
+    efs.install(directory)
     databases.install(directory, wanted=with_databases)
     rotation.install()
     cloudformation.install(RESOURCES)
@@ -30,12 +33,22 @@ def install(directory: Path, *, with_databases: bool) -> Application:
     return _with_questions(app.app)
 
 
-QUESTIONS: dict[str, Callable[[], Any]] = {
+def _settle() -> None:
+    events.settle()
+    rotation.settle()
+
+
+QUESTIONS: dict[str, Callable[..., Any]] = {
     "/_emulator/calls": record.calls,
     "/_emulator/forget": record.forget,
     "/_emulator/unexercised": lambda: [*databases.unexercised(), *rotation.unexercised()],
     "/_emulator/databases": databases.logs,
-    "/_emulator/settle": rotation.settle,
+    "/_emulator/settle": _settle,
+    # What would happen by itself at some hour, for who cannot wait.
+    "/_emulator/fire": events.fire,
+    "/_emulator/back-up": backup.run,
+    "/_emulator/hold-backups": lambda hold, region: backup.hold(jobs=hold == "true", region=region),
+    "/_emulator/test-restore": restoring.test,
 }
 
 
@@ -47,7 +60,8 @@ def _with_questions(theirs: Application) -> Application:
         if question is None:
             await theirs(scope, receive, send)
             return
-        answer = json.dumps(await asyncio.to_thread(question)).encode()
+        given = dict(urllib.parse.parse_qsl(scope.get("query_string", b"").decode()))
+        answer = json.dumps(await asyncio.to_thread(question, **given)).encode()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
         await send({"type": "http.response.body", "body": answer})
 

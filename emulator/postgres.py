@@ -151,7 +151,8 @@ class Server:
         }
         with (server.data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.writelines(f"{name} = {_quoted(value)}\n" for name, value in {**ours, **settings}.items())
-        server._administer(_master(user, password, database))
+        server._administer("CREATE ROLE rds_superuser NOLOGIN;\n\n" + _slots(), "template1")
+        server._administer(_master(user, password, database) + _slots())
         return server
 
     @property
@@ -237,19 +238,20 @@ class Server:
         self.stop("immediate")
         return False
 
-    def _administer(self, script: str) -> None:
+    def _administer(self, script: str, database: str = "postgres") -> None:
         """Runs SQL as the superuser while the server is down, in its single-user mode; nothing of it reaches the log."""
         self._run(
             "postgres",
             "--single",
             "-j",
+            "-O",  # what is the system's own may be changed
             "-D",
             str(self.data),
             "-c",
             "log_statement=none",
             "-c",
             "exit_on_error=on",
-            "postgres",
+            database,
             text=script,
         )
 
@@ -278,7 +280,6 @@ def _master(user: str, password: str, database: str) -> str:
     secret = "'" + password.replace("'", "''") + "'"
     statements = [
         "SET standard_conforming_strings = on",
-        "CREATE ROLE rds_superuser NOLOGIN",
         "GRANT pg_monitor, pg_signal_backend, pg_checkpoint TO rds_superuser",
         f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB VALID UNTIL 'infinity' IN ROLE rds_superuser PASSWORD {secret}",
     ]
@@ -287,6 +288,39 @@ def _master(user: str, password: str, database: str) -> str:
     else:
         statements.append('CREATE DATABASE "{}" OWNER {}'.format(database.replace('"', '""'), name))
     return "".join(f"{statement};\n\n" for statement in statements)
+
+
+CHANGES = (
+    "IN slot_name name, IN upto_lsn pg_lsn, IN upto_nchanges int, VARIADIC options text[] DEFAULT '{}', "
+    "OUT lsn pg_lsn, OUT xid xid, OUT data text"
+)
+SLOT_FUNCTIONS = {
+    "pg_create_logical_replication_slot": (
+        "IN slot_name name, IN plugin name, IN temporary boolean DEFAULT false, IN twophase boolean DEFAULT false, "
+        "OUT slot_name name, OUT lsn pg_lsn",
+        "record",
+    ),
+    "pg_drop_replication_slot": ("IN slot_name name", "void"),
+    "pg_logical_slot_get_changes": (CHANGES, "SETOF record"),
+    "pg_logical_slot_peek_changes": (CHANGES, "SETOF record"),
+    "pg_replication_slot_advance": ("IN slot_name name, IN upto_lsn pg_lsn, OUT slot_name name, OUT end_lsn pg_lsn", "record"),
+}
+
+
+def _slots() -> str:
+    """Lets roles use logical slots that are no superuser and have no REPLICATION, as RDS lets those of rds_superuser.
+
+    The attribute itself would not do: PostgreSQL 15 lets only a superuser change the password of a role that has it. PostgreSQL
+    runs its own functions without a look at their security, so each gets a twin under its name that is one's own.
+    """
+    return "".join(
+        f"ALTER FUNCTION pg_catalog.{name} RENAME TO {name}_of_superusers;\n\n"
+        f"CREATE FUNCTION pg_catalog.{name}({arguments}) RETURNS {result} "
+        f"LANGUAGE internal VOLATILE SECURITY DEFINER AS '{name}';\n\n"
+        f"REVOKE EXECUTE ON FUNCTION pg_catalog.{name} FROM PUBLIC;\n\n"
+        f"GRANT EXECUTE ON FUNCTION pg_catalog.{name} TO rds_superuser;\n\n"
+        for name, (arguments, result) in SLOT_FUNCTIONS.items()
+    )
 
 
 @cache

@@ -14,10 +14,18 @@ from emulator.services.lambda_ import source_function
 _calls: list[Call] = []
 _lock = threading.Lock()
 
-# What Secrets Manager does with the caller's own permissions where a secret has a customer managed key.
+# What a service does with the caller's own permissions where its resource has a customer managed key.
 KEY_ACTIONS = {
     "secretsmanager:GetSecretValue": ("kms:Decrypt",),
     "secretsmanager:PutSecretValue": ("kms:GenerateDataKey", "kms:Decrypt"),
+    "s3:GetObject": ("kms:Decrypt",),
+    "s3:PutObject": ("kms:GenerateDataKey",),
+    "dynamodb:GetItem": ("kms:Decrypt",),
+    "dynamodb:PutItem": ("kms:Decrypt",),
+    "dynamodb:UpdateItem": ("kms:Decrypt",),
+    "dynamodb:DeleteItem": ("kms:Decrypt",),
+    "dynamodb:Query": ("kms:Decrypt",),
+    "dynamodb:Scan": ("kms:Decrypt",),
 }
 
 
@@ -77,33 +85,64 @@ def _note(principal: str, action: str, resource: str, denied: Any, via: str = ""
             _calls.append(Call(principal, action, resource, denied is None, via))
 
 
-def _ask_kms(evaluate: Callable[..., Any], principal: str, key: str, action: str, region: str, secret_arn: str) -> Any:
-    """The first refusal of KMS, or None. Each request carries the secret as encryption context and Secrets Manager as its way."""
+def _ask_kms(evaluate: Callable[..., Any], principal: str, key: str, action: str, region: str, resource: str) -> Any:
+    """The first refusal of KMS, or None. Each request carries its resource as encryption context and the service as its way."""
+    service = action.split(":")[0]
     needed = KEY_ACTIONS.get(action, ())
-    key_arn = _key_of(secret_arn) if needed else None
+    name, context = KEYS[service](resource) if needed else ("", {})
+    key_arn = _arn_of(name)
     if key_arn is None:
         return None
-    via = f"secretsmanager.{region}.amazonaws.com"
-    context = {
-        "kms:ViaService": via,
-        "kms:EncryptionContext:SecretARN": secret_arn,
-        "kms:EncryptionContextKeys": ["SecretARN", "SecretVersionId"],
-    }
+    via = f"{service}.{region}.amazonaws.com"
+    keys: dict[str, Any] = {"kms:ViaService": via, "kms:EncryptionContextKeys": list(context)}
+    keys |= {f"kms:EncryptionContext:{one}": value for one, value in context.items() if value}
     for one in needed:
-        denied = evaluate(key, one, "kms", region, resource_arn=key_arn, service_context=context)
+        denied = evaluate(key, one, "kms", region, resource_arn=key_arn, service_context=keys)
         _note(principal, one, key_arn, denied, via)
         if denied is not None:
             return denied
     return None
 
 
-def _key_of(secret_arn: str) -> str | None:
-    """The customer managed key of a secret; None for AWS's own, which every caller in the account may use through the service."""
-    from ministack.services import kms, secretsmanager
+def _secret_key(arn: str) -> tuple[str, dict[str, str]]:
+    """The key of a secret, and what KMS is told of it; of a version it is told which, and policies seldom ask."""
+    from ministack.services import secretsmanager
 
-    _, secret = secretsmanager._resolve(secret_arn)
-    name = (secret or {}).get("KmsKeyId")
-    if not name or name.endswith("alias/aws/secretsmanager"):
+    _, secret = secretsmanager._resolve(arn)
+    return (secret or {}).get("KmsKeyId") or "", {"SecretARN": arn, "SecretVersionId": ""}
+
+
+def _object_key(arn: str) -> tuple[str, dict[str, str]]:
+    """The default key of an object's bucket. With a key of the bucket's own KMS is told of the bucket, else of the object."""
+    from ministack.services import s3
+
+    bucket = arn.removeprefix("arn:aws:s3:::").split("/")[0]
+    name = s3._bucket_default_sse_headers(bucket).get("x-amz-server-side-encryption-aws-kms-key-id", "")
+    of_bucket = "<BucketKeyEnabled>true<" in (s3._bucket_encryption.get(bucket) or "")
+    return name, {"aws:s3:arn": f"arn:aws:s3:::{bucket}" if of_bucket else arn}
+
+
+def _table_key(arn: str) -> tuple[str, dict[str, str]]:
+    from ministack.core.responses import get_account_id
+    from ministack.services import dynamodb
+
+    name = arn.split("/")[1] if "/" in arn else ""
+    key = ((dynamodb._tables.get(name) or {}).get("SSEDescription") or {}).get("KMSMasterKeyArn", "")
+    return key, {"aws:dynamodb:tableName": name, "aws:dynamodb:subscriberId": get_account_id()}
+
+
+KEYS: dict[str, Callable[[str], tuple[str, dict[str, str]]]] = {
+    "secretsmanager": _secret_key,
+    "s3": _object_key,
+    "dynamodb": _table_key,
+}
+
+
+def _arn_of(key: str) -> str | None:
+    """A customer managed key's ARN; None for AWS's own, which every caller in the account may use through the service."""
+    from ministack.services import kms
+
+    if not key or "alias/aws/" in key:
         return None
-    found = kms._describe_key({"KeyId": name})
+    found = kms._describe_key({"KeyId": key})
     return str(json.loads(found[2])["KeyMetadata"]["Arn"]) if found[0] == 200 else None

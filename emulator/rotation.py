@@ -5,7 +5,6 @@ One attempt per request, where AWS repeats a failed one some times.
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import logging
 import threading
@@ -14,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from emulator import databases, record
+from emulator import databases, permissions
 
 log = logging.getLogger("emulator")
 
@@ -22,6 +21,7 @@ Answer = tuple[int, dict[str, str], bytes]
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 PENDING, CURRENT = "AWSPENDING", "AWSCURRENT"
 DAY = 86400
+SERVICE = "secretsmanager.amazonaws.com"
 
 _changed = threading.Condition()
 _under_way: dict[str, int] = {}  # secret ARN -> rotations that run or wait
@@ -60,7 +60,6 @@ def install() -> None:
 
 def _rotate(data: dict[str, Any]) -> Answer:
     from ministack.core.concurrency import spawn_background
-    from ministack.core.responses import get_account_id
     from ministack.services import secretsmanager
 
     _, secret = secretsmanager._resolve(data.get("SecretId"))
@@ -73,7 +72,7 @@ def _rotate(data: dict[str, Any]) -> Answer:
     function = data.get("RotationLambdaARN") or secret.get("RotationLambdaARN")
     if not function:
         return _error("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
-    refusal = _may_invoke(function, secret["ARN"], get_account_id())
+    refusal = _may_invoke(function, secret["ARN"])
     if refusal:
         return refusal
     secret["RotationLambdaARN"], secret["RotationEnabled"] = function, True
@@ -160,35 +159,18 @@ def _step(secret: dict[str, Any], function: str, token: str, step: str) -> bool:
     return not result.get("error")
 
 
-def _may_invoke(function: str, secret_arn: str, account: str) -> Answer | None:
+def _may_invoke(function: str, secret_arn: str) -> Answer | None:
     """The refusal that AWS answers where the function's policy does not let Secrets Manager invoke it."""
     from ministack.services import lambda_svc
 
     if lambda_svc._functions.get(function.split(":")[6]) is None:
         return _error("ResourceNotFoundException", f"Secrets Manager can't find the Lambda function {function}.")
-    found = lambda_svc.function_policy_for_arn(function)
-    policy = json.loads(found[0]) if found and isinstance(found[0], str) and found[0] else (found[0] if found else {})
-    allowed = any(_lets_in(statement, secret_arn, account) for statement in (policy or {}).get("Statement", []))
-    record.note_service("secretsmanager.amazonaws.com", "lambda:InvokeFunction", function, allowed)
-    if allowed:
+    if permissions.service_may(SERVICE, "lambda:InvokeFunction", function, secret_arn):
         return None
     return _error(
         "AccessDeniedException",
         "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the "
         "principal secretsmanager.amazonaws.com.",
-    )
-
-
-def _lets_in(statement: dict[str, Any], secret_arn: str, account: str) -> bool:
-    principal = statement.get("Principal", {})
-    service = principal.get("Service") if isinstance(principal, dict) else principal
-    known = {"aws:sourceaccount": account, "aws:sourcearn": secret_arn}
-    conditions = [(key.lower(), value) for block in statement.get("Condition", {}).values() for key, value in block.items()]
-    return (
-        statement.get("Effect") == "Allow"
-        and service in ("secretsmanager.amazonaws.com", "*")
-        and statement.get("Action") in ("lambda:InvokeFunction", "lambda:*")
-        and all(fnmatch.fnmatchcase(known.get(key, ""), str(value)) for key, value in conditions)
     )
 
 

@@ -13,12 +13,26 @@ def install() -> None:
     """Stands before the choice of the statement that decides."""
     from ministack.core import iam_evaluator
 
-    theirs = iam_evaluator._first_match
+    theirs, resolve = iam_evaluator._first_match, iam_evaluator._resolve_condition_key
 
     def first_match(context: Any, statements: list[Any], effect: str) -> Any:
         return theirs(context, [_resolved(statement, context) for statement in statements], effect)
 
     iam_evaluator._first_match = first_match
+    iam_evaluator._resolve_condition_key = lambda key, context: (
+        _role(context.principal_arn) if key.lower() == "aws:principalarn" else resolve(key, context)
+    )
+
+
+def _role(principal: str) -> str:
+    """The principal that conditions see: of a session the role's ARN, not the session's."""
+    from ministack.services import iam
+
+    if ":assumed-role/" not in principal:
+        return principal
+    account, role = principal.split(":")[4], principal.split("/")[1]
+    found = iam._roles.get_scoped(account, None, role)
+    return str(found["Arn"]) if found else principal
 
 
 def _resolved(statement: Any, context: Any) -> Any:

@@ -1,4 +1,4 @@
-"""CloudWatch: dashboards carry tags."""
+"""CloudWatch: dashboards carry tags, and composite alarms keep what suppresses them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,23 @@ def install() -> None:
     put, delete, validate = cloudwatch._put_dashboard, cloudwatch._delete_dashboards, cloudwatch._validate_alarm_tag_arn
     cloudwatch._put_dashboard = lambda params, data, *form, **more: _put(put, params, data, *form, **more)
     cloudwatch._delete_dashboards = lambda params, data, *form, **more: _delete(delete, params, data, *form, **more)
+    composite = cloudwatch._put_composite_alarm
+    cloudwatch._put_composite_alarm = lambda params, data, *form, **more: _put_composite(composite, params, data, *form, **more)
     cloudwatch._validate_alarm_tag_arn = lambda arn, **form: None if _is_dashboard(arn) else validate(arn, **form)
+
+
+SUPPRESSION = ("ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
+
+
+def _put_composite(theirs: Action, params: Any, data: Any, *form: Any, **more: Any) -> Any:
+    from ministack.services import cloudwatch
+
+    answer = theirs(params, data, *form, **more)
+    given = data or {}
+    if answer[0] < 300 and given.get("AlarmName") in cloudwatch._composite_alarms:
+        kept = {name: given[name] for name in SUPPRESSION if name in given}
+        cloudwatch._composite_alarms[given["AlarmName"]].update(kept)
+    return answer
 
 
 def _arn(name: str) -> str:

@@ -257,7 +257,7 @@ def _address_users(p: Parameters) -> Iterable[str]:
 
 
 def _subnet_users(p: Parameters) -> Iterable[str]:
-    from ministack.services import ec2, rds
+    from ministack.services import ec2, efs, rds
 
     subnet = _one(p, "SubnetId")
     endpoints = [name for name, endpoint in ec2._vpc_endpoints.items() if subnet in endpoint.get("SubnetIds", [])]
@@ -271,11 +271,12 @@ def _subnet_users(p: Parameters) -> Iterable[str]:
         *endpoints,
         *databases,
         *_functions("SubnetIds", subnet),
+        *(name for name, target in efs._mount_targets.items() if target["SubnetId"] == subnet),
     ]
 
 
 def _group_users(p: Parameters) -> Iterable[str]:
-    from ministack.services import ec2, rds
+    from ministack.services import ec2, efs, rds
 
     group = _one(p, "GroupId")
     rules = [
@@ -289,10 +290,10 @@ def _group_users(p: Parameters) -> Iterable[str]:
         )
     ]
     endpoints = [name for name, endpoint in ec2._vpc_endpoints.items() if group in endpoint.get("Groups", [])]
-    databases = [
-        name for name, one in rds._instances.items() if group in (each["VpcSecurityGroupId"] for each in one["VpcSecurityGroups"])
-    ]
-    return [*rules, *endpoints, *databases, *_functions("SecurityGroupIds", group)]
+    holders = [*rds._instances.items(), *rds._clusters.items()]
+    databases = [name for name, one in holders if group in (each["VpcSecurityGroupId"] for each in one["VpcSecurityGroups"])]
+    targets = [name for name, target in efs._mount_targets.items() if group in target["SecurityGroups"]]
+    return [*rules, *endpoints, *databases, *targets, *_functions("SecurityGroupIds", group)]
 
 
 def _functions(member: str, name: str) -> list[str]:

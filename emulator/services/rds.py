@@ -26,6 +26,7 @@ KEPT = {
     "PerformanceInsightsRetentionPeriod": "PerformanceInsightsRetentionPeriod",
     "PreferredBackupWindow": "PreferredBackupWindow",
     "PreferredMaintenanceWindow": "PreferredMaintenanceWindow",
+    "PromotionTier": "PromotionTier",
     "StorageThroughput": "StorageThroughput",
 }
 
@@ -212,17 +213,19 @@ def _uses_parameters(instance: dict[str, Any]) -> str:
     return str(instance["DBParameterGroups"][0]["DBParameterGroupName"])
 
 
-def _uses_subnets(instance: dict[str, Any]) -> str:
-    return str(instance.get("DBSubnetGroup", {}).get("DBSubnetGroupName", ""))
+def _uses_subnets(one: dict[str, Any]) -> str:
+    group = one.get("DBSubnetGroup", {})  # a cluster has the name only
+    return str(group if isinstance(group, str) else group.get("DBSubnetGroupName", ""))
 
 
 def _refusing_use(theirs: Action, parameter: str, code: str, use: Callable[[dict[str, Any]], str]) -> Action:
-    """An instance needs its groups: they go after it."""
+    """An instance needs its groups, and a cluster its subnets: they go after it."""
 
     def delete(p: Parameters) -> Answer:
         from ministack.services import rds
 
-        users = [name for name, instance in rds._instances.items() if use(instance) == _one(p, parameter)]
+        holders = [*rds._instances.items(), *(rds._clusters.items() if use is _uses_subnets else ())]
+        users = [name for name, one in holders if use(one) == _one(p, parameter)]
         if users:
             refusal: Answer = rds._error(code, f"{_one(p, parameter)} is used by {', '.join(users)} and cannot be deleted.", 400)
             return refusal

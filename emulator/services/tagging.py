@@ -5,8 +5,10 @@ Roles are not among them: AWS does not list them either.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from emulator.services import restoring
 
 Tagged = Iterator[tuple[str, list[dict[str, str]]]]
 
@@ -15,8 +17,34 @@ def install() -> None:
     from ministack.services import tagging
 
     tagging._COLLECTORS.update(
-        cloudtrail=_trails, cloudwatch=_alarms, ec2=_network, logs=_log_groups, rds=_databases, secretsmanager=_secrets
+        backup=_with_tests(tagging._COLLECTORS["backup"]),
+        cloudtrail=_trails,
+        cloudwatch=_alarms,
+        ec2=_network,
+        logs=_log_groups,
+        rds=_databases,
+        route53=_health_checks,
+        secretsmanager=_secrets,
     )
+
+
+def _with_tests(theirs: Callable[[], Tagged]) -> Callable[[], Tagged]:
+    def collect() -> Tagged:
+        yield from theirs()
+        for arn, tags in restoring.all_tags():
+            yield arn, _listed(tags)
+
+    return collect
+
+
+def _health_checks() -> Tagged:
+    from ministack.core.responses import get_region
+    from ministack.services import route53
+
+    if get_region() == "us-east-1":  # they are global, and listed there
+        for (kind, name), tags in list(route53._tags.items()):
+            if kind == "healthcheck" and name in route53._health_checks:
+                yield f"arn:aws:route53:::healthcheck/{name}", _listed(tags)
 
 
 def _listed(tags: Any) -> list[dict[str, str]]:

@@ -5,10 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from emulator.resource import Resource
-from emulator.types import access, database, function, keys, logs, monitoring, network, notify, secret, storage
+from emulator.types import (
+    access,
+    backup,
+    cluster,
+    database,
+    dns,
+    events,
+    files,
+    function,
+    keys,
+    logs,
+    monitoring,
+    network,
+    notify,
+    secret,
+    storage,
+    table,
+)
 
-RESOURCES: Mapping[str, Resource] = {
-    resource.type: resource
-    for module in (keys, storage, network, logs, access, notify, secret, database, function, monitoring)
-    for resource in module.RESOURCES
-}
+MODULES = (
+    keys,
+    storage,
+    network,
+    logs,
+    access,
+    notify,
+    secret,
+    database,
+    cluster,
+    table,
+    files,
+    function,
+    events,
+    backup,
+    monitoring,
+    dns,
+)
+
+RESOURCES: Mapping[str, Resource] = {resource.type: resource for module in MODULES for resource in module.RESOURCES}

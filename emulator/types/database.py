@@ -111,11 +111,7 @@ def _change_instance(aws: Aws, ref: str, old: Properties, new: Properties) -> No
     }
     exports = changes.pop("EnableCloudwatchLogsExports", None)
     if exports is not None:
-        had = old.get("EnableCloudwatchLogsExports", [])
-        changes["CloudwatchLogsExportConfiguration"] = {
-            "EnableLogTypes": [log for log in exports if log not in had],
-            "DisableLogTypes": [log for log in had if log not in exports],
-        }
+        changes["CloudwatchLogsExportConfiguration"] = logs_changed(old, exports)
     if "Port" in changes:
         changes["DBPortNumber"] = changes.pop("Port")
     if changes:
@@ -124,10 +120,19 @@ def _change_instance(aws: Aws, ref: str, old: Properties, new: Properties) -> No
     _retag(aws, aws.arn("rds", f"db:{ref}"), old, new)
 
 
+def logs_changed(old: Properties, exports: list[str]) -> dict[str, list[str]]:
+    """From what is exported to what shall be."""
+    had = old.get("EnableCloudwatchLogsExports", [])
+    return {
+        "EnableLogTypes": [log for log in exports if log not in had],
+        "DisableLogTypes": [log for log in had if log not in exports],
+    }
+
+
 def _delete_instance(aws: Aws, ref: str, p: Properties) -> None:
-    aws.client("rds").delete_db_instance(
-        DBInstanceIdentifier=ref, SkipFinalSnapshot=True, DeleteAutomatedBackups=boolean(p.get("DeleteAutomatedBackups", True))
-    )
+    # Of a cluster's instance the cluster keeps the backups.
+    backups = {} if "DBClusterIdentifier" in p else {"DeleteAutomatedBackups": boolean(p.get("DeleteAutomatedBackups", True))}
+    aws.client("rds").delete_db_instance(DBInstanceIdentifier=ref, SkipFinalSnapshot=True, **backups)
 
 
 def _read_instance(aws: Aws, identifier: tuple[str, ...]) -> Properties:
@@ -146,6 +151,7 @@ def _read_instance(aws: Aws, identifier: tuple[str, ...]) -> Properties:
         "MonitoringRoleArn": found.get("MonitoringRoleArn") or None,
         "StorageThroughput": found.get("StorageThroughput") or None,
         "Port": str(found["Endpoint"]["Port"]),
+        "DBClusterIdentifier": found.get("DBClusterIdentifier") or None,
         "Tags": _tags(aws, found["DBInstanceArn"]),
     }
 

@@ -34,6 +34,25 @@ def _read_alarm(aws: Aws, identifier: tuple[str, ...]) -> Properties:
     return {**found[0], "Arn": found[0]["AlarmArn"], "Tags": listed(pairs(tags))}
 
 
+def _put_composite(aws: Aws, p: Properties) -> str:
+    aws.send("cloudwatch", "put_composite_alarm", {**p, "Tags": listed(pairs(p.get("Tags"))) or None})
+    return str(p["AlarmName"])
+
+
+def _change_composite(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
+    aws.send("cloudwatch", "put_composite_alarm", {**new, "AlarmName": ref, "Tags": None})
+    _retag(aws, aws.arn("cloudwatch", f"alarm:{ref}"), old, new)
+
+
+def _read_composite(aws: Aws, identifier: tuple[str, ...]) -> Properties:
+    cloudwatch = aws.client("cloudwatch")
+    found = cloudwatch.describe_alarms(AlarmNames=list(identifier), AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+    if not found:
+        raise NotFoundError(identifier[0])
+    tags = cloudwatch.list_tags_for_resource(ResourceARN=found[0]["AlarmArn"])["Tags"]
+    return {**found[0], "Arn": found[0]["AlarmArn"], "Tags": listed(pairs(tags))}
+
+
 def _put_dashboard(aws: Aws, p: Properties) -> str:
     aws.send("cloudwatch", "put_dashboard", {**p, "Tags": listed(pairs(p.get("Tags"))) or None})
     return str(p["DashboardName"])
@@ -126,6 +145,15 @@ RESOURCES = (
         lambda aws, ref, _: aws.client("cloudwatch").delete_alarms(AlarmNames=[ref]),
         _read_alarm,
         _change_alarm,
+        name="AlarmName",
+        longest=255,
+    ),
+    Resource(
+        "AWS::CloudWatch::CompositeAlarm",
+        _put_composite,
+        lambda aws, ref, _: aws.client("cloudwatch").delete_alarms(AlarmNames=[ref]),
+        _read_composite,
+        _change_composite,
         name="AlarmName",
         longest=255,
     ),

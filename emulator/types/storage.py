@@ -84,8 +84,12 @@ def _lifecycle_rule(rule: Properties) -> Properties:
         kept["ID"] = rule["Id"]
     for name, days in (("Transitions", "Days"), ("NoncurrentVersionTransitions", "NoncurrentDays")):
         if name in rule:
-            kept[name] = [{days: move["TransitionInDays"], "StorageClass": move["StorageClass"]} for move in rule[name]]
+            kept[name] = [_renamed(move, {"TransitionInDays": days, "TransitionDate": "Date"}) for move in rule[name]]
     return {**kept, "Filter": filtered, **({"Expiration": expiration} if expiration else {})}
+
+
+def _renamed(value: Properties, words: dict[str, str]) -> Properties:
+    return {words.get(name, name): inner for name, inner in value.items()}
 
 
 def _logging(value: Any) -> Any:
@@ -186,7 +190,7 @@ def _lifecycle_back(rule: Properties) -> Properties:
     }
     for name, days in (("Transitions", "Days"), ("NoncurrentVersionTransitions", "NoncurrentDays")):
         if rule.get(name):
-            found[name] = [{"TransitionInDays": move[days], "StorageClass": move["StorageClass"]} for move in rule[name]]
+            found[name] = [_renamed(move, {days: "TransitionInDays", "Date": "TransitionDate"}) for move in rule[name]]
     return found
 
 

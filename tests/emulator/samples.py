@@ -84,6 +84,9 @@ RESOURCES: dict[str, tuple[str, Properties]] = {
                         "NoncurrentVersionExpiration": {"NoncurrentDays": 30, "NewerNoncurrentVersions": 3},
                         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
                         "Transitions": [{"TransitionInDays": 90, "StorageClass": "GLACIER"}],
+                        "NoncurrentVersionTransitions": [
+                            {"TransitionInDays": 30, "StorageClass": "GLACIER", "NewerNoncurrentVersions": 2}
+                        ],
                     },
                     {"Id": "tagged", "Status": "Disabled", "TagFilters": [{"Key": "keep", "Value": "no"}], "ExpirationInDays": 1},
                 ]
@@ -353,6 +356,7 @@ RESOURCES: dict[str, tuple[str, Properties]] = {
             "TracingConfig": {"Mode": "Active"},
             "EphemeralStorage": {"Size": 1024},
             "LoggingConfig": {"LogGroup": ref("LogGroup"), "LogFormat": "JSON"},
+            "FileSystemConfigs": [{"Arn": att("AccessPoint", "Arn"), "LocalMountPath": "/mnt/logs"}],
             "Tags": tags("function"),
         },
     ),
@@ -425,6 +429,318 @@ RESOURCES: dict[str, tuple[str, Properties]] = {
             "Tags": tags("trail"),
         },
     ),
+    "ClusterParameters": (
+        "AWS::RDS::DBClusterParameterGroup",
+        {
+            "DBClusterParameterGroupName": "sample-cluster-parameters",
+            "Description": "Of the sample",
+            "Family": "aurora-postgresql15",
+            "Parameters": {"log_statement": "ddl", "rds.force_ssl": "1", "rds.logical_replication": "1"},
+            "Tags": tags("cluster-parameters"),
+        },
+    ),
+    "Cluster": (
+        "AWS::RDS::DBCluster",
+        {
+            "DBClusterIdentifier": "sample-cluster",
+            "DatabaseName": "sample",
+            "Engine": "aurora-postgresql",
+            "EngineVersion": "15.10",
+            "DBClusterParameterGroupName": ref("ClusterParameters"),
+            "DBSubnetGroupName": ref("SubnetGroup"),
+            "VpcSecurityGroupIds": [ref("Group")],
+            "Port": 5432,
+            "StorageEncrypted": True,
+            "KmsKeyId": att("Key", "Arn"),
+            "StorageType": "aurora-iopt1",
+            "MasterUsername": {"Fn::Sub": "{{resolve:secretsmanager:${ClusterSecret}:SecretString:username}}"},
+            "MasterUserPassword": {"Fn::Sub": "{{resolve:secretsmanager:${ClusterSecret}:SecretString:password}}"},
+            "BackupRetentionPeriod": 7,
+            "PreferredMaintenanceWindow": "mon:02:30-mon:03:30",
+            "CopyTagsToSnapshot": True,
+            "DeletionProtection": False,
+            "EnableCloudwatchLogsExports": ["postgresql"],
+            "EnableIAMDatabaseAuthentication": True,
+            "DatabaseInsightsMode": "standard",
+            "PerformanceInsightsEnabled": True,
+            "PerformanceInsightsKmsKeyId": att("Key", "Arn"),
+            "PerformanceInsightsRetentionPeriod": 7,
+            "MonitoringInterval": 60,
+            "MonitoringRoleArn": att("Role", "Arn"),
+            "AutoMinorVersionUpgrade": False,
+            "Tags": tags("cluster"),
+        },
+    ),
+    "ClusterSecret": (
+        "AWS::SecretsManager::Secret",
+        {
+            "Name": "sample-cluster-secret",
+            "GenerateSecretString": {
+                "SecretStringTemplate": '{"username": "master"}',
+                "GenerateStringKey": "password",
+                "PasswordLength": 32,
+                "ExcludeCharacters": "\"@/\\ '",
+            },
+        },
+    ),
+    "ClusterAttachment": (
+        "AWS::SecretsManager::SecretTargetAttachment",
+        {"SecretId": ref("ClusterSecret"), "TargetType": "AWS::RDS::DBCluster", "TargetId": ref("Cluster")},
+    ),
+    "Member": (
+        "AWS::RDS::DBInstance",
+        {
+            "DBInstanceIdentifier": "sample-member",
+            "DBClusterIdentifier": ref("Cluster"),
+            "DBInstanceClass": "db.t4g.medium",
+            "Engine": "aurora-postgresql",
+            "DBParameterGroupName": ref("ParameterGroup"),
+            "AutoMinorVersionUpgrade": False,
+            "CACertificateIdentifier": "rds-ca-rsa2048-g1",
+            "PromotionTier": 1,
+            "PubliclyAccessible": False,
+            "EnablePerformanceInsights": True,
+            "PerformanceInsightsKMSKeyId": att("Key", "Arn"),
+            "MonitoringInterval": 60,
+            "MonitoringRoleArn": att("Role", "Arn"),
+            "Tags": tags("member"),
+        },
+    ),
+    "Table": (
+        "AWS::DynamoDB::Table",
+        {
+            "TableName": "sample-table",
+            "AttributeDefinitions": [
+                {"AttributeName": "id", "AttributeType": "S"},
+                {"AttributeName": "kind", "AttributeType": "S"},
+            ],
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+            "GlobalSecondaryIndexes": [
+                {
+                    "IndexName": "by-kind",
+                    "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+            "BillingMode": "PAY_PER_REQUEST",
+            "TableClass": "STANDARD",
+            "DeletionProtectionEnabled": False,
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 7},
+            "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": att("Key", "Arn")},
+            "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": True},
+            "StreamSpecification": {"StreamViewType": "NEW_IMAGE"},
+            "ResourcePolicy": {"PolicyDocument": policy("dynamodb:GetItem", "*", Principal=ROOT)},
+            "Tags": tags("table"),
+        },
+    ),
+    "Files": (
+        "AWS::EFS::FileSystem",
+        {
+            "Encrypted": True,
+            "KmsKeyId": att("Key", "Arn"),
+            "PerformanceMode": "generalPurpose",
+            "ThroughputMode": "elastic",
+            "BackupPolicy": {"Status": "DISABLED"},
+            "LifecyclePolicies": [{"TransitionToIA": "AFTER_7_DAYS"}, {"TransitionToPrimaryStorageClass": "AFTER_1_ACCESS"}],
+            "FileSystemProtection": {"ReplicationOverwriteProtection": "DISABLED"},
+            "FileSystemPolicy": policy(
+                ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"], Principal={"AWS": "*"}
+            ),
+            "FileSystemTags": tags("files"),
+        },
+    ),
+    "TargetA": (
+        "AWS::EFS::MountTarget",
+        {"FileSystemId": ref("Files"), "SubnetId": ref("SubnetA"), "SecurityGroups": [ref("Group")]},
+    ),
+    "TargetB": (
+        "AWS::EFS::MountTarget",
+        {"FileSystemId": ref("Files"), "SubnetId": ref("SubnetB"), "SecurityGroups": [ref("Group")]},
+    ),
+    "AccessPoint": (
+        "AWS::EFS::AccessPoint",
+        {
+            "FileSystemId": ref("Files"),
+            "PosixUser": {"Uid": "1000", "Gid": "1000"},
+            "RootDirectory": {"Path": "/logs", "CreationInfo": {"OwnerUid": "1000", "OwnerGid": "1000", "Permissions": "0750"}},
+            "AccessPointTags": tags("access-point"),
+        },
+    ),
+    "Queue": (
+        "AWS::SQS::Queue",
+        {
+            "QueueName": "sample-queue",
+            "MessageRetentionPeriod": 1209600,
+            "VisibilityTimeout": 60,
+            "KmsMasterKeyId": ref("Key"),
+            "KmsDataKeyReusePeriodSeconds": 300,
+            "RedriveAllowPolicy": {"redrivePermission": "denyAll"},
+            "Tags": tags("queue"),
+        },
+    ),
+    "QueuePolicy": (
+        "AWS::SQS::QueuePolicy",
+        {
+            "Queues": [ref("Queue")],
+            "PolicyDocument": policy("sqs:SendMessage", att("Queue", "Arn"), Principal={"Service": "events.amazonaws.com"}),
+        },
+    ),
+    "Schedule": (
+        "AWS::Events::Rule",
+        {
+            "Name": "sample-schedule",
+            "Description": "Of the sample",
+            "ScheduleExpression": "rate(1 minute)",
+            "State": "ENABLED",
+            "Targets": [
+                {
+                    "Id": "function",
+                    "Arn": att("Function", "Arn"),
+                    "Input": '{"why": "schedule"}',
+                    "RetryPolicy": {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 300},
+                    "DeadLetterConfig": {"Arn": att("Queue", "Arn")},
+                }
+            ],
+            "Tags": tags("schedule"),
+        },
+    ),
+    "Jobs": (
+        "AWS::Events::Rule",
+        {
+            "Name": "sample-jobs",
+            "EventPattern": {"source": ["aws.backup"], "detail": {"state": ["FAILED", "EXPIRED"]}},
+            "Targets": [
+                {
+                    "Id": "topic",
+                    "Arn": ref("Topic"),
+                    "InputTransformer": {"InputPathsMap": {"state": "$.detail.state"}, "InputTemplate": '"A job is <state>"'},
+                }
+            ],
+        },
+    ),
+    "Vault": (
+        "AWS::Backup::BackupVault",
+        {
+            "BackupVaultName": "sample-vault",
+            "EncryptionKeyArn": att("Key", "Arn"),
+            "AccessPolicy": policy("backup:CopyIntoBackupVault", Principal=ROOT),
+            "BackupVaultTags": {"Name": "vault-sample"},
+        },
+    ),
+    "Plan": (
+        "AWS::Backup::BackupPlan",
+        {
+            "BackupPlan": {
+                "BackupPlanName": "sample-plan",
+                "BackupPlanRule": [
+                    {
+                        "RuleName": "continuous",
+                        "TargetBackupVault": ref("Vault"),
+                        "ScheduleExpression": "cron(0 * * * ? *)",
+                        "ScheduleExpressionTimezone": "Etc/UTC",
+                        "StartWindowMinutes": 60,
+                        "CompletionWindowMinutes": 180,
+                        "EnableContinuousBackup": True,
+                        "Lifecycle": {"DeleteAfterDays": 7},
+                        "RecoveryPointTags": {"Rule": "continuous"},
+                        "CopyActions": [
+                            {"DestinationBackupVaultArn": att("Vault", "BackupVaultArn"), "Lifecycle": {"DeleteAfterDays": 30}}
+                        ],
+                    }
+                ],
+                "AdvancedBackupSettings": [{"ResourceType": "EC2", "BackupOptions": {"WindowsVSS": "disabled"}}],
+            },
+            "BackupPlanTags": {"Name": "plan-sample"},
+        },
+    ),
+    "Selection": (
+        "AWS::Backup::BackupSelection",
+        {
+            "BackupPlanId": ref("Plan"),
+            "BackupSelection": {
+                "SelectionName": "sample-selection",
+                "IamRoleArn": att("Role", "Arn"),
+                "Resources": [att("Cluster", "DBClusterArn"), att("Table", "Arn")],
+                "NotResources": ["arn:aws:ec2:*:*:volume/*"],
+            },
+        },
+    ),
+    "Testing": (
+        "AWS::Backup::RestoreTestingPlan",
+        {
+            "RestoreTestingPlanName": "sample_testing",
+            "ScheduleExpression": "cron(0 5 ? * MON *)",
+            "ScheduleExpressionTimezone": "Etc/UTC",
+            "StartWindowHours": 2,
+            "RecoveryPointSelection": {
+                "Algorithm": "LATEST_WITHIN_WINDOW",
+                "IncludeVaults": [att("Vault", "BackupVaultArn")],
+                "RecoveryPointTypes": ["SNAPSHOT", "CONTINUOUS"],
+                "SelectionWindowDays": 7,
+            },
+            "Tags": tags("testing"),
+        },
+    ),
+    "Tested": (
+        "AWS::Backup::RestoreTestingSelection",
+        {
+            "RestoreTestingPlanName": ref("Testing"),
+            "RestoreTestingSelectionName": "sample_tested",
+            "IamRoleArn": att("Role", "Arn"),
+            "ProtectedResourceType": "Aurora",
+            "ProtectedResourceArns": [att("Cluster", "DBClusterArn")],
+            "RestoreMetadataOverrides": {"dbSubnetGroupName": ref("SubnetGroup")},
+            "ValidationWindowHours": 4,
+        },
+    ),
+    "Composite": (
+        "AWS::CloudWatch::CompositeAlarm",
+        {
+            "AlarmName": "sample-composite",
+            "AlarmDescription": "Of the sample",
+            "AlarmRule": {"Fn::Sub": 'ALARM("${Alarm}")'},
+            "ActionsEnabled": True,
+            "AlarmActions": [ref("Topic")],
+            "OKActions": [ref("Topic")],
+            "InsufficientDataActions": [ref("Topic")],
+            "ActionsSuppressor": att("Alarm", "Arn"),
+            "ActionsSuppressorWaitPeriod": 60,
+            "ActionsSuppressorExtensionPeriod": 120,
+            "Tags": tags("composite"),
+        },
+    ),
+    "HealthCheck": (
+        "AWS::Route53::HealthCheck",
+        {
+            "HealthCheckConfig": {
+                "Type": "CLOUDWATCH_METRIC",
+                "AlarmIdentifier": {"Name": ref("Alarm"), "Region": ref("AWS::Region")},
+                "InsufficientDataHealthStatus": "LastKnownStatus",
+                "Inverted": False,
+            },
+            "HealthCheckTags": tags("health-check"),
+        },
+    ),
+    "GatewayEndpoint": (
+        "AWS::EC2::VPCEndpoint",
+        {
+            "VpcId": ref("Vpc"),
+            "ServiceName": "com.amazonaws.us-east-1.dynamodb",
+            "VpcEndpointType": "Gateway",
+            "RouteTableIds": [ref("Routes")],
+            "PolicyDocument": policy("dynamodb:GetItem", Principal="*"),
+            "Tags": tags("gateway-endpoint"),
+        },
+    ),
+    "ScheduleMayInvoke": (
+        "AWS::Lambda::Permission",
+        {
+            "FunctionName": ref("Function"),
+            "Action": "lambda:InvokeFunction",
+            "Principal": "events.amazonaws.com",
+            "SourceArn": att("Schedule", "Arn"),
+        },
+    ),
 }
 
 # What has to wait for what, where no reference says so.
@@ -434,6 +750,7 @@ DEPENDS = {
     "Address": ["Attachment"],
     "Rotation": ["Permission", "SecretAttachment"],
     "Database": ["LogGroup"],
+    "Function": ["TargetA", "TargetB"],
 }
 
 # Logical id -> changed properties that need no replacement: each of a type's update calls has one.
@@ -515,8 +832,107 @@ CHANGES: dict[str, Properties] = {
     "Rotation": {"RotationRules": {"AutomaticallyAfterDays": 10}},
     "Alarm": {"Threshold": 90, "Period": 60, "Tags": tags("changed")},
     "Dashboard": {"DashboardBody": '{"widgets": [], "start": "-PT6H"}', "Tags": tags("changed")},
+    "ClusterParameters": {"Parameters": {"log_statement": "all", "rds.force_ssl": "1"}, "Tags": tags("changed")},
+    "Cluster": {
+        "BackupRetentionPeriod": 14,
+        "EnableCloudwatchLogsExports": [],
+        "VpcSecurityGroupIds": [ref("OtherGroup")],
+        "PreferredMaintenanceWindow": "tue:02:30-tue:03:30",
+        "MonitoringInterval": 30,
+        "AutoMinorVersionUpgrade": True,
+        "Tags": tags("changed"),
+    },
+    "Member": {"DBInstanceClass": "db.r6g.large", "PromotionTier": 2, "Tags": tags("changed")},
+    "Table": {
+        "AttributeDefinitions": [
+            {"AttributeName": "id", "AttributeType": "S"},
+            {"AttributeName": "owner", "AttributeType": "S"},
+        ],
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": "by-owner",
+                "KeySchema": [{"AttributeName": "owner", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+        "TableClass": "STANDARD_INFREQUENT_ACCESS",
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 14},
+        "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": False},
+        "SSESpecification": {"SSEEnabled": False},
+        "ResourcePolicy": {"PolicyDocument": policy("dynamodb:Query", "*", Principal=ROOT)},
+        "Tags": tags("changed"),
+    },
+    "Files": {
+        "ThroughputMode": "provisioned",
+        "ProvisionedThroughputInMibps": 10,
+        "BackupPolicy": {"Status": "ENABLED"},
+        "LifecyclePolicies": [{"TransitionToIA": "AFTER_30_DAYS"}],
+        "FileSystemProtection": {"ReplicationOverwriteProtection": "ENABLED"},
+        "FileSystemPolicy": policy("elasticfilesystem:ClientMount", Principal={"AWS": "*"}),
+        "FileSystemTags": tags("changed"),
+    },
+    "TargetA": {"SecurityGroups": [ref("OtherGroup")]},
+    "AccessPoint": {"AccessPointTags": tags("changed")},
+    "Queue": {"MessageRetentionPeriod": 86400, "RedriveAllowPolicy": {"redrivePermission": "allowAll"}, "Tags": tags("changed")},
+    "Schedule": {
+        "Description": "Changed",
+        "ScheduleExpression": "rate(5 minutes)",
+        "State": "DISABLED",
+        "Targets": [{"Id": "another", "Arn": att("Function", "Arn"), "RetryPolicy": {"MaximumRetryAttempts": 0}}],
+        "Tags": tags("changed"),
+    },
+    "Jobs": {"EventPattern": {"source": ["aws.backup"]}},
+    "Vault": {
+        "AccessPolicy": policy("backup:StartRestoreJob", Principal=ROOT),
+        "BackupVaultTags": {"Name": "vault-changed"},
+    },
+    "Plan": {
+        "BackupPlan": {
+            "BackupPlanName": "sample-plan",
+            "BackupPlanRule": [
+                {
+                    "RuleName": "snapshots",
+                    "TargetBackupVault": ref("Vault"),
+                    "ScheduleExpression": "cron(30 * * * ? *)",
+                    "Lifecycle": {"DeleteAfterDays": 120, "MoveToColdStorageAfterDays": 30},
+                }
+            ],
+        },
+        "BackupPlanTags": {"Name": "plan-changed"},
+    },
+    "Testing": {
+        "ScheduleExpression": "cron(0 6 ? * TUE *)",
+        "StartWindowHours": 1,
+        "RecoveryPointSelection": {
+            "Algorithm": "RANDOM_WITHIN_WINDOW",
+            "IncludeVaults": ["*"],
+            "RecoveryPointTypes": ["SNAPSHOT"],
+        },
+        "Tags": tags("changed"),
+    },
+    "Tested": {"ValidationWindowHours": 8, "RestoreMetadataOverrides": {"dbSubnetGroupName": "another"}},
+    "Composite": {"AlarmRule": {"Fn::Sub": 'OK("${Alarm}")'}, "ActionsEnabled": False, "Tags": tags("changed")},
+    "HealthCheck": {
+        "HealthCheckConfig": {
+            "Type": "CLOUDWATCH_METRIC",
+            "AlarmIdentifier": {"Name": ref("Alarm"), "Region": ref("AWS::Region")},
+            "InsufficientDataHealthStatus": "Unhealthy",
+            "Inverted": True,
+        },
+        "HealthCheckTags": tags("changed"),
+    },
+    "GatewayEndpoint": {
+        "PolicyDocument": policy("dynamodb:PutItem", Principal="*"),
+        "RouteTableIds": [],
+        "Tags": tags("changed"),
+    },
     "Trail": {"S3KeyPrefix": "changed", "IsLogging": False, "EnableLogFileValidation": False, "Tags": tags("changed")},
 }
+
+
+def chosen(*names: str) -> dict[str, dict[str, Any]]:
+    """Resources of a template that are those of the sample; their properties can be changed."""
+    return {name: {"Type": RESOURCES[name][0], "Properties": dict(RESOURCES[name][1])} for name in names}
 
 
 def template(*, changed: bool = False) -> dict[str, Any]:
@@ -527,7 +943,7 @@ def template(*, changed: bool = False) -> dict[str, Any]:
         body: Properties = {"Type": kind, "Properties": {**properties, **more}}
         if name in DEPENDS:
             body["DependsOn"] = DEPENDS[name]
-        if kind in ("AWS::RDS::DBInstance",):
+        if kind in ("AWS::RDS::DBCluster", "AWS::RDS::DBInstance"):
             body["DeletionPolicy"] = "Delete"
         resources[name] = body
     return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}

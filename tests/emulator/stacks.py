@@ -84,10 +84,20 @@ def identifier(aws: Emulator, type_name: str, declared: Properties, ids: dict[st
         return f"{ids[declared['LogGroupName']['Ref']]}|{physical_id}"
     if type_name == "AWS::Lambda::Permission":
         return f"{ids[declared['FunctionName']['Ref']]}|{physical_id}"
+    if type_name == "AWS::Events::Rule":
+        return f"arn:aws:events:us-east-1:123456789012:rule/{physical_id}"
     if type_name == "AWS::EC2::EIP":
         found = aws.client("ec2").describe_addresses()["Addresses"]
         return physical_id + "|" + next(one["AllocationId"] for one in found if one["PublicIp"] == physical_id)
     return physical_id
+
+
+def tags(type_name: str, found: Properties) -> set[tuple[str, str]]:
+    """The tags of a resource, whatever its type calls them and however it writes them."""
+    name, shape = schemas.tag_property(type_name) or ("Tags", "list")
+    if shape == "map":
+        return set(found[name].items())
+    return {(tag["Key"], tag["Value"]) for tag in found[name]}
 
 
 def readable(type_name: str, declared: Properties) -> Properties:
@@ -102,7 +112,7 @@ def readable(type_name: str, declared: Properties) -> Properties:
 def resolved(value: Any, ids: dict[str, str]) -> Any:
     """A declared value with what the stack's names stand for; an attribute stands for anything, as None."""
     if isinstance(value, dict) and set(value) == {"Ref"}:
-        return {"AWS::AccountId": "123456789012"}.get(value["Ref"]) or ids[value["Ref"]]
+        return {"AWS::AccountId": "123456789012", "AWS::Region": "us-east-1"}.get(value["Ref"]) or ids[value["Ref"]]
     if isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("Fn::"):
         return None
     if isinstance(value, dict):

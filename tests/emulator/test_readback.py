@@ -47,7 +47,7 @@ def test_every_declared_property_is_read_back(sample: Emulator, name: str) -> No
 
 @pytest.mark.parametrize("name", [name for name in SHOWN if schemas.tag_property(samples.RESOURCES[name][0])])
 def test_stack_tags_reach_the_resource(sample: Emulator, name: str) -> None:
-    assert {"Key": "System", "Value": "sample"} in read(sample, name)["Tags"]
+    assert ("System", "sample") in stacks.tags(samples.RESOURCES[name][0], read(sample, name))
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -235,6 +235,117 @@ BEHIND: dict[str, tuple[str, str, dict[str, Any], str, Any]] = {
         "/DashboardBody",
         '{"widgets":[1]}',
     ),
+    "ClusterParameters": (
+        "rds",
+        "modify_db_cluster_parameter_group",
+        {
+            "DBClusterParameterGroupName": "sample-cluster-parameters",
+            "Parameters": [{"ParameterName": "log_statement", "ParameterValue": "none", "ApplyMethod": "immediate"}],
+        },
+        "/Parameters/log_statement",
+        "none",
+    ),
+    "Cluster": (
+        "rds",
+        "modify_db_cluster",
+        {"DBClusterIdentifier": "sample-cluster", "DeletionProtection": True},
+        "/DeletionProtection",
+        True,
+    ),
+    "Member": (
+        "rds",
+        "modify_db_instance",
+        {"DBInstanceIdentifier": "sample-member", "PromotionTier": 15},
+        "/PromotionTier",
+        15,
+    ),
+    "Table": (
+        "dynamodb",
+        "update_continuous_backups",
+        {"TableName": "sample-table", "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False}},
+        "/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled",
+        False,
+    ),
+    "Files": (
+        "efs",
+        "put_lifecycle_configuration",
+        {"FileSystemId": "{Files}", "LifecyclePolicies": []},
+        "/LifecyclePolicies",
+        [],
+    ),
+    "TargetA": (
+        "efs",
+        "modify_mount_target_security_groups",
+        {"MountTargetId": "{TargetA}", "SecurityGroups": ["{OtherGroup}"]},
+        "/SecurityGroups",
+        ["{OtherGroup}"],
+    ),
+    "AccessPoint": (
+        "efs",
+        "tag_resource",
+        {"ResourceId": "{AccessPoint}", "Tags": [{"Key": "Name", "Value": "x"}]},
+        "/AccessPointTags/0/Value",
+        "x",
+    ),
+    "Queue": (
+        "sqs",
+        "set_queue_attributes",
+        {"QueueUrl": "{Queue}", "Attributes": {"VisibilityTimeout": "5"}},
+        "/VisibilityTimeout",
+        5,
+    ),
+    "Schedule": ("events", "disable_rule", {"Name": "sample-schedule"}, "/State", "DISABLED"),
+    "Jobs": ("events", "remove_targets", {"Rule": "sample-jobs", "Ids": ["topic"]}, "/Targets", []),
+    "Vault": ("backup", "delete_backup_vault_access_policy", {"BackupVaultName": "sample-vault"}, "/AccessPolicy", None),
+    "Plan": (
+        "backup",
+        "update_backup_plan",
+        {
+            "BackupPlanId": "{Plan}",
+            "BackupPlan": {"BackupPlanName": "x", "Rules": [{"RuleName": "x", "TargetBackupVaultName": "sample-vault"}]},
+        },
+        "/BackupPlan/BackupPlanName",
+        "x",
+    ),
+    "Testing": (
+        "backup",
+        "update_restore_testing_plan",
+        {"RestoreTestingPlanName": "sample_testing", "RestoreTestingPlan": {"StartWindowHours": 9}},
+        "/StartWindowHours",
+        9,
+    ),
+    "Tested": (
+        "backup",
+        "update_restore_testing_selection",
+        {
+            "RestoreTestingPlanName": "sample_testing",
+            "RestoreTestingSelectionName": "sample_tested",
+            "RestoreTestingSelection": {"ValidationWindowHours": 9},
+        },
+        "/ValidationWindowHours",
+        9,
+    ),
+    "Composite": (
+        "cloudwatch",
+        "put_composite_alarm",
+        {"AlarmName": "sample-composite", "AlarmRule": "FALSE"},
+        "/AlarmRule",
+        "FALSE",
+    ),
+    "HealthCheck": (
+        "route53",
+        "update_health_check",
+        {"HealthCheckId": "{HealthCheck}", "Inverted": True},
+        "/HealthCheckConfig/Inverted",
+        True,
+    ),
+    "GatewayEndpoint": (
+        "ec2",
+        "modify_vpc_endpoint",
+        {"VpcEndpointId": "{GatewayEndpoint}", "RemoveRouteTableIds": ["{Routes}"]},
+        "/RouteTableIds",
+        [],
+    ),
     "Trail": ("cloudtrail", "stop_logging", {"Name": "sample-trail"}, "/IsLogging", False),
 }
 
@@ -245,6 +356,7 @@ GONE: dict[str, tuple[str, str, dict[str, Any]]] = {
     "Egress": ("ec2", "revoke_security_group_egress", {"GroupId": "{OtherGroup}", "SecurityGroupRuleIds": ["{Egress}"]}),
     "Permission": ("lambda", "remove_permission", {"FunctionName": "sample-function", "StatementId": "{Permission}"}),
     "Attachment": ("ec2", "detach_internet_gateway", {"InternetGatewayId": "{Gateway}", "VpcId": "{Vpc}"}),
+    "Selection": ("backup", "delete_backup_selection", {"BackupPlanId": "{Plan}", "SelectionId": "{SelectionId}"}),
 }
 FIRST = {"Attachment": ("ec2", "delete_nat_gateway", {"NatGatewayId": "{Nat}"})}
 
@@ -272,6 +384,8 @@ def changed() -> Iterator[tuple[Emulator, dict[str, str]]]:
     with running(databases=False) as aws:
         assert stacks.deploy(aws, STACK, samples.template())["StackStatus"] == "CREATE_COMPLETE"
         ids = stacks.physical(aws, STACK)
+        selection = aws.client("backup").list_backup_selections(BackupPlanId=ids["Plan"])["BackupSelectionsList"][0]
+        ids["SelectionId"] = selection["SelectionId"]
         yield aws, {**ids, "OtherKey": aws.client("kms").create_key()["KeyMetadata"]["KeyId"]}
 
 
@@ -314,7 +428,13 @@ def test_every_readable_type_is_changed_or_deleted_by_a_test() -> None:
         ("AWS::KMS::Key", "00000000-0000-0000-0000-000000000000", "ResourceNotFoundException"),
         ("AWS::RDS::DBInstance", "none", "ResourceNotFoundException"),
         ("AWS::Lambda::Permission", "no-second-part", "ValidationException"),
-        ("AWS::DynamoDB::Table", "any", "UnsupportedActionException"),
+        ("AWS::ApiGateway::RestApi", "any", "UnsupportedActionException"),
+        ("AWS::Backup::BackupVault", "none", "ResourceNotFoundException"),
+        ("AWS::EFS::AccessPoint", "fsap-0", "ResourceNotFoundException"),
+        ("AWS::Events::Rule", "arn:aws:events:us-east-1:123456789012:rule/none", "ResourceNotFoundException"),
+        ("AWS::RDS::DBCluster", "none", "ResourceNotFoundException"),
+        ("AWS::Route53::HealthCheck", "00000000-0000-0000-0000-000000000000", "ResourceNotFoundException"),
+        ("AWS::SQS::Queue", "http://127.0.0.1:4566/123456789012/none", "ResourceNotFoundException"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_the_code_of_aws(aws: Emulator, kind: str, identifier: str, code: str) -> None:

@@ -103,6 +103,48 @@ def test_writing_a_secret_under_a_key_makes_a_data_key(aws: Emulator, secret: tu
         assert (name, code(client.put_secret_value, SecretId=arn, SecretString="2")) == (name, expected)
 
 
+@pytest.mark.parametrize("bucket_key", [True, False])
+def test_objects_under_a_key_ask_for_it_with_the_bucket_or_the_object_as_context(aws: Emulator, bucket_key: bool) -> None:
+    key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    name = f"under-a-key-{str(bucket_key).lower()}"
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=name)
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": bucket_key}
+    s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    objects = allow(["s3:GetObject", "s3:PutObject"], f"arn:aws:s3:::{name}/*")
+    context = f"arn:aws:s3:::{name}" if bucket_key else f"arn:aws:s3:::{name}/one"
+    told = {"StringEquals": {"kms:EncryptionContext:aws:s3:arn": context, "kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+    for role, actions, expected in (
+        ("none", [], ["AccessDenied", "AccessDenied"]),
+        ("writes", ["kms:GenerateDataKey"], ["allowed", "AccessDenied"]),
+        ("both", ["kms:GenerateDataKey", "kms:Decrypt"], ["allowed", "allowed"]),
+    ):
+        permitted = [objects, allow(actions, key, Condition=told)] if actions else [objects]
+        client = aws.client("s3", **assume(aws, f"{name}-{role}", permitted))
+        got = [code(client.put_object, Bucket=name, Key="one", Body=b""), code(client.get_object, Bucket=name, Key="one")]
+        assert (role, got) == (role, expected)
+
+
+def test_a_table_under_a_key_asks_for_it(aws: Emulator) -> None:
+    key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    arn = aws.client("dynamodb").create_table(
+        TableName="under-a-key",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+        SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key},
+    )["TableDescription"]["TableArn"]
+    table, item = allow("dynamodb:PutItem", arn), {"TableName": "under-a-key", "Item": {"id": {"S": "1"}}}
+    through = {"StringEquals": {"kms:ViaService": "dynamodb.us-east-1.amazonaws.com"}}
+    for role, permitted, expected in (
+        ("table-only", [table], "AccessDeniedException"),
+        ("table-and-key", [table, allow("kms:Decrypt", key, Condition=through)], "allowed"),
+    ):
+        client = aws.client("dynamodb", **assume(aws, role, permitted))
+        assert (role, code(client.put_item, **item)) == (role, expected)
+
+
 def test_a_secret_under_the_key_of_aws_asks_for_no_key(aws: Emulator) -> None:
     arn = aws.client("secretsmanager").create_secret(Name="default-key", SecretString="1")["ARN"]
     client = aws.client("secretsmanager", **assume(aws, "default-key", [allow("secretsmanager:GetSecretValue", arn)]))

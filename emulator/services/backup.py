@@ -1,0 +1,394 @@
+"""AWS Backup: access policies, recovery points, and plans that run when asked; restoring.py restores."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+from emulator.services import events, restoring, snapshots
+
+Answer = tuple[int, dict[str, str], bytes]
+Route = Callable[..., Answer]
+Record = dict[str, Any]
+
+# Service of a resource's ARN and kind of resource -> what AWS Backup calls it.
+TYPES = {
+    ("rds", "cluster"): "Aurora",
+    ("rds", "db"): "RDS",
+    ("dynamodb", "table"): "DynamoDB",
+    ("elasticfilesystem", "file-system"): "EFS",
+    ("s3", ""): "S3",
+}
+# What an account begins with in each region: plans leave out what nobody has opted in to, whoever names it.
+PREFERENCES = {
+    "ResourceTypeOptInPreference": {"Aurora": False, "DynamoDB": True, "EFS": True, "RDS": True, "S3": True},
+    "ResourceTypeManagementPreference": {"DynamoDB": False, "EFS": True},
+}
+CONTINUOUS = ("Aurora", "RDS", "S3")  # of which it makes continuous backups
+HELD = "RUNNING"  # the state of a job that was asked to wait
+
+
+@cache
+def _store(name: str) -> Any:
+    """What ministack keeps nothing of, by account and region."""
+    from ministack.core.responses import AccountRegionScopedDict
+
+    assert name in ("policies", "points", "held", "preferences")  # noqa: S101
+    return AccountRegionScopedDict()
+
+
+def install() -> None:
+    from ministack.services import backup
+
+    theirs, start, stop, delete = backup.handle_request, backup._start_job, backup._stop_job, backup._delete_vault
+    describe, resolve = backup._describe_vault, backup._resolve_resource
+    backup._start_job = lambda body: _start(start, body)
+    backup._stop_job = lambda job: _stop(stop, job)
+    backup._delete_vault = lambda name: _full(name) or _forget(delete, name)
+    backup._describe_vault = lambda name: _counted(describe, name)
+    backup._get_vault_access_policy = _get_policy
+    backup._list_recovery_points_by_vault = _list_points
+    backup._describe_recovery_point = _describe_point
+    backup._resolve_resource = lambda arn: resolve(arn) if ":restore-testing-plan:" not in arn else restoring.tags(arn)
+
+    async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Any:
+        parts = [part for part in path.strip("/").split("/") if part]
+        given = json.loads(body) if body else {}
+        if parts == ["account-settings"]:
+            return _preferences(method, given)
+        answer = _vaults(method, parts, given) if parts[:1] == ["backup-vaults"] else restoring.route(method, parts, given, query)
+        return answer if answer is not None else await theirs(method, path, headers, body, query)
+
+    backup.handle_request = handle
+
+
+def ok(body: Any = None, status: int = 200) -> Answer:
+    return status, {"Content-Type": "application/json"}, b"" if body is None else json.dumps(body, default=str).encode()
+
+
+def error(code: str, message: str) -> Answer:
+    from ministack.services import backup
+
+    answer: Answer = backup._err(code, message, 400)
+    return answer
+
+
+def missing(what: str) -> Answer:
+    return error("ResourceNotFoundException", f"{what} does not exist.")
+
+
+def _vaults(method: str, parts: list[str], body: Any) -> Answer | None:
+    """What ministack does not know of vaults; None for what it does."""
+    from ministack.services import backup
+
+    if len(parts) < 3:
+        return None
+    name, kind, point = parts[1], parts[2], "/".join(parts[3:])
+    if name not in backup._vaults:
+        return missing(f"The backup vault {name}")
+    if kind == "access-policy" and method == "PUT":
+        _store("policies")[name] = body["Policy"]
+        return ok()
+    if kind == "access-policy" and method == "DELETE":
+        _store("policies").pop(name, None)
+        return ok()
+    if kind == "recovery-points" and method == "DELETE":
+        return _remove_point(name, point, continuous_only=False)
+    if kind == "recovery-points" and method == "POST" and point.endswith("/disassociate"):
+        return _remove_point(name, point.removesuffix("/disassociate"), continuous_only=True)
+    return None
+
+
+def _preferences(method: str, body: Record) -> Answer:
+    kept = _store("preferences")
+    for name, first in PREFERENCES.items():
+        kept.setdefault(name, dict(first)).update(body.get(name) or {})
+    return ok() if method == "PUT" else ok(dict(kept.items()))
+
+
+def _get_policy(name: str) -> Answer:
+    from ministack.services import backup
+
+    if name not in backup._vaults or name not in _store("policies"):
+        return missing(f"An access policy of the backup vault {name}")
+    arn = backup._vaults[name]["BackupVaultArn"]
+    return ok({"BackupVaultName": name, "BackupVaultArn": arn, "Policy": _store("policies")[name]})
+
+
+def points(vault: str) -> list[Record]:
+    """The recovery points in a vault, the newest one last."""
+    return [one for one in _store("points").values() if one["BackupVaultName"] == vault]
+
+
+def all_points() -> list[Record]:
+    """Every recovery point of the region, the newest one last."""
+    return list(_store("points").values())
+
+
+def point(arn: str) -> Record | None:
+    found: Record | None = _store("points").get(arn)
+    return found
+
+
+def _full(vault: str) -> Answer | None:
+    if points(vault):
+        return error("InvalidRequestException", f"Backup vault {vault} cannot be deleted because it contains recovery points.")
+    return None
+
+
+def _forget(theirs: Callable[[str], Answer], vault: str) -> Answer:
+    _store("policies").pop(vault, None)
+    return theirs(vault)
+
+
+def _counted(theirs: Callable[[str], Answer], vault: str) -> Answer:
+    from ministack.services import backup
+
+    if vault in backup._vaults:
+        backup._vaults[vault]["NumberOfRecoveryPoints"] = len(points(vault))
+    return theirs(vault)
+
+
+def _list_points(vault: str, query: dict[str, str]) -> Answer:
+    from ministack.services import backup
+
+    if vault not in backup._vaults:
+        return missing(f"The backup vault {vault}")
+    wanted = {"ResourceArn": query.get("resourceArn"), "ResourceType": query.get("resourceType")}
+    found = [one for one in points(vault) if all(value in (None, one[name]) for name, value in wanted.items())]
+    answer: Answer = backup._paginate(found, query, "RecoveryPoints")
+    return answer
+
+
+def _describe_point(vault: str, arn: str) -> Answer:
+    found = point(arn)
+    return ok(found) if found and found["BackupVaultName"] == vault else missing(f"The recovery point {arn}")
+
+
+def _remove_point(vault: str, arn: str, *, continuous_only: bool) -> Answer:
+    found = point(arn)
+    if found is None or found["BackupVaultName"] != vault:
+        return missing(f"The recovery point {arn}")
+    if continuous_only and ":continuous:" not in arn:
+        return error("InvalidRequestException", f"The recovery point {arn} is not a continuous backup.")
+    del _store("points")[arn]
+    snapshots.forget(arn)
+    return ok()
+
+
+def type_of(resource: str) -> str:
+    """What AWS Backup calls the resource; empty for one that it does not back up."""
+    parts = resource.split(":", 5)
+    if len(parts) < 6:
+        return ""
+    kind = parts[5].replace("/", ":").split(":")[0] if parts[2] != "s3" else ""
+    return TYPES.get((parts[2], kind), "")
+
+
+def _start(theirs: Callable[[Record], Answer], body: Record) -> Answer:
+    """The recovery point is there at once, unless jobs are held: then the job runs until somebody stops it."""
+    from ministack.services import backup
+
+    resource = body.get("ResourceArn", "")
+    if not type_of(resource):
+        return error("InvalidParameterValueException", f"AWS Backup does not back up {resource}.")
+    answer = theirs(body)
+    if answer[0] >= 300:
+        return answer
+    started = json.loads(answer[2])
+    job = backup._jobs[started["BackupJobId"]]
+    job.update(ResourceType=type_of(resource), AccountId=resource.split(":")[4] or _account())
+    if _store("held").get("jobs"):
+        job.update(State=HELD, PercentDone="0.0", CompletionDate=None, RecoveryPointArn="")
+        return ok({**started, "RecoveryPointArn": ""})
+    arn = _make_point(
+        body["BackupVaultName"], resource, body.get("IamRoleArn", ""), continuous=False, lifecycle=body.get("Lifecycle")
+    )
+    job["RecoveryPointArn"] = arn
+    _announce(job)
+    return ok({**started, "RecoveryPointArn": arn})
+
+
+def _stop(theirs: Callable[[str], Answer], job: str) -> Answer:
+    from ministack.services import backup
+
+    answer = theirs(job)
+    if answer[0] < 300:
+        _announce(backup._jobs[job])
+    return answer
+
+
+def _account() -> str:
+    from ministack.core.responses import get_account_id
+
+    return str(get_account_id())
+
+
+def _make_point(
+    vault: str,
+    resource: str,
+    role: str,
+    *,
+    continuous: bool,
+    lifecycle: Record | None,
+    source: str = "",
+    plan: Record | None = None,
+) -> str:
+    """A new recovery point; of what has a continuous one already, that one. ``source``: the one that it is a copy of."""
+    from ministack.core.responses import get_region, new_uuid
+    from ministack.services import backup
+
+    kind, now = type_of(resource), int(time.time())
+    arn = _point_arn(kind, resource, str(new_uuid()), get_region(), continuous=continuous)
+    if arn in _store("points"):
+        return arn
+    held = backup._vaults[vault]
+    _store("points")[arn] = {
+        "RecoveryPointArn": arn,
+        "BackupVaultName": vault,
+        "BackupVaultArn": held["BackupVaultArn"],
+        "ResourceArn": resource,
+        "ResourceType": kind,
+        "ResourceName": resource.replace("/", ":").rsplit(":", 1)[-1],
+        "CreatedBy": plan or {},
+        "IamRoleArn": role,
+        "Status": "AVAILABLE" if continuous else "COMPLETED",
+        "CreationDate": now,
+        "CompletionDate": now,
+        "BackupSizeInBytes": 0,
+        "Lifecycle": lifecycle or {},
+        "EncryptionKeyArn": held["EncryptionKeyArn"],
+        "IsEncrypted": True,
+        "VaultType": "BACKUP_VAULT",
+    }
+    if source:
+        snapshots.copy(source, arn)
+    else:
+        snapshots.take(resource, arn)
+    return arn
+
+
+def _point_arn(kind: str, resource: str, unique: str, region: str, *, continuous: bool) -> str:
+    """Recovery points of databases are snapshots of RDS; the others are AWS Backup's own."""
+    account = _account()
+    name = resource.replace("/", ":").rsplit(":", 1)[-1]
+    if continuous:
+        middle = {"Aurora": "cluster:continuous", "RDS": "auto-backup:continuous", "S3": "continuous"}[kind]
+        service = "backup" if kind == "S3" else "rds"
+        return f"arn:aws:{service}:{region}:{account}:{middle}:{name}"
+    if kind in ("Aurora", "RDS"):
+        snapshot = "cluster-snapshot" if kind == "Aurora" else "snapshot"
+        return f"arn:aws:rds:{region}:{account}:{snapshot}:awsbackup:job-{unique}"
+    return f"arn:aws:backup:{region}:{account}:recovery-point:{unique}"
+
+
+def _announce(job: Record) -> None:
+    detail = {
+        "backupJobId": job["BackupJobId"],
+        "backupVaultArn": job["BackupVaultArn"],
+        "backupVaultName": job["BackupVaultName"],
+        "bytesTransferred": "0",
+        "creationDate": instant(job["CreationDate"]),
+        "completionDate": instant(job["CompletionDate"]),
+        "iamRoleArn": job["IamRoleArn"],
+        "resourceArn": job["ResourceArn"],
+        "resourceType": job["ResourceType"],
+        "state": job["State"],
+        "percentDone": 100.0,
+    }
+    events.emit("aws.backup", "Backup Job State Change", [job["RecoveryPointArn"] or job["ResourceArn"]], detail)
+
+
+def instant(seconds: float | None) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(seconds or time.time()))
+
+
+def hold(*, jobs: bool, region: str) -> None:
+    """Whether backup jobs that start from now on keep running."""
+    from ministack.core.responses import request_scope
+
+    with request_scope(_account(), region):
+        _store("held")["jobs"] = jobs
+
+
+def run(plan: str, region: str) -> Record:
+    """What the hours of a plan's rules do: a recovery point of every selected resource by every rule, with the copies."""
+    from ministack.core.responses import request_scope
+    from ministack.services import backup
+
+    with request_scope(_account(), region):
+        found = next((one for one in backup._plans.values() if plan in (one["BackupPlanId"], one["BackupPlanName"])), None)
+        if found is None:
+            return {"error": f"There is no backup plan {plan!r} in {region}."}
+        made: list[str] = []
+        for rule in found["BackupPlan"]["Rules"]:
+            for selection, resource in _selected(found["BackupPlanId"]):
+                made += _by_rule(found, rule, selection, resource)
+    return {"points": made}
+
+
+def _by_rule(plan: Record, rule: Record, selection: Record, resource: str) -> Iterator[str]:
+    from ministack.core.responses import request_scope
+    from ministack.services import backup
+
+    by = {"BackupPlanId": plan["BackupPlanId"], "BackupPlanArn": plan["BackupPlanArn"], "BackupPlanVersion": plan["VersionId"]}
+    # Of what it cannot back up continuously, a continuous rule makes snapshots.
+    continuous = bool(rule.get("EnableContinuousBackup")) and type_of(resource) in CONTINUOUS
+    vault, role, lifecycle = rule["TargetBackupVaultName"], selection["IamRoleArn"], rule.get("Lifecycle")
+    if vault not in backup._vaults:
+        return
+    arn = _make_point(vault, resource, role, continuous=continuous, lifecycle=lifecycle, plan=by)
+    now = int(time.time())
+    job_id = str(backup.new_uuid())
+    backup._jobs[job_id] = {
+        "BackupJobId": job_id,
+        "BackupVaultName": vault,
+        "BackupVaultArn": backup._vaults[vault]["BackupVaultArn"],
+        "RecoveryPointArn": arn,
+        "ResourceArn": resource,
+        "ResourceType": type_of(resource),
+        "IamRoleArn": role,
+        "State": "COMPLETED",
+        "PercentDone": "100.0",
+        "CreationDate": now,
+        "CompletionDate": now,
+        "CreatedBy": by,
+    }
+    _announce(backup._jobs[job_id])
+    yield arn
+    for copied in rule.get("CopyActions", []):
+        target = copied["DestinationBackupVaultArn"].split(":")
+        with request_scope(_account(), target[3]):
+            if target[6] in backup._vaults:  # a copy of a continuous one is a snapshot
+                after = copied.get("Lifecycle")
+                yield _make_point(target[6], resource, role, continuous=False, lifecycle=after, source=arn, plan=by)
+
+
+def _selected(plan: str) -> Iterator[tuple[Record, str]]:
+    """The resources of a plan's selections: by ARN, where one may hold a wildcard at its end."""
+    from ministack.services import backup
+
+    _preferences("GET", {})
+    opted_in = _store("preferences")["ResourceTypeOptInPreference"]
+    for selection in backup._selections.values():
+        if selection["BackupPlanId"] == plan:
+            for wanted in selection.get("Resources") or []:
+                for resource in _existing() if "*" in wanted else [wanted]:
+                    left_out = any(fnmatchcase(resource, one) for one in selection.get("NotResources") or [])
+                    if opted_in.get(type_of(resource)) and fnmatchcase(resource, wanted) and not left_out:
+                        yield selection, resource
+
+
+def _existing() -> list[str]:
+    from ministack.services import dynamodb, efs, rds
+
+    return [
+        *(one["DBClusterArn"] for one in rds._clusters.values()),
+        *(one["DBInstanceArn"] for one in rds._instances.values() if not one.get("DBClusterIdentifier")),
+        *(one["TableArn"] for one in dynamodb._tables.values()),
+        *(one["FileSystemArn"] for one in efs._file_systems.values()),
+    ]
