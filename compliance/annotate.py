@@ -57,11 +57,11 @@ def metadata(findings: Iterable[Finding], deviations: Iterable[Deviation], layer
 
 
 def in_order(controls: Iterable[str]) -> tuple[str, ...]:
-    """Control ids as catalogues list them: ours (A-05, A-10) first, then A1.2, CC6.1."""
+    """Control ids as catalogues list them: ours (A-05, A-10) first, then A1.2, CC6.1 or AC-6, CP-9, CP-9(1)."""
     return tuple(sorted(set(controls), key=_rank))
 
 
 def _rank(control: str) -> tuple[bool, str, list[int]]:
     digits = "".join(character if character.isdigit() else " " for character in control).split()
-    family = control.rstrip("0123456789.-")
+    family = control[: next(index for index, character in enumerate(control) if not character.isalpha())]
     return "-" not in control, family, [int(number) for number in digits]

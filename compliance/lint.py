@@ -19,6 +19,13 @@ from model import Document
 EXAMPLES = {
     "KeyArn": "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000",
     "TopicArn": "arn:aws:sns:us-east-1:123456789012:topic",
+    "FileSystemArn": "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/fs-12345678",
+    "AccessPointArn": "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-12345678901234567",
+    "ClusterArn": "arn:aws:rds:us-east-1:123456789012:cluster:aurora-dev",
+    "TableArn": "arn:aws:dynamodb:us-east-1:123456789012:table/table-dev",
+    "BucketArn": "arn:aws:s3:::bucket",
+    "VaultArn": "arn:aws:backup:us-east-1:123456789012:backup-vault:vault-dev",
+    "PlanArn": "arn:aws:backup:us-east-1:123456789012:restore-testing-plan:plan_dev-00000000",
     "SecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:secret-AbCdEf",
     "BucketName": "bucket",
     "Endpoint": "database.us-east-1.rds.amazonaws.com",
@@ -26,6 +33,7 @@ EXAMPLES = {
     "Port": "5432",
     "AWS::EC2::VPC::Id": "vpc-12345678",
     "AWS::EC2::SecurityGroup::Id": "sg-12345678",
+    "List<AWS::EC2::AvailabilityZone::Name>": ["us-east-1a", "us-east-1b", "us-east-1c"],
     "List<AWS::EC2::Subnet::Id>": ["subnet-12345678", "subnet-22345678", "subnet-32345678"],
 }
 """A value of the right shape for what the chain passes on: by the parameter's type, or by how its name ends."""

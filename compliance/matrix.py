@@ -8,7 +8,7 @@ import yaml
 
 from compliance import locate
 from compliance.annotate import in_order
-from compliance.profiles import Control, catalogues
+from compliance.profiles import Control, catalogues, remark
 from compliance.profiles.baseline import BASELINE
 from model import Finding, Profile, System
 
@@ -101,6 +101,9 @@ def _profile(profile: Profile, judged: Judged, lines: _Lines) -> Iterator[str]:
     yield f"Source: {profile.source}."
     yield ""
     answers = _answers(profile, judged)
+    for said in filter(None, (remark(profile, system) for system, _ in answers)):
+        yield f"> {said}"
+        yield ""
     silent: list[Control] = []
     for control in catalogues()[profile.name]:
         rows = [row for system, found in answers for row in _rows(control, system, found, lines)]

@@ -20,10 +20,15 @@ SUFFIX_PARAMETER = "EnvironmentSuffix"
 """The one parameter that every template of a system has, with the same value in all of them."""
 
 NAMED_BY: Mapping[str, str] = {
+    "AWS::Backup::BackupVault": "BackupVaultName",
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::DynamoDB::Table": "TableName",
     "AWS::IAM::Role": "RoleName",
     "AWS::KMS::Alias": "AliasName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::RDS::DBCluster": "DBClusterIdentifier",
+    "AWS::RDS::DBClusterParameterGroup": "DBClusterParameterGroupName",
     "AWS::RDS::DBInstance": "DBInstanceIdentifier",
     "AWS::RDS::DBParameterGroup": "DBParameterGroupName",
     "AWS::RDS::DBSubnetGroup": "DBSubnetGroupName",
@@ -59,6 +64,12 @@ class View:
 
     def follow(self, layer: str, value: Any) -> Resource | None:
         """The resource that a value of this layer denotes, in whatever layer that stands; None if it denotes none, or several."""
+        match value:
+            case {"Fn::Select": [int() | str() as index, entries]} if str(index).isdigit():
+                listed = self.members(layer, entries)
+                return listed[int(index)] if int(index) < len(listed) else None
+            case {"Fn::Sub": [str(pattern), dict(variables)]} if _VARIABLE.findall(pattern) == list(variables):
+                return self.follow(layer, next(iter(variables.values()))) if len(variables) == 1 else None
         name = _denoted(value)
         if name is None:
             return None

@@ -13,9 +13,45 @@ from model import Rule
 @cache
 def all_rules() -> tuple[Rule, ...]:
     """Every rule of every module here, in the order of their ids."""
-    from compliance.rules import alarms, ec2, functions, iam, kms, logs, policies, rds, resources, s3, secrets, sns, trail
+    from compliance.rules import (
+        alarms,
+        backup,
+        ec2,
+        files,
+        functions,
+        iam,
+        kms,
+        logs,
+        policies,
+        rds,
+        reach,
+        resources,
+        s3,
+        secrets,
+        sns,
+        tables,
+        trail,
+    )
 
-    modules = (alarms, ec2, functions, iam, kms, logs, policies, rds, resources, s3, secrets, sns, trail)
+    modules = (
+        alarms,
+        backup,
+        ec2,
+        files,
+        functions,
+        iam,
+        kms,
+        logs,
+        policies,
+        rds,
+        reach,
+        resources,
+        s3,
+        secrets,
+        sns,
+        tables,
+        trail,
+    )
     return tuple(sorted((value for module in modules for value in vars(module).values() if isinstance(value, Rule)), key=_id))
 
 

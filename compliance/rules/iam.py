@@ -11,6 +11,8 @@ ROLE = ("AWS::IAM::Role",)
 
 WITHOUT_RESOURCE = frozenset(
     {
+        "backup:DescribeRestoreJob",
+        "backup:PutRestoreValidationResult",
         "ec2:AssignPrivateIpAddresses",
         "ec2:CreateNetworkInterface",
         "ec2:DeleteNetworkInterface",
@@ -21,13 +23,19 @@ WITHOUT_RESOURCE = frozenset(
         "ec2:UnassignPrivateIpAddresses",
         "logs:DescribeLogGroups",
         "secretsmanager:GetRandomPassword",
+        "tag:GetResources",
     }
 )
 """Actions for which ``*`` is the only resource that works: AWS defines none for them in the Service Authorization Reference, or,
 for the network interfaces of a function in a VPC, Lambda checks the role against ``*`` (AWS Lambda Developer Guide)."""
 
-MANAGED = ("service-role/AmazonRDSEnhancedMonitoringRole",)
-"""AWS's own policies that may be attached: this one is bound to the log group RDSOSMetrics, which is the account's."""
+MANAGED = {
+    "service-role/AWSBackupServiceRolePolicyForBackup": "backup.amazonaws.com",
+    "service-role/AWSBackupServiceRolePolicyForRestores": "backup.amazonaws.com",
+    "service-role/AmazonRDSEnhancedMonitoringRole": "monitoring.rds.amazonaws.com",
+}
+"""AWS's own policies that may be attached, each to a role that this service alone may assume: AWS keeps them in step with what
+the service calls, and no template could name what a restore is going to make."""
 
 
 def _named(role: Resource) -> tuple[str, bool]:
@@ -38,8 +46,9 @@ def _named(role: Resource) -> tuple[str, bool]:
         if statement.allows
     ]
     attached = role.view.texts(role.layer, role.get("ManagedPolicyArns") or [])
-    ours = all(text is not None and text.endswith(tuple(f":aws:policy/{name}" for name in MANAGED)) for text in attached)
-    return "Policies", ours and all(_least(statement) for statement in found)
+    assuming = {service for statement in statements.of(role, "AssumeRolePolicyDocument") for _, service in statement.principals}
+    fitting = all({MANAGED.get((text or "").partition(":aws:policy/")[2])} == assuming for text in attached)
+    return "Policies", fitting and all(_least(statement) for statement in found)
 
 
 def _least(statement: Statement) -> bool:

@@ -1,6 +1,11 @@
-"""Database instances: they survive a zone, keep secrets and logs, and can be taken away."""
+"""Database instances and Aurora clusters: they survive a zone, keep secrets and logs, and can be taken away.
+
+What an Aurora cluster decides for its instances (encryption, backups, parameters, logs) is asked of the cluster, on both.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from compliance import statements
 from compliance.rules import kms
@@ -8,60 +13,102 @@ from compliance.rules.resources import deleted_with_stack
 from compliance.view import Resource, absent_or_false
 from model import Rule
 
+CLUSTER = "AWS::RDS::DBCluster"
 INSTANCE = ("AWS::RDS::DBInstance",)
+DATABASE = (*INSTANCE, CLUSTER)
 WATCHED = ("CPUUtilization", "FreeStorageSpace", "DatabaseConnections", "FreeableMemory")
+WATCHED_IN_CLUSTER = ("CPUUtilization", "DatabaseConnections", "FreeableMemory")
+"""An Aurora volume grows by itself: there is no FreeStorageSpace."""
+
+WRITER = {"Name": "Role", "Value": "WRITER"}
+SLOT_METRICS = {"OldestReplicationSlotLag", "ReplicationSlotDiskUsage", "TransactionLogsDiskUsage"}
 LEAST_BACKUP_DAYS = 7
 
 
-def _multi_az(instance: Resource) -> tuple[str, bool]:
-    return "MultiAZ", instance.true("MultiAZ")
+def cluster_of(database: Resource) -> Resource | None:
+    """The Aurora cluster that an instance is a member of; of a cluster itself and of a plain instance None."""
+    found = database.follow("DBClusterIdentifier") if database.type != CLUSTER else None
+    return found if found is not None and found.type == CLUSTER else None
 
 
-def _storage_encrypted(instance: Resource) -> tuple[str, bool]:
-    return "StorageEncrypted", instance.true("StorageEncrypted")
+def members_of(cluster: Resource) -> list[Resource]:
+    """The instances of a cluster that every environment has."""
+    return [each for each in cluster.view.resources(*INSTANCE) if each.certain and cluster.is_(cluster_of(each))]
 
 
-def _customer_key(instance: Resource) -> tuple[str, bool]:
-    return "KmsKeyId", instance.true("StorageEncrypted") and kms.key_of(instance, "KmsKeyId") is not None
+def _held(name: str, test: Callable[[Resource], bool]) -> Callable[[Resource], tuple[str, bool]]:
+    """Asks ``test`` of the cluster where the database is a member of one; ``name`` is the property that decides otherwise."""
+
+    def judge(database: Resource) -> tuple[str, bool]:
+        cluster = cluster_of(database)
+        return (name, test(database)) if cluster is None else ("DBClusterIdentifier", test(cluster))
+
+    return judge
 
 
-def _tls_forced(instance: Resource) -> tuple[str, bool]:
-    return "DBParameterGroupName.Parameters.rds.force_ssl", _parameter(instance, "rds.force_ssl", "1")
+def _multi_az(database: Resource) -> bool:
+    if database.type != CLUSTER:
+        return database.true("MultiAZ")
+    zones = [member.get("AvailabilityZone") for member in members_of(database)]
+    return len(zones) >= 2 and all(zone is None or zones.count(zone) == 1 for zone in zones)
 
 
-def _statements_logged(instance: Resource) -> tuple[str, bool]:
-    return "DBParameterGroupName.Parameters.log_statement", _parameter(instance, "log_statement", "ddl", "mod", "all")
+def _storage_encrypted(database: Resource) -> bool:
+    return database.true("StorageEncrypted")
 
 
-def _parameter(instance: Resource, name: str, *values: str) -> bool:
-    """Whether the instance's parameter group states one of these values in every environment."""
-    group = instance.follow("DBParameterGroupName")
-    return group is not None and group.certain and group.proves(lambda value: str(value) in values, "Parameters", name)
+def _customer_key(database: Resource) -> bool:
+    return database.true("StorageEncrypted") and kms.key_of(database, "KmsKeyId") is not None
 
 
-def _backup_retained(instance: Resource) -> tuple[str, bool]:
-    return "BackupRetentionPeriod", instance.bounded("BackupRetentionPeriod", least=LEAST_BACKUP_DAYS)
+def _tls_forced(database: Resource) -> bool:
+    return parameter(database, "rds.force_ssl", "1")
+
+
+def _statements_logged(database: Resource) -> bool:
+    return parameter(database, "log_statement", "ddl", "mod", "all")
+
+
+def group_of(database: Resource) -> Resource | None:
+    """The parameter group that a database is set up by, if every environment has it."""
+    group = database.follow("DBClusterParameterGroupName" if database.type == CLUSTER else "DBParameterGroupName")
+    return group if group is not None and group.certain else None
+
+
+def parameter(database: Resource, name: str, *values: str) -> bool:
+    """Whether the database's parameter group states one of these values in every environment."""
+    group = group_of(database)
+    return group is not None and group.proves(lambda value: str(value) in values, "Parameters", name)
+
+
+def _backup_retained(database: Resource) -> bool:
+    return database.bounded("BackupRetentionPeriod", least=LEAST_BACKUP_DAYS)
 
 
 def _not_public(instance: Resource) -> tuple[str, bool]:
     return "PubliclyAccessible", instance.proves(lambda value: value is False or value == "false", "PubliclyAccessible")
 
 
-def _isolated(instance: Resource) -> tuple[str, bool]:
-    group = instance.follow("DBSubnetGroupName")
+def _isolated(database: Resource) -> bool:
+    group = database.follow("DBSubnetGroupName")
     subnets = group.members("SubnetIds") if group else ()
-    return "DBSubnetGroupName.SubnetIds", bool(subnets) and all(
-        subnet is not None and subnet.type == "AWS::EC2::Subnet" and _without_way_out(subnet) for subnet in subnets
+    return bool(subnets) and all(
+        subnet is not None and subnet.type == "AWS::EC2::Subnet" and without_way_out(subnet) for subnet in subnets
     )
 
 
-def _without_way_out(subnet: Resource) -> bool:
-    """Whether the subnet has a route table of its own choosing, and that table no route to everywhere."""
-    tables = [
+def tables_of(subnet: Resource) -> list[Resource | None]:
+    """The route tables that are associated with a subnet; None stands for one that is not ours."""
+    return [
         association.follow("RouteTableId")
         for association in subnet.view.resources("AWS::EC2::SubnetRouteTableAssociation")
         if subnet.is_(association.follow("SubnetId"))
     ]
+
+
+def without_way_out(subnet: Resource) -> bool:
+    """Whether the subnet has a route table of its own choosing, and that table no route to everywhere."""
+    tables = tables_of(subnet)
     leaving = [
         route
         for route in subnet.view.resources("AWS::EC2::Route")
@@ -71,14 +118,13 @@ def _without_way_out(subnet: Resource) -> bool:
     return bool(tables) and None not in tables and not leaving
 
 
-def _logs_exported(instance: Resource) -> tuple[str, bool]:
-    exports = instance.get("EnableCloudwatchLogsExports")
-    identifier = instance.text("DBInstanceIdentifier")
+def _logs_exported(database: Resource) -> bool:
+    exports = database.get("EnableCloudwatchLogsExports")
+    kind, name = ("cluster", "DBClusterIdentifier") if database.type == CLUSTER else ("instance", "DBInstanceIdentifier")
+    identifier = database.text(name)
     if not isinstance(exports, list) or "postgresql" not in exports or identifier is None:
-        return "EnableCloudwatchLogsExports", False
-    return "EnableCloudwatchLogsExports", all(
-        group_stands_first(instance, f"/aws/rds/instance/{identifier}/{export}") for export in exports
-    )
+        return False
+    return all(group_stands_first(database, f"/aws/rds/{kind}/{identifier}/{export}") for export in exports)
 
 
 def group_stands_first(resource: Resource, name: str) -> bool:
@@ -91,8 +137,8 @@ def group_stands_first(resource: Resource, name: str) -> bool:
     )
 
 
-def _destroyable(instance: Resource) -> tuple[str, bool]:
-    return "DeletionProtection", instance.proves(absent_or_false, "DeletionProtection") and deleted_with_stack(instance)
+def _destroyable(database: Resource) -> tuple[str, bool]:
+    return "DeletionProtection", database.proves(absent_or_false, "DeletionProtection") and deleted_with_stack(database)
 
 
 def _monitored(instance: Resource) -> tuple[str, bool]:
@@ -105,73 +151,93 @@ def _monitored(instance: Resource) -> tuple[str, bool]:
     return "MonitoringInterval", trusted and measured
 
 
-def _alarmed(instance: Resource) -> tuple[str, bool]:
-    watched = {
-        alarm.get("MetricName")
-        for alarm in instance.view.resources("AWS::CloudWatch::Alarm")
-        if alarm.certain and alarm.get("Namespace") == "AWS/RDS" and _watches(alarm, instance)
-    }
-    return "DBInstanceIdentifier", watched.issuperset(WATCHED)
+def _alarmed(database: Resource) -> bool:
+    alarms = [alarm for alarm in database.view.resources("AWS::CloudWatch::Alarm") if alarm.certain and _watches(alarm, database)]
+    watched = {alarm.get("MetricName") for alarm in alarms}
+    if database.type != CLUSTER:
+        return watched.issuperset(WATCHED)
+    at_writer = any(alarm.get("MetricName") == "CPUUtilization" and WRITER in alarm.get("Dimensions") for alarm in alarms)
+    return at_writer and watched.issuperset(WATCHED_IN_CLUSTER)
 
 
-def _watches(alarm: Resource, instance: Resource) -> bool:
-    return any(
-        dimension.get("Name") == "DBInstanceIdentifier"
+def _watches(alarm: Resource, database: Resource) -> bool:
+    name = "DBClusterIdentifier" if database.type == CLUSTER else "DBInstanceIdentifier"
+    return alarm.get("Namespace") == "AWS/RDS" and any(
+        dimension.get("Name") == name
         and (
-            instance.is_(alarm.view.follow(alarm.layer, dimension.get("Value")))
-            or alarm.view.text(alarm.layer, dimension.get("Value")) == instance.text("DBInstanceIdentifier") is not None
+            database.is_(alarm.view.follow(alarm.layer, dimension.get("Value")))
+            or alarm.view.text(alarm.layer, dimension.get("Value")) == database.text(name) is not None
         )
         for dimension in alarm.get("Dimensions") or []
     )
 
 
+def _replicates_logically(database: Resource) -> bool:
+    """Whether a logical slot could be made in some environment: only a group that leaves it off rules that out."""
+    group, name = group_of(database), "rds.logical_replication"
+    return group is None or not group.proves(lambda value: value is None or str(value) == "0", "Parameters", name)
+
+
+def _slots_bounded(database: Resource) -> bool:
+    group = group_of(database)
+    bounded = group is not None and group.bounded("Parameters", "max_slot_wal_keep_size", least=1)
+    return bounded or not _replicates_logically(database)
+
+
+def _slots_watched(database: Resource) -> bool:
+    return not _replicates_logically(database) or any(
+        alarm.certain and alarm.get("MetricName") in SLOT_METRICS and _watches(alarm, database)
+        for alarm in database.view.resources("AWS::CloudWatch::Alarm")
+    )
+
+
 multi_az = Rule(
     "rds.multi_az",
-    "A synchronous standby in a second zone takes over from the instance.",
+    "A standby in a second zone takes over: a synchronous one of an instance, a reader of an Aurora cluster.",
     "The loss of an instance or a zone loses no committed transaction.",
     "AWS Security Hub RDS.5",
-    INSTANCE,
-    _multi_az,
+    DATABASE,
+    _held("MultiAZ", _multi_az),
 )
 storage_encrypted = Rule(
     "rds.storage_encrypted",
     "Storage, backups, snapshots and replicas are encrypted.",
     "A copied disk or snapshot is unreadable without KMS.",
     "AWS Security Hub RDS.3",
-    INSTANCE,
-    _storage_encrypted,
+    DATABASE,
+    _held("StorageEncrypted", _storage_encrypted),
 )
 customer_key = Rule(
     "rds.customer_key",
     "Storage is encrypted with a customer-managed key.",
     "Only the owner of the key's policy decides who may decrypt, and can end it.",
     "Amazon RDS User Guide, Encrypting Amazon RDS resources",
-    INSTANCE,
-    _customer_key,
+    DATABASE,
+    _held("KmsKeyId", _customer_key),
 )
 tls_forced = Rule(
     "rds.tls_forced",
     "The server refuses connections without TLS.",
     "TLS that is only offered leaves the choice to every client.",
     "AWS Security Hub RDS.38",
-    INSTANCE,
-    _tls_forced,
+    DATABASE,
+    _held("DBParameterGroupName.Parameters.rds.force_ssl", _tls_forced),
 )
 statements_logged = Rule(
     "rds.statements_logged",
     "The server logs the statements that change data or its definition.",
     "Who changed what can be told afterwards.",
     "Amazon RDS User Guide, RDS for PostgreSQL database log files",
-    INSTANCE,
-    _statements_logged,
+    DATABASE,
+    _held("DBParameterGroupName.Parameters.log_statement", _statements_logged),
 )
 backup_retained = Rule(
     "rds.backup_retained",
     f"Backups for point-in-time recovery are kept for at least {LEAST_BACKUP_DAYS} days.",
     "What a person or a program damages is often noticed days later.",
     "AWS Security Hub RDS.11",
-    INSTANCE,
-    _backup_retained,
+    DATABASE,
+    _held("BackupRetentionPeriod", _backup_retained),
 )
 not_public = Rule(
     "rds.not_public",
@@ -183,26 +249,26 @@ not_public = Rule(
 )
 isolated = Rule(
     "rds.isolated",
-    "No route leads out of the VPC from the instance's subnets.",
+    "No route leads out of the VPC from the database's subnets.",
     "A database that cannot reach the internet cannot be made to send data there.",
     "Amazon RDS User Guide, Working with a DB instance in a VPC",
-    INSTANCE,
-    _isolated,
+    DATABASE,
+    _held("DBSubnetGroupName.SubnetIds", _isolated),
 )
 logs_exported = Rule(
     "rds.logs_exported",
-    "Server logs go to log groups that stand before the instance does.",
+    "Server logs go to log groups that stand before the database does.",
     "RDS creates missing groups itself: without retention, without key, and left behind after a destroy.",
     "AWS Security Hub RDS.9",
-    INSTANCE,
-    _logs_exported,
+    DATABASE,
+    _held("EnableCloudwatchLogsExports", _logs_exported),
 )
 destroyable = Rule(
     "rds.destroyable",
-    "The instance goes with its stack: no deletion protection, no final snapshot.",
+    "The database goes with its stack: no deletion protection, no final snapshot.",
     "Every environment can be destroyed without a manual step.",
     "requirement A-03",
-    INSTANCE,
+    DATABASE,
     _destroyable,
 )
 monitored = Rule(
@@ -215,9 +281,25 @@ monitored = Rule(
 )
 alarmed = Rule(
     "rds.alarmed",
-    "Alarms watch the instance's processor, storage, connections and memory.",
-    "These four run out before a database stops answering.",
+    "Alarms watch processor, connections, memory and, where it is bounded, storage; in a cluster the writer's processor.",
+    "These run out before a database stops answering, and an average over readers hides the writer.",
     "Amazon RDS User Guide, Best practices for Amazon RDS: monitor CPU, memory, storage and connections",
-    INSTANCE,
-    _alarmed,
+    DATABASE,
+    _held("DBInstanceIdentifier", _alarmed),
+)
+slots_bounded = Rule(
+    "rds.slots_bounded",
+    "What a logical replication slot may keep back on disk is bounded.",
+    "Without max_slot_wal_keep_size a reader that stops fills the primary's disk, and the database stops.",
+    "Amazon RDS User Guide, Performing logical replication for Amazon RDS for PostgreSQL; PostgreSQL 15, 20.6 Replication",
+    DATABASE,
+    _held("DBParameterGroupName.Parameters.max_slot_wal_keep_size", _slots_bounded),
+)
+slots_watched = Rule(
+    "rds.slots_watched",
+    "An alarm watches what a logical replication slot keeps back.",
+    "At the bound the slot is lost, and its reader has a gap.",
+    "Amazon RDS User Guide, Amazon CloudWatch metrics for Amazon RDS: OldestReplicationSlotLag",
+    DATABASE,
+    _held("DBInstanceIdentifier", _slots_watched),
 )

@@ -22,17 +22,12 @@ STATEFUL = (
 )
 """Types that hold something which is lost with them."""
 
-UNTAGGED_BY_STACK = (
-    "AWS::Backup::BackupPlan",
-    "AWS::Backup::BackupVault",
-    "AWS::EC2::LaunchTemplate",
-    "AWS::EFS::AccessPoint",
-    "AWS::EFS::FileSystem",
-    "AWS::Route53::HealthCheck",
-    "AWS::Route53::HostedZone",
-    "AWS::SSM::Parameter",
-)
-"""Types whose tags are not called ``Tags`` or are no list of them, so that a stack's tags may not reach them."""
+UNTAGGED_BY_STACK = {
+    "AWS::Route53::HealthCheck": "HealthCheckTags",
+    "AWS::Route53::HostedZone": "HostedZoneTags",
+}
+"""Types with the property of their tags that CloudFormation does not tag as it creates them (``tagOnCreate`` of their schemas):
+a stack's tags may never reach them."""
 
 OWNER_TAGS = {"System", "Environment"}
 
@@ -57,10 +52,8 @@ def _nothing_retained(template: Resource) -> tuple[str, bool]:
 
 
 def _tagged(resource: Resource) -> tuple[str, bool]:
-    name = next((name for name in ("Tags", "BackupPlanTags", "BackupVaultTags", "FileSystemTags") if resource.get(name)), "Tags")
-    tags = resource.get(name)
-    given = set(tags) if isinstance(tags, dict) else {tag["Key"] for tag in tags or []}
-    return name, given.issuperset(OWNER_TAGS)
+    name = UNTAGGED_BY_STACK[resource.type]
+    return name, {tag["Key"] for tag in resource.get(name) or []}.issuperset(OWNER_TAGS)
 
 
 destroyable = Rule(
@@ -83,7 +76,7 @@ tagged = Rule(
     "resources.tagged",
     "It carries the tags that its stack may not pass on: System and Environment.",
     "Costs are counted, and leftovers found, by tag.",
-    "requirement A-10; AWS CloudFormation User Guide, Resource tags",
-    UNTAGGED_BY_STACK,
+    "requirement A-10; AWS CloudFormation User Guide, Resource tags: propagation varies by resource type",
+    tuple(UNTAGGED_BY_STACK),
     _tagged,
 )

@@ -65,6 +65,16 @@ def _versioned(bucket: Resource) -> tuple[str, bool]:
     return "VersioningConfiguration.Status", bucket.proves(lambda value: value == "Enabled", "VersioningConfiguration", "Status")
 
 
+def _tidied(bucket: Resource) -> tuple[str, bool]:
+    rules = [rule for rule in bucket.get("LifecycleConfiguration", "Rules") or [] if _for_every_object(rule)]
+    superseded = any(rule.get("NoncurrentVersionExpiration") or rule.get("NoncurrentVersionExpirationInDays") for rule in rules)
+    return "LifecycleConfiguration", superseded and any(rule.get("AbortIncompleteMultipartUpload") for rule in rules)
+
+
+def _for_every_object(rule: dict[str, object]) -> bool:
+    return rule.get("Status") == "Enabled" and not any(rule.get(part) for part in ("Prefix", "TagFilters", "ObjectSizeLessThan"))
+
+
 tls_only = Rule(
     "s3.tls_only",
     "The bucket refuses requests without TLS, and with TLS before 1.2.",
@@ -96,4 +106,12 @@ versioned = Rule(
     "AWS Security Hub S3.14",
     BUCKET,
     _versioned,
+)
+tidied = Rule(
+    "s3.tidied",
+    "Superseded versions and abandoned uploads are removed after a while.",
+    "What was deleted would otherwise stay, and be paid for, for ever.",
+    "AWS Security Hub S3.10; Amazon S3 User Guide, Managing the lifecycle of objects",
+    BUCKET,
+    _tidied,
 )

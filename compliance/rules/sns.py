@@ -1,4 +1,4 @@
-"""Topics: encrypted, over TLS, and open to those services that have something to say."""
+"""Topics: encrypted, over TLS, and open to those services that have something to say; and what else a rule may start."""
 
 from __future__ import annotations
 
@@ -47,12 +47,26 @@ def _targets(sender: Resource) -> tuple[Resource | None, ...]:
 
 def _delivers(sender: Resource) -> tuple[str, bool]:
     name = {"AWS::CloudWatch::Alarm": "AlarmActions", "AWS::RDS::EventSubscription": "SnsTopicArn"}.get(sender.type, "Targets")
-    topics = _targets(sender)
-    told = sender.proves(lambda value: value is not False, "ActionsEnabled")
-    return name, told and bool(topics) and all(_reaches(sender, topic) for topic in topics)
+    targets = _targets(sender)
+    told = sender.proves(lambda value: value is not False, "ActionsEnabled") and sender.get("State") in (None, "ENABLED")
+    return name, told and bool(targets) and all(_reaches(sender, target) for target in targets)
 
 
-def _reaches(sender: Resource, topic: Resource | None) -> bool:
+def _reaches(sender: Resource, target: Resource | None) -> bool:
+    """Whether a topic lets the sender's service through, or a function lets EventBridge call it for this very rule."""
+    if target is not None and target.type == "AWS::Lambda::Function" and sender.type == "AWS::Events::Rule":
+        return target.certain and any(
+            permission.certain
+            and target.is_(permission.follow("FunctionName"))
+            and permission.get("Principal") == "events.amazonaws.com"
+            and permission.get("Action") == "lambda:InvokeFunction"
+            and sender.is_(permission.follow("SourceArn"))
+            for permission in sender.view.resources("AWS::Lambda::Permission")
+        )
+    return _published(sender, target)
+
+
+def _published(sender: Resource, topic: Resource | None) -> bool:
     """Whether the topic's policy and its key's policy both let the sender's service through."""
     if topic is None or topic.type not in TOPIC or not topic.certain:
         return False
@@ -109,7 +123,8 @@ def _sources(sender: Resource, region: str) -> list[str]:
     if sender.type == "AWS::CloudWatch::Alarm":
         return [f"arn:aws:cloudwatch:{region}:${{AWS::AccountId}}:alarm:{sender.text('AlarmName') or ''}"]
     identifiers = sender.view.texts(sender.layer, sender.get("SourceIds") or [""])
-    return [f"arn:aws:rds:{region}:${{AWS::AccountId}}:db:{identifier or ''}" for identifier in identifiers]
+    kind = "cluster" if sender.get("SourceType") == "db-cluster" else "db"
+    return [f"arn:aws:rds:{region}:${{AWS::AccountId}}:{kind}:{identifier or ''}" for identifier in identifiers]
 
 
 def _only_clear_text(statement: Statement) -> bool:
@@ -132,10 +147,14 @@ def _customer_key(topic: Resource) -> tuple[str, bool]:
     return "KmsMasterKeyId", kms.key_of(topic, "KmsMasterKeyId") is not None
 
 
+def _subscribed(topic: Resource) -> tuple[str, bool]:
+    return "Subscription", any(topic.is_(each.follow("TopicArn")) for each in topic.view.resources("AWS::SNS::Subscription"))
+
+
 delivers = Rule(
     "sns.delivers",
-    "What it reports reaches its topic: the topic's policy and the key's let the sending service through.",
-    "AWS drops what it may not publish or encrypt without a word; alias/aws/sns lets no service through.",
+    "What it reports reaches its topic, what it starts its function: the policies of both, and of the key, let the service in.",
+    "AWS drops what it may not publish, encrypt or invoke without a word; alias/aws/sns lets no service through.",
     "Amazon SNS Developer Guide, Enable compatibility between event sources from AWS services and encrypted topics",
     tuple(SENDERS),
     _delivers,
@@ -155,4 +174,12 @@ customer_key = Rule(
     "AWS Security Hub SNS.1",
     TOPIC,
     _customer_key,
+)
+subscribed = Rule(
+    "sns.subscribed",
+    "A subscription carries messages to people, in every environment that names an address.",
+    "A topic without one keeps everything to itself.",
+    "Amazon SNS Developer Guide, Creating a subscription to an Amazon SNS topic",
+    TOPIC,
+    _subscribed,
 )

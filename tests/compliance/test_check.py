@@ -46,7 +46,7 @@ def test_unexplained_gap_stops_the_build() -> None:
     heading, *problems = complaint(system(), NO_STANDBY)
     assert heading == "small: the templates do not answer for themselves"
     assert len(problems) == 1
-    assert "data.Instance gives no evidence of rds.multi_az for A1.2" in problems[0]
+    assert "data.Instance gives no evidence of rds.multi_az for A-13, A1.2" in problems[0]
     assert "Asked of MultiAZ" in problems[0]
     assert "Deviation of rds.multi_az on data.Instance" in problems[0]
 
@@ -77,8 +77,11 @@ def test_a_deviation_of_a_rule_that_is_met_stops_the_build() -> None:
 @pytest.mark.parametrize(
     ("deviation", "words"),
     [
-        (Deviation(rds.multi_az, "data.Instanz", "x"), "names data.Instanz, which does not exist; the data layer has Attachment"),
-        (Deviation("LG-05", "storage.Instance", "x"), "there is no layer storage among base, network, data"),
+        (
+            Deviation(rds.multi_az, "data.Instanz", "x"),
+            "names data.Instanz, which does not exist; the data layer has ArchiveTooLate, Attachment",
+        ),
+        (Deviation("LG-05", "storage.Instance", "x"), "there is no layer storage among base, network, data, platform"),
         (Deviation(kms.rotated, "data.Instance", "x"), "kms.rotated is not asked of data.Instance"),
         (Deviation("LG-05", "data.Instance", "  "), "gives no reason"),
         (Deviation("rds.multi_asz", "data.Instance", "x"), "neither a rule that small answers nor a requirement such as LG-05"),
@@ -101,14 +104,14 @@ def test_a_deviation_of_a_requirement_is_kept_but_not_judged() -> None:
 
 
 def test_a_deviation_of_a_rule_that_the_profile_does_not_ask_is_idle() -> None:
-    _, problem = complaint(system(Deviation(s3.versioned, "base.Bucket", "x"), profile=BASELINE))
+    _, problem = complaint(system(Deviation(s3.tidied, "base.Bucket", "x"), profile=BASELINE))
     assert "neither a rule that small answers" in problem
 
 
 def test_every_system_answers_the_baseline_and_then_its_profile() -> None:
     asked = questions(system())
     assert asked[kms.rotated] == ("A-05", "CC6.1")
-    assert asked[rds.multi_az] == ("A1.2",)
+    assert asked[rds.multi_az] == ("A-13", "A1.2")
     assert questions(system(profile=BASELINE)) == dict(BASELINE.controls)
 
 
@@ -117,4 +120,4 @@ def test_a_whole_template_is_asked_once() -> None:
     whole = [
         finding.layer for finding in found if finding.resource == TEMPLATE and finding.rule.id == "secrets.no_clear_credential"
     ]
-    assert whole == ["base", "network", "data"]
+    assert whole == ["base", "network", "data", "platform"]

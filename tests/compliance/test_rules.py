@@ -11,10 +11,12 @@ import pytest
 
 from compliance.profiles import catalogues
 from compliance.profiles.baseline import BASELINE
+from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT
-from compliance.rules import all_rules, iam, resources, sns
+from compliance.rules import alarms, all_rules, iam, resources, sns
 from compliance.view import TEMPLATE, View
 from model import Rule
+from tests.compliance import platform_table
 from tests.compliance.small import GONE, changed, resource, templates
 
 RULES = {rule.id: rule for rule in all_rules()}
@@ -305,9 +307,6 @@ BREAKS: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("resources.destroyable", "base.Bucket", [("base/Resources/Bucket/UpdateReplacePolicy", GONE)]),
     ("resources.destroyable", "base.Bucket", [("base/Resources/Bucket/DeletionPolicy", "Retain")]),
     ("resources.nothing_retained", "base.Template", [("base/Resources/Topic/DeletionPolicy", "RetainExceptOnCreate")]),
-    ("resources.tagged", "base.Parameter", [("base/Resources/Parameter/Properties/Tags/System", GONE)]),
-    ("resources.tagged", "base.Plan", [("base/Resources/Plan/Properties/FileSystemTags/1", GONE)]),
-    ("resources.tagged", "base.Plan", [("base/Resources/Plan/Properties/FileSystemTags", GONE)]),
     ("functions.log_group_first", "data.Function", [("data/Resources/Function/DependsOn", GONE)]),
     ("functions.log_group_first", "data.Function", [("data/Resources/Function/Properties/FunctionName", GONE)]),
     (
@@ -318,6 +317,7 @@ BREAKS: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("functions.in_vpc", "data.Function", [("data/Resources/Function/Properties/VpcConfig", GONE)]),
     ("functions.in_vpc", "data.Function", [("data/Resources/Function/Properties/VpcConfig/SecurityGroupIds", ["sg-1"])]),
     ("functions.invoked_by_ours", "data.Permission", [("data/Resources/Permission/Properties/SourceAccount", GONE)]),
+    *platform_table.BREAKS,
 ]
 
 BEARS: list[tuple[str, str, list[tuple[str, Any]]]] = [
@@ -408,6 +408,7 @@ BEARS: list[tuple[str, str, list[tuple[str, Any]]]] = [
         "network.Clients",
         [(f"{CLIENTS}/SecurityGroupIngress", [{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "SourcePrefixListId": "pl-1"}])],
     ),
+    *platform_table.BEARS,
 ]
 
 
@@ -447,7 +448,7 @@ def test_rule_is_written_for_a_reviewer(rule: Rule) -> None:
 
 
 def test_every_rule_answers_some_control_and_every_control_is_in_its_catalogue() -> None:
-    profiles = (BASELINE, FINANCIAL_AUDIT)
+    profiles = (BASELINE, FEDRAMP_MODERATE, FINANCIAL_AUDIT)
     assert {rule.id for profile in profiles for rule in profile.controls} == set(RULES)
     for profile in profiles:
         known = [control.id for control in catalogues()[profile.name]]
@@ -488,3 +489,35 @@ def test_stateful_types_are_known_to_cfn_lint_and_untagged_types_exist() -> None
     registry = data("schemas/providers/us-east-1.json")
     assert {type_ for rule in RULES.values() for type_ in rule.types} - {TEMPLATE} <= set(registry)
     assert set(sns.SENDERS) == set(sns.delivers.types)
+    assert {type_ for type_ in alarms.DIMENSIONS.values() if isinstance(type_, str)} <= set(registry)
+
+
+def test_types_that_a_stack_does_not_tag_are_those_that_cloudformation_does_not_tag_on_create() -> None:
+    registry = data("schemas/providers/us-east-1.json")
+    asked = {type_ for rule in RULES.values() for type_ in rule.types} - {TEMPLATE} | set(resources.UNTAGGED_BY_STACK)
+    tagging = {type_: data(f"schemas/resources/{registry[type_]}.json").get("tagging", {}) for type_ in asked}
+    later = {type_: each["tagProperty"] for type_, each in tagging.items() if each.get("taggable") and not each["tagOnCreate"]}
+    assert later == {type_: f"/properties/{name}" for type_, name in resources.UNTAGGED_BY_STACK.items()}
+
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+
+
+@pytest.mark.parametrize("package", sorted(path.parent.name for path in FUNCTIONS.glob("*/handler.py")))
+def test_functions_emit_the_metrics_that_alarms_may_watch(package: str) -> None:
+    source = "".join(path.read_text() for path in sorted((FUNCTIONS / package).rglob("*.py")))
+    emitted = alarms.EMITTED.get(package)
+    assert ("metrics.emit(" in source) is (emitted is not None)
+    for name in () if emitted is None else {*emitted.metrics, *emitted.values, *filter(None, [emitted.dimension])}:
+        assert f'"{name}"' in source, name
+
+
+def test_the_namespace_is_that_of_the_functions() -> None:
+    assert f'NAMESPACE = "{alarms.NAMESPACE}"' in (FUNCTIONS / "common/metrics.py").read_text()
+
+
+def test_every_dimension_under_which_something_is_published_says_what_it_names() -> None:
+    listed = [*alarms.TOGETHER.items(), *((namespace, sets) for (namespace, _), sets in alarms.OTHERWISE.items())]
+    for namespace, sets in listed:
+        for dimension in set().union(*sets):
+            assert (namespace, dimension) in alarms.DIMENSIONS

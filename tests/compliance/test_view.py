@@ -27,6 +27,12 @@ def address(found: Any) -> str | None:
         ({"Ref": "Nobody"}, None),
         ({"Ref": TEMPLATE}, None),
         ("arn:aws:kms:x", None),
+        ({"Fn::Sub": ['["${Group}"]', {"Group": {"Ref": "NetworkClientsId"}}]}, "network.Clients"),
+        ({"Fn::Sub": ["${A}${B}", {"A": {"Ref": "Secret"}, "B": {"Ref": "Secret"}}]}, None),
+        ({"Fn::Select": [1, {"Ref": "NetworkSubnetIds"}]}, "network.SubnetB"),
+        ({"Fn::Select": ["0", [{"Ref": "Secret"}]]}, "data.Secret"),
+        ({"Fn::Select": [2, {"Ref": "NetworkSubnetIds"}]}, None),
+        ({"Fn::Select": [{"Ref": "Days"}, {"Ref": "NetworkSubnetIds"}]}, None),
     ],
 )
 def test_a_value_denotes_the_resource_at_the_end_of_its_wire(value: Any, denoted: str | None) -> None:
@@ -110,7 +116,7 @@ def test_a_layer_that_is_not_there_holds_no_resource() -> None:
 
 
 def test_a_list_through_no_path_has_no_members() -> None:
-    assert resource(templates(), "data.Instance").members("VPCSecurityGroups") == ()
+    assert resource(templates(), "data.Instance").members("ProcessorFeatures") == ()
 
 
 @pytest.mark.parametrize(
