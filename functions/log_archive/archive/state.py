@@ -1,0 +1,137 @@
+"""What the decoder does not show: the schema, the values of sequences, and what can never be replayed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from common.database import Connection
+
+# One line per object, each complete in itself, so that the difference of two schemas is the difference of two sets.
+# Objects of extensions are the extension's; what PostgreSQL makes by itself (_RETURN rules, internal triggers) is left out.
+SCHEMA = """
+WITH space AS (
+    SELECT oid, nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+), member AS (
+    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+), kind AS (
+    SELECT t.* FROM pg_type t JOIN space ON space.oid = typnamespace
+    WHERE NOT EXISTS (SELECT FROM member WHERE classid = 'pg_type'::regclass AND objid = t.oid)
+), relation AS (
+    SELECT c.* FROM pg_class c JOIN space ON space.oid = relnamespace
+    WHERE NOT EXISTS (SELECT FROM member WHERE classid = 'pg_class'::regclass AND objid = c.oid)
+)
+SELECT format('schema %I', nspname) FROM space
+UNION ALL
+SELECT format('extension %I version %s in %s', extname, extversion, extnamespace::regnamespace) FROM pg_extension
+UNION ALL
+SELECT format('type %s enum %s', oid::regtype, (
+    SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = kind.oid
+)) FROM kind WHERE typtype = 'e'
+UNION ALL
+SELECT format('domain %s as %s not null %s default %s %s', oid::regtype, format_type(typbasetype, typtypmod), typnotnull,
+    typdefault, (
+    SELECT string_agg(pg_get_constraintdef(c.oid), ' ' ORDER BY conname) FROM pg_constraint c WHERE contypid = kind.oid
+)) FROM kind WHERE typtype = 'd'
+UNION ALL
+SELECT format('range %s of %s', rngtypid::regtype, rngsubtype::regtype) FROM pg_range JOIN kind ON kind.oid = rngtypid
+UNION ALL
+SELECT format(
+    'relation %s kind %s persistence %s identity %s options %s of %s bound %s key %s access %s', r.oid::regclass, relkind,
+    relpersistence, relreplident, reloptions, (
+        SELECT string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = r.oid
+    ), pg_get_expr(relpartbound, r.oid), CASE relkind WHEN 'p' THEN pg_get_partkeydef(r.oid) END, relacl
+) FROM relation r WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'c', 'S')
+UNION ALL
+SELECT format(
+    'column %s.%I %s %s not null %s default %s generated %s identity %s collation %s', r.oid::regclass, attname, attnum,
+    format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attgenerated, attidentity,
+    attcollation::regcollation
+) FROM pg_attribute JOIN relation r ON r.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+UNION ALL
+SELECT format('constraint %I on %s %s', conname, conrelid::regclass, pg_get_constraintdef(c.oid))
+FROM pg_constraint c JOIN relation r ON r.oid = conrelid
+UNION ALL
+SELECT format('index %s identity %s', pg_get_indexdef(indexrelid), indisreplident)
+FROM pg_index JOIN relation r ON r.oid = indrelid
+UNION ALL
+SELECT format(
+    'sequence %s as %s start %s by %s from %s to %s cache %s cycle %s', r.oid::regclass, seqtypid::regtype, seqstart,
+    seqincrement, seqmin, seqmax, seqcache, seqcycle
+) FROM pg_sequence JOIN relation r ON r.oid = seqrelid
+UNION ALL
+SELECT format('view %s %s', oid::regclass, pg_get_viewdef(oid)) FROM relation WHERE relkind IN ('v', 'm')
+UNION ALL
+SELECT format('function %s %s', p.oid::regprocedure, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(p.oid) END)
+FROM pg_proc p JOIN space ON space.oid = pronamespace
+WHERE NOT EXISTS (SELECT FROM member WHERE classid = 'pg_proc'::regclass AND objid = p.oid)
+UNION ALL
+SELECT format('trigger %s enabled %s', pg_get_triggerdef(t.oid), tgenabled)
+FROM pg_trigger t JOIN relation r ON r.oid = tgrelid WHERE NOT tgisinternal
+UNION ALL
+SELECT format('rule %s', definition) FROM pg_rules JOIN space ON nspname = schemaname
+UNION ALL
+SELECT format('policy %s', p) FROM pg_policies p
+"""
+WITHOUT_KEY = """
+SELECT oid::regclass::text FROM pg_class c
+WHERE relkind = 'r' AND relpersistence = 'p' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+AND (relreplident = 'n' OR relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary))
+ORDER BY 1
+"""
+UNLOGGED = """
+SELECT oid::regclass::text FROM pg_class
+WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)' ORDER BY 1
+"""
+# One that has never been asked for has no value, and neither has one that we may not read. Those of other sessions are theirs.
+SEQUENCES = """
+SELECT s.seqrelid::regclass::text, CASE WHEN readable THEN pg_sequence_last_value(s.seqrelid) END, readable
+FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid, has_sequence_privilege(s.seqrelid, 'SELECT, USAGE') readable
+WHERE relpersistence <> 't' ORDER BY 1
+"""
+LARGE_OBJECTS = "SELECT count(*) FROM pg_largeobject_metadata"
+
+
+@dataclass(frozen=True)
+class State:
+    """The schema as lines with their digest, and what else goes into every entry."""
+
+    fingerprint: str
+    lines: tuple[str, ...]
+    without_key: tuple[str, ...]
+    unlogged: tuple[str, ...]
+    sequences: Mapping[str, int]
+    unreadable: tuple[str, ...]
+    large_objects: int
+
+    @classmethod
+    def of(cls, connection: Connection) -> State:
+        """As it is now, which is after every change that has been peeked at."""
+        lines = tuple(sorted(line for (line,) in connection.run(SCHEMA)))
+        values = connection.run(SEQUENCES)
+        return cls(
+            hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+            lines,
+            tuple(name for (name,) in connection.run(WITHOUT_KEY)),
+            tuple(name for (name,) in connection.run(UNLOGGED)),
+            {name: value for name, value, _ in values if value is not None},
+            tuple(name for name, _, readable in values if not readable),
+            connection.scalar(LARGE_OBJECTS),
+        )
+
+    def told(self, fingerprint: str, sequences: Mapping[str, int], whole: bool) -> dict[str, Any]:
+        """What an entry says of it: all, or what has changed since an entry that said the rest."""
+        told: dict[str, Any] = {
+            "fingerprint": self.fingerprint,
+            "sequences": {name: value for name, value in self.sequences.items() if whole or sequences.get(name) != value},
+            "large_objects": self.large_objects,
+            "unreadable_sequences": list(self.unreadable),
+        }
+        if whole or fingerprint != self.fingerprint:
+            told["schema"] = list(self.lines)
+            told["without_key"] = list(self.without_key)
+            told["unlogged"] = list(self.unlogged)
+        return told

@@ -1,0 +1,448 @@
+"""Replays the archive into a database, transaction by transaction, each with the row that says so: it can be killed anywhere and
+run again, and applies nothing twice.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pg8000.exceptions import DatabaseError
+
+from replay.chain import Chain, Commit, Entry, lines, position, show, verify
+from replay.start import UnprovenError, commits_of, prove
+from replay.target import SESSION, Table, Target, copied, literal
+from replay.text import Change, TextError, parse, unescape
+
+SCHEMA = "standby_replay"
+STATEMENTS, BYTES = 500, 1 << 20  # what is sent at once
+LOCK = int.from_bytes(b"replayer", "big") >> 1
+PROGRESS = f"""
+CREATE SCHEMA IF NOT EXISTS {SCHEMA};
+CREATE TABLE IF NOT EXISTS {SCHEMA}.progress (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one), system text NOT NULL, entry bigint NOT NULL, lsn pg_lsn NOT NULL,
+    committed text NOT NULL, transactions bigint NOT NULL
+)
+"""
+
+
+class StoppedError(Exception):
+    """Replay does not go on; the sentence says where it stands, why, and what to do. What was applied stays."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How far, and over what. ``start`` is a position that the target is known to hold everything up to."""
+
+    until: datetime | int | None = None
+    leave_out: Collection[int] = ()
+    start: int | None = None
+    epoch: int | None = None  # in which ``start`` lies, where positions came again
+    over_gaps: bool = False
+    schemas: Collection[str] = ()  # fingerprints, or their beginnings, that the target has been brought to
+    conflicts: bool = False  # report changes that do not fit, and go on
+
+
+@dataclass
+class Replayed:
+    """What was done, and what could not be."""
+
+    transactions: int = 0
+    changes: int = 0
+    reached: Commit | None = None
+    left_out: list[Commit] = field(default_factory=list)
+    not_replayed: Counter[str] = field(default_factory=Counter)
+    conflicts: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    ended: str = ""
+
+    @property
+    def whole(self) -> bool:
+        return not self.not_replayed and not self.conflicts
+
+
+def apply(directory: Path, connection: Any, options: Options = Options(), chain: Chain | None = None) -> Replayed:
+    """Replays what the target lacks. ``connection`` is pg8000's (native), by a user who may write all that is replayed."""
+    chain = chain or verify(directory)
+    if chain.problems:
+        raise StoppedError(f"The archive is broken, and nothing was applied: {chain.problems[0]}")
+    replayer = _Replayer(connection, options, Target(connection, {}))
+    replayer.settle()
+    replayer.run(chain)
+    return replayer.done
+
+
+class _ConflictError(Exception):
+    """A change did not meet the one row that it must."""
+
+
+@dataclass
+class _Replayer:
+    connection: Any
+    options: Options
+    target: Target
+    done: Replayed = field(default_factory=Replayed)
+    tables: Mapping[str, Any] = field(default_factory=dict)  # the end of the newest entry that lists them
+
+    def settle(self) -> None:
+        """Sets the session up."""
+        # A statement with parameters, and COPY, are several small messages: each would wait 40 ms for the last one's receipt.
+        self.connection._usock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        [[standby]] = self.connection.run("SELECT pg_is_in_recovery()")
+        if standby:
+            raise StoppedError("The target is in recovery and cannot be written to. Promote it, or name another.")
+        for name, value in SESSION.items():
+            try:
+                self.connection.run(f"SET {name} = '{value}'")
+            except DatabaseError as error:
+                raise StoppedError(
+                    f"The target does not let us set {name} to {value}: {said(error)}. Replay as the master user "
+                    "(on RDS a member of rds_superuser), or GRANT SET ON PARAMETER session_replication_role."
+                ) from None
+        if not self.connection.run(f"SELECT pg_try_advisory_lock({LOCK})")[0][0]:
+            raise StoppedError("Another replay is at work on the target. Wait for its end.")
+        self.connection.run(PROGRESS)
+
+    def run(self, chain: Chain) -> None:
+        begin, number = self._begin(chain)
+        previous: Entry | None = None
+        sequences: dict[str, int] = {}
+        for entry in chain.entries:
+            sequences.update(entry.end["sequences"])
+            self.tables = entry.end if "schema" in entry.end else self.tables
+            if entry.number < number:
+                previous = entry
+                continue
+            self._check(previous, entry, first=entry.number == number)
+            self.done.ended = self._entry(entry, begin if entry.number == number else 0)
+            self._report(entry)
+            previous = entry
+            if self.done.ended:
+                break
+        self.done.ended = self.done.ended or "the end of the archive"
+        self._sequences(sequences)
+        # What is reported as done is on disk: a commit that waits takes those before it along.
+        self.connection.run(f"SET synchronous_commit = 'on'; UPDATE {SCHEMA}.progress SET lsn = lsn")  # noqa: S608
+        met = {commit.xid for commit in self.done.left_out}
+        self.done.notes.extend(
+            f"Transaction {xid}, which was to be left out, was not met." for xid in sorted(set(self.options.leave_out) - met)
+        )
+        if met:
+            self.done.notes.append(
+                "Foreign keys are not checked while transactions are replayed: look for rows that refer to what was left out."
+            )
+
+    def _begin(self, chain: Chain) -> tuple[int, int]:
+        """The position that the target has, and the entry from which on to look for what it lacks."""
+        rows = self.connection.run(f"SELECT system, entry, lsn::text, transactions FROM {SCHEMA}.progress")  # noqa: S608
+        if rows:
+            [[system, number, reached, count]] = rows
+            known = {entry.number: entry for entry in chain.entries}
+            if number not in known or known[number].header["system"] != system:
+                raise StoppedError(
+                    f"The target says that entry {number} of the server {system} was applied to it last, and the archive does "
+                    f"not have it. Name the right archive, or drop the schema {SCHEMA} of the target to begin anew."
+                )
+            self.done.notes.append(f"Goes on after {reached}, where an earlier replay of {count} transactions stopped.")
+            return position(reached), number
+        if self.options.start is not None:
+            self.done.notes.append(f"Begins after {show(self.options.start)}, as told.")
+            return self.options.start, self._covering(chain, self.options.start).number
+        try:
+            entry, commit = prove(self.connection, chain.entries)
+        except UnprovenError as error:
+            raise StoppedError(f"Where to begin cannot be proven. {error}") from None
+        self.done.notes.append(
+            f"Begins after {show(commit.position)}: transaction {commit.xid}, committed {commit.time}, "
+            "is the last that the target has."
+        )
+        return commit.position, entry.number
+
+    def _covering(self, chain: Chain, start: int) -> Entry:
+        """The entry in which what follows this position begins."""
+        found = [
+            entry
+            for entry, following in zip(chain.entries, [*chain.entries[1:], None], strict=True)
+            if self.options.epoch in (None, entry.epoch) and _first(entry) <= start and _covers(entry, following, start)
+        ]
+        if not found:
+            raise StoppedError(
+                f"The archive does not hold what follows {show(start)}; it begins at {show(_first(chain.entries[0]))}"
+                f"{''.join(' and has gaps' for _ in chain.gaps[:1])}. Restore a snapshot that was taken at another time."
+            )
+        epochs = sorted({entry.epoch for entry in found})
+        if len(epochs) > 1:
+            raise StoppedError(
+                f"{show(start)} lies in the epochs {', '.join(map(str, epochs))}: the server was restored in between, and its "
+                "positions came again. Name the epoch in which the target's snapshot was taken: --epoch."
+            )
+        return found[-1]
+
+    def _check(self, previous: Entry | None, entry: Entry, *, first: bool) -> None:
+        """Refuses to go over what is missing, and over a schema that the target may not have."""
+        if entry.gap and not first and not self.options.over_gaps:
+            raise StoppedError(
+                f"{entry.gap} Replay stands before it. Restore a snapshot taken after it, or go on all the same: --over-gaps."
+            )
+        if entry.gap and not first:
+            self.done.notes.append(entry.gap)
+        if previous is None or entry.end["fingerprint"] == previous.end["fingerprint"]:
+            return
+        fingerprint = str(entry.end["fingerprint"])
+        what = (
+            f"The schema changed between {previous.end['to']} and {entry.end['to']} "
+            f"(entry {entry.number}, fingerprint {fingerprint[:12]})"
+        )
+        if first:
+            self.done.notes.append(f"{what}, in the entry in which this replay begins: be sure that the target has it.")
+            return
+        if any(fingerprint.startswith(known) for known in self.options.schemas):
+            self.done.notes.append(f"{what}; as told, the target has it.")
+            return
+        raise StoppedError(
+            f"{what}, and DDL is not in the archive. Replay stands before it. Bring the target to it (the entry holds the whole "
+            f"schema under its end's key schema), then go on with --schema {fingerprint[:12]}."
+        )
+
+    def _entry(self, entry: Entry, after: int) -> str:
+        """Applies what follows ``after`` in an entry; says what ended the replay there, if something did."""
+        wanted: dict[int, Commit] = {}
+        ended = ""
+        for index, commit in enumerate(commits_of(entry)):
+            if commit.position <= after:
+                continue
+            if self._beyond(commit):
+                ended = f"what was asked for; next would be {commit.xid}, committed {commit.time} at {show(commit.position)}"
+                break
+            if commit.xid in self.options.leave_out:
+                self.done.left_out.append(commit)
+            else:
+                wanted[index] = commit
+        for index, rows in _transactions(entry):
+            if index in wanted:
+                self._transaction(entry, index, wanted[index], rows)
+        return ended
+
+    def _beyond(self, commit: Commit) -> bool:
+        until = self.options.until
+        if until is None:
+            return False
+        return commit.position > until if isinstance(until, int) else instant(commit.time) > until
+
+    def _transaction(self, entry: Entry, index: int, commit: Commit, rows: Iterator[str]) -> None:
+        batch = _Batch(self.connection)
+        before = Counter(self.done.not_replayed), self.done.changes
+        try:
+            batch.begin()
+            for row in rows:
+                self._change(batch, parse(unescape(row)))
+            batch.flush()
+        except (_ConflictError, DatabaseError, TextError):
+            self.connection.run("ROLLBACK")
+            self.done.not_replayed, self.done.changes = before
+            again = next(found for at, found in _transactions(entry) if at == index)
+            self._one_by_one(commit, again)
+        self._progress(entry, commit)
+
+    def _one_by_one(self, commit: Commit, rows: Iterator[str]) -> None:
+        """The same transaction, one change at a time, to say which one does not fit, or to go on without it."""
+        self.connection.run("BEGIN")
+        for row in rows:
+            text = unescape(row)
+            batch = _Batch(self.connection, single=True)
+            try:
+                self.connection.run("SAVEPOINT change")
+                self._change(batch, parse(text))
+                batch.flush()
+                self.connection.run("RELEASE change")
+            except (_ConflictError, DatabaseError, TextError) as error:
+                why = str(error) if isinstance(error, (_ConflictError, TextError)) else said(error)
+                what = f"Transaction {commit.xid}, committed {commit.time} at {show(commit.position)}: {why}: {text[:300]}"
+                if not self.options.conflicts:
+                    self.connection.run("ROLLBACK")
+                    raise StoppedError(
+                        f"{what} Replay stands before this transaction. Make the target fit, leave the transaction out "
+                        f"(--leave-out {commit.xid}), or go on without such changes (--report-conflicts)."
+                    ) from None
+                self.connection.run("ROLLBACK TO change")
+                self.done.conflicts.append(what)
+
+    def _progress(self, entry: Entry, commit: Commit) -> None:
+        values = (entry.header["system"], str(entry.number), show(commit.position), commit.time)
+        listed = ", ".join(map(literal, values))
+        self.connection.run(
+            f"INSERT INTO {SCHEMA}.progress AS p (system, entry, lsn, committed, transactions) VALUES ({listed}, 1)"  # noqa: S608
+            " ON CONFLICT (one) DO UPDATE SET system = excluded.system, entry = excluded.entry, lsn = excluded.lsn,"
+            " committed = excluded.committed, transactions = p.transactions + 1; COMMIT"
+        )
+        self.done.transactions += 1
+        self.done.reached = commit
+
+    def _change(self, batch: _Batch, change: Change) -> None:
+        if change.action == "TRUNCATE":
+            self._truncate(batch, change)
+            return
+        [relation] = change.relations
+        if relation[0] == SCHEMA:
+            return  # the source was itself restored by a replay once
+        table = self.target.table(relation)
+        if table is None:
+            raise _ConflictError(f"the target has no table {'.'.join(relation)}")
+        if table.kind == "m":
+            self.done.not_replayed[f"{table.name} is a materialized view: refresh it"] += 1
+            return
+        self.done.changes += 1
+        if change.action == "INSERT" and change.new is not None:
+            batch.insert(table, change)
+            return
+        statement = table.update(change) if change.action == "UPDATE" else table.delete(change)
+        if statement is None:
+            self.done.changes -= 1
+            self.done.not_replayed[f"{change.action} of {table.name}: the archive does not say of which row (no key)"] += 1
+            return
+        batch.add(statement, 1)
+
+    def _truncate(self, batch: _Batch, change: Change) -> None:
+        names = []
+        for relation in change.relations:
+            table = self.target.table(relation)
+            if table is None:
+                raise _ConflictError(f"the target has no table {'.'.join(relation)}")
+            # A partitioned table has no rows of its own, and its partitions are named as well.
+            names.append(table.name if table.kind == "p" else f"ONLY {table.name}")
+        batch.add(f"TRUNCATE {', '.join(names)}{' RESTART IDENTITY' if change.restart else ''}", 0)
+        self.done.changes += 1
+
+    def _report(self, entry: Entry) -> None:
+        end = entry.end
+        for name in self.tables.get("unlogged", ()):
+            self._note(f"{name} is unlogged: its rows are not in the archive.")
+        for name in self.tables.get("without_key", ()):
+            self._note(f"{name} has no replica identity: inserts are archived, updates and deletes cannot be replayed.")
+        if end["large_objects"]:
+            self._note("The source has large objects: they are not in the archive.")
+        for name in end["unreadable_sequences"]:
+            self._note(f"The archiver could not read the sequence {name}: set its value by hand.")
+
+    def _note(self, note: str) -> None:
+        if note not in self.done.notes:
+            self.done.notes.append(note)
+
+    def _sequences(self, values: dict[str, int]) -> None:
+        """Moves sequences on to the recorded values, which may be ahead of the last transaction that was replayed."""
+        for name, value in values.items():
+            rows = self.connection.run(
+                "SELECT seqincrement > 0, pg_sequence_last_value(seqrelid) FROM pg_sequence WHERE seqrelid = to_regclass(:name)",
+                name=name,
+            )
+            if not rows:
+                self._note(f"The target has no sequence {name}; its value was {value}.")
+                continue
+            [[up, last]] = rows
+            if last is None or (value > last if up else value < last):
+                self.connection.run("SELECT setval(CAST(:name AS regclass), CAST(:value AS bigint))", name=name, value=value)
+
+
+@dataclass
+class _Batch:
+    """What is sent to the target at once. Rows of one table that are inserted one after the other go by COPY."""
+
+    connection: Any
+    single: bool = False
+    statements: list[str] = field(default_factory=list)
+    rows: list[str] = field(default_factory=list)
+    copy: str = ""
+    size: int = 0
+    expected: int = 0
+
+    def begin(self) -> None:
+        self.statements.append("BEGIN")
+
+    def insert(self, table: Table, change: Change) -> None:
+        row = change.new or {}
+        if self.single:
+            self.add(table.insert(row), 1)
+            return
+        names = table.written(row)
+        copy = table.copy(names)
+        if copy != self.copy:
+            self.flush()
+            self.copy = copy
+        text = copied(row[name] for name in names)
+        self.rows.append(text)
+        self.size += len(text)
+        if self.size >= BYTES:
+            self.flush()
+
+    def add(self, statement: str, rows: int) -> None:
+        if self.rows:
+            self.flush()
+        self.statements.append(statement)
+        self.expected += rows
+        self.size += len(statement)
+        if len(self.statements) >= STATEMENTS or self.size >= BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends what waits; every UPDATE, DELETE and single INSERT must have met exactly one row."""
+        if self.statements:
+            expected, statements = self.expected, ";\n".join(self.statements)
+            self.statements, self.expected = [], 0
+            self.connection.run(statements)
+            if expected and self.connection.row_count != expected:
+                raise _ConflictError(f"the row is not as it was ({self.connection.row_count} instead of {expected} were met)")
+        if self.rows:
+            rows, self.rows = self.rows, []
+            self.connection.run(self.copy, stream=["".join(rows)])
+        self.copy, self.size = "", 0
+
+
+def _transactions(entry: Entry) -> Iterator[tuple[int, Iterator[str]]]:
+    """The transactions of an entry by their index; the rows of one are to be read, or left, before the next is asked for."""
+    file = lines(entry.path)
+    index = 0
+    for line in file:
+        if line.partition(b"\t")[2].startswith(b"BEGIN "):
+            rows = _rows(file)
+            yield index, rows
+            for _ in rows:
+                pass
+            index += 1
+
+
+def _rows(file: Iterator[bytes]) -> Iterator[str]:
+    for line in file:
+        text = line.partition(b"\t")[2]
+        if text.startswith(b"COMMIT "):
+            return
+        if text.startswith(b"table "):
+            yield text[:-1].decode()
+
+
+def _first(entry: Entry) -> int:
+    """The first position after which an entry tells everything, or the only one."""
+    return entry.to if entry.kind in ("begin", "gap") else entry.after
+
+
+def _covers(entry: Entry, following: Entry | None, start: int) -> bool:
+    """Whether nothing was committed between the end of an entry and a later position without being archived."""
+    if following is None:
+        return True
+    idle = position(following.header["gap"]["after"]) if following.kind == "gap" else following.after
+    return start <= max(entry.to, idle)
+
+
+def instant(text: str) -> datetime:
+    """A time as PostgreSQL writes it."""
+    return datetime.fromisoformat(text)
+
+
+def said(error: DatabaseError) -> str:
+    """The server's sentence with its code and detail."""
+    fields = error.args[0]
+    return " ".join(filter(None, (f"{fields.get('M')} ({fields.get('C')})", fields.get("D"))))

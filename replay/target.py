@@ -1,0 +1,160 @@
+"""The database that is replayed into: its tables as its own catalogue describes them, and the statements for each change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from replay.text import UNCHANGED, Change, Relation, Row, Value
+
+# As the archiver's session, so that a value's text means here what it meant there. Triggers and foreign keys have done their work
+# at the source, and what they did is in the archive: they must not do it again.
+SESSION = {
+    "search_path": "",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "lc_monetary": "C",
+    "xmloption": "content",
+    "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
+    "session_replication_role": "replica",
+    # A transaction and the row that says so are lost together or not at all, so nothing need wait for the disk.
+    "synchronous_commit": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+}
+TABLE = """
+SELECT c.oid, relkind, relreplident, (
+    SELECT indexrelid FROM pg_index WHERE indrelid = c.oid AND relreplident <> 'n'
+    AND (indisprimary OR indisreplident AND relreplident = 'i') ORDER BY indisreplident AND relreplident = 'i' DESC LIMIT 1
+) FROM pg_class c WHERE relnamespace = to_regnamespace(quote_ident(:schema)) AND relname = :name
+"""
+COLUMNS = """
+SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '', attidentity = 'a', attnum = ANY (
+    SELECT k FROM pg_index, unnest(indkey) WITH ORDINALITY u(k, n) WHERE indexrelid = CAST(:key AS oid) AND n <= indnkeyatts
+) FROM pg_attribute WHERE attrelid = CAST(:table AS oid) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+"""
+_COPY = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the target; ``fixed`` ones (GENERATED ALWAYS AS IDENTITY) may be inserted and never updated."""
+
+    name: str
+    type: str
+    generated: bool
+    fixed: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A relation of the target: ``kind`` as in pg_class, ``key`` the columns that tell its rows apart, empty if none do."""
+
+    name: str
+    kind: str
+    identity: str
+    columns: Mapping[str, Column]
+    key: tuple[str, ...]
+
+    def copy(self, names: Sequence[str]) -> str:
+        """Takes rows of these columns in, as COPY writes them."""
+        return f"COPY {self.name} ({', '.join(map(identifier, names))}) FROM STDIN"
+
+    def written(self, row: Row) -> tuple[str, ...]:
+        """Those columns of a row that can be inserted."""
+        return tuple(name for name in row if name not in self.columns or not self.columns[name].generated)
+
+    def insert(self, row: Row) -> str:
+        """Inserts one row, unless its key is there."""
+        names = self.written(row)
+        columns, values = ", ".join(map(identifier, names)), ", ".join(literal(row[name]) for name in names)
+        return f"INSERT INTO {self.name} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
+
+    def update(self, change: Change) -> str | None:
+        """Updates the one row, or None where nothing tells which."""
+        new = change.new or {}
+        where = self._where(change.old, new)
+        sets = [
+            f"{identifier(name)} = {literal(value)}"
+            for name, value in new.items()
+            if value is not UNCHANGED
+            and not (name in self.columns and (self.columns[name].generated or self.columns[name].fixed))
+        ]
+        # Nothing to set: the row must be there all the same.
+        return where and f"UPDATE {self.name} SET {', '.join(sets) or self._same(new)} WHERE {where}"  # noqa: S608
+
+    def delete(self, change: Change) -> str | None:
+        """Deletes the one row, or None where nothing tells which."""
+        where = None if change.old is None else self._where(change.old, {})
+        return where and f"DELETE FROM {self.name} WHERE {where}"  # noqa: S608
+
+    def _same(self, new: Row) -> str:
+        name = identifier(next(name for name in new if not self.columns[name].generated and not self.columns[name].fixed))
+        return f"{name} = {name}"
+
+    def _where(self, old: Row | None, new: Row) -> str | None:
+        row = new if old is None else old
+        if self.key and all(isinstance(row.get(name), str) for name in self.key):
+            return " AND ".join(f"{identifier(name)} = {literal(row[name])}::{self.columns[name].type}" for name in self.key)
+        if old is None or self.identity != "f":
+            return None
+        # The whole old row is the key, without its nulls. Its values are compared as they are written, since not every type
+        # can be compared; of rows that are the same in everything one is as good as another.
+        tests = " AND ".join(
+            f"format('%s', {identifier(name)}) = {literal(value or '')} AND {_present(identifier(name), value)}"
+            for name, value in ((name, old.get(name)) for name in self.columns)
+        )
+        return f"ctid = (SELECT ctid FROM {self.name} WHERE {tests} LIMIT 1)"  # noqa: S608
+
+
+def _present(name: str, value: Value) -> str:
+    # Not IS NULL, which is true of a composite value whose fields are all null.
+    return f"{name} IS NOT DISTINCT FROM NULL" if value is None else f"{name} IS DISTINCT FROM NULL"
+
+
+@dataclass
+class Target:
+    """The session, and what has been learnt of its tables."""
+
+    connection: Any
+    tables: dict[Relation, Table | None]
+
+    def table(self, relation: Relation) -> Table | None:
+        """The table of this name, or None where there is none."""
+        if relation not in self.tables:
+            self.tables[relation] = self._find(*relation)
+        return self.tables[relation]
+
+    def _find(self, schema: str, name: str) -> Table | None:
+        rows = self.connection.run(TABLE, schema=schema, name=name)
+        if not rows:
+            return None
+        [[oid, kind, identity, key]] = rows
+        columns = self.connection.run(COLUMNS, table=oid, key=key)
+        return Table(
+            f"{identifier(schema)}.{identifier(name)}",
+            kind,
+            identity,
+            {name: Column(name, kind, generated, fixed) for name, kind, generated, fixed, _ in columns},
+            tuple(name for name, _, _, _, within in columns if within),
+        )
+
+
+def identifier(name: str) -> str:
+    """A name as SQL takes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: Value) -> str:
+    """A value as SQL takes it, with its type left to where it stands."""
+    return "NULL" if value is None else "'" + str(value).replace("'", "''") + "'"
+
+
+def copied(values: Iterable[Value]) -> str:
+    """A row as COPY takes it."""
+    return "\t".join("\\N" if value is None else str(value).translate(_COPY) for value in values) + "\n"
