@@ -40,11 +40,17 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             command.add_argument(
                 "--yes", action="store_true", default=os.environ.get("YES") == "1", help="answer the question with yes"
             )
+    commands.add_parser("replay", help="verify an archive of changes, or apply it to a restored database")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run one command; the exit code says how it ended."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["replay"]:
+        from replay.command import main as replay
+
+        return replay(argv[1:])
     given = arguments(argv)
     resume = f"make {given.command} ENV={given.env}" + (f" SYSTEM='{' '.join(given.system)}'" if given.system else "")
     from chain import commands

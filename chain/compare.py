@@ -41,6 +41,7 @@ class Facts:
     readable: bool = True
     write_only: Sequence[str] = ()
     lower_case: Sequence[str] = ()
+    tags: str = "Tags"  # the property that holds its tags
 
 
 def compare(declared: Mapping[str, Any], found: Mapping[str, Any], facts: Facts, left_out: Mapping[str, str]) -> Iterator[Path]:
@@ -117,7 +118,7 @@ def _objects(
             matched[index] = list(_any(item, candidate, f"{path}[{name}]", spot, facts, left_out))
     for index in sorted(matched):
         yield from matched[index]
-    if path.rpartition(".")[2] != "Tags":  # stacks and AWS add tags of their own
+    if path != facts.tags:  # stacks and AWS add tags of their own
         for item in rest:
             yield Path(f"{path}[+]", DIFFERS, None, item, ADDED)
 
@@ -146,6 +147,8 @@ def _parsed(value: Any) -> Any:
 
 def _document(declared: Any, found: Any, path: str) -> Path:
     left, right = _canonical(_parsed(declared)), _canonical(None if found is ABSENT else _parsed(found))
+    if isinstance(left, dict) and isinstance(right, dict) and "Statement" in left and "Id" not in left:
+        right = {name: value for name, value in right.items() if name != "Id"}  # some services give a policy one
     if left == right:
         return Path(path, SAME, declared, found)
     wrong = ""

@@ -13,14 +13,15 @@ from graphlib import CycleError, TopologicalSorter
 from threading import Event
 from typing import Any
 
-from chain import leftovers, schedule
+from chain import leftovers, schedule, vaults
 from chain import stack as cfn
 from chain.buckets import count, empty
 from chain.graph import stack_name
 from chain.stack import Clients, News, Report, StackError, State, Wait
 from chain.templates import Template
 
-BUCKET, TRAIL, SCHEDULE = "AWS::S3::Bucket", "AWS::CloudTrail::Trail", "AWS::SecretsManager::RotationSchedule"
+BUCKET, VAULT = "AWS::S3::Bucket", "AWS::Backup::BackupVault"
+TRAIL, SCHEDULE = "AWS::CloudTrail::Trail", "AWS::SecretsManager::RotationSchedule"
 DATABASE, SECRET, FUNCTION = "AWS::RDS::DBInstance", "AWS::SecretsManager::Secret", "AWS::Lambda::Function"
 ATTEMPTS = 2  # a deletion that fails is tried once more: a bucket may have filled, a network interface may have lingered
 
@@ -54,6 +55,7 @@ class Survey:
     regions: tuple[str, ...]
     stacks: tuple[Doomed, ...]
     objects: Mapping[str, str]  # bucket -> how many versions and markers it holds
+    points: Mapping[str, str]  # backup vault -> how many recovery points it holds
     foreign: tuple[str, ...]  # stacks that bear a name of ours and not our tags
     leftovers: tuple[str, ...]  # what an earlier destroy left besides stacks
 
@@ -88,6 +90,7 @@ def survey(templates: Sequence[Template], suffix: str, clients: Clients, account
             elif state.name in names:
                 foreign.append(f"{region}/{state.name}")
     counts = {bucket: count(clients("s3", doomed.region), bucket) for doomed in stacks for bucket in doomed.of(BUCKET)}
+    points = {vault: vaults.count(clients("backup", doomed.region), vault) for doomed in stacks for vault in doomed.of(VAULT)}
     in_stacks = {f"{each.region}  log group {name}" for each in stacks for name in each.of("AWS::Logs::LogGroup")}
     outside = [
         each.text
@@ -95,7 +98,7 @@ def survey(templates: Sequence[Template], suffix: str, clients: Clients, account
         for each in leftovers.look(clients, region, leftovers.names(templates, suffix, region, account))
         if each.text not in in_stacks
     ]
-    return Survey(suffix, systems, regions, tuple(stacks), counts, tuple(foreign), tuple(outside))
+    return Survey(suffix, systems, regions, tuple(stacks), counts, points, tuple(foreign), tuple(outside))
 
 
 def _doomed(system: str, region: str, state: State, cloudformation: Any, suffix: str) -> Doomed:
@@ -221,6 +224,8 @@ def _delete_stack(each: Doomed, clients: Clients, report: Report, stop: Event) -
             return
         for bucket in each.of(BUCKET):
             empty(clients("s3", each.region), bucket)  # at the last moment, and again each time: it may have filled
+        for vault in each.of(VAULT):
+            vaults.empty(clients("backup", each.region), vault, Wait(stop))
         since = cfn.newest(cloudformation, state.id)
         cloudformation.delete_stack(StackName=state.id)
         state = cfn.follow(cloudformation, each.id, state.id, report, Wait(stop), since)

@@ -84,7 +84,7 @@ def all_facts() -> Mapping[str, Facts]:
     """What ``types.json`` says."""
     raw = json.loads((File(__file__).parent / "types.json").read_bytes())
     return {
-        name: Facts(tuple(each["identifier"]), each["readable"], tuple(each["writeOnly"]), tuple(each["lowerCase"]))
+        name: Facts(tuple(each["identifier"]), each["readable"], tuple(each["writeOnly"]), tuple(each["lowerCase"]), each["tags"])
         for name, each in raw.items()
     }
 
@@ -205,7 +205,7 @@ class _World:
         facts = all_facts().get(type_, Facts())
         if not facts.readable:
             raise NotReadableError("its schema has no read handler")
-        for identifier in self._identifiers(name, type_, facts):
+        for identifier in filter(None, self._identifiers(name, type_, facts)):  # what was never made has none
             try:
                 answer = self.control.get_resource(TypeName=type_, Identifier=identifier)
             except ClientError as error:

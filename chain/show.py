@@ -20,6 +20,8 @@ MARKS = {"Add": "+", "Modify": "~", "Remove": "-", "Import": "<", "Dynamic": "?"
 LONGEST = 300  # characters of a value in a report
 HEAVY = {
     "AWS::S3::Bucket": "bucket",
+    "AWS::Backup::BackupVault": "vault",
+    "AWS::EFS::FileSystem": "file system",
     "AWS::RDS::DBInstance": "database",
     "AWS::SecretsManager::Secret": "secret",
 }
@@ -110,7 +112,8 @@ def doomed(found: Survey) -> Iterator[str]:
         for type_, what in HEAVY.items():
             for name in each.of(type_):
                 objects = f", {found.objects[name]} objects and versions" if name in found.objects else ""
-                yield f"    {what} {name}{objects}"
+                points = f", {found.points[name]} recovery points" if name in found.points else ""
+                yield f"    {what} {name}{objects}{points}"
     yield from (f"{text}  is left from before" for text in found.leftovers)
     yield from (f"{id_}  is not ours (its tags say otherwise) and stays" for id_ in found.foreign)
     systems, regions = ", ".join(found.systems), ", ".join(found.regions)

@@ -34,6 +34,7 @@ def facts(type_: str) -> dict[str, Any]:
         "readable": "read" in schema.get("handlers", {}),
         "readOnly": sorted(map(_path, schema.get("readOnlyProperties", ()))),
         "taggable": bool(schema.get("tagging", {}).get("taggable", False)),
+        "tags": _path(schema.get("tagging", {}).get("tagProperty", "")),
         "writeOnly": sorted(map(_path, schema.get("writeOnlyProperties", ()))),
     }
 

@@ -289,3 +289,8 @@ def test_help_is_there_at_once_and_holds_the_table_of_exit_codes() -> None:
         == {int(code) for code in MEANING}
         == {int(code) for code in Exit}
     )
+
+
+def test_replay_has_a_command_line_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert deploy.main(["replay", "verify", str(tmp_path / "nowhere")]) == 1
+    assert "is no directory" in "".join(capsys.readouterr())

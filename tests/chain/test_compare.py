@@ -53,6 +53,7 @@ def states(declared: Any, found: Any, facts: Facts = Facts(), left_out: dict[str
         ("rotation", "arn:aws:lambda:us-east-1:123456789012:function:rotation"),
         ("arn:aws:logs:us-east-1:1:log-group:/aws/x:*", "/aws/x"),
         (POLICY, REORDERED),
+        (POLICY, {**REORDERED, "Id": "1"}),
         (json.dumps(POLICY), REORDERED),
         ('{"widgets": [1, 2]}', '{ "widgets":[1,2] }'),
         ({"Principal": "*", "Statement": []}, {"Principal": {"AWS": "*"}, "Statement": []}),
@@ -152,3 +153,13 @@ def test_every_path_of_an_unreadable_resource_carries_the_reason() -> None:
         ("A", UNREAD, "no read handler"),
         ("B.C", UNREAD, "no read handler"),
     ]
+
+
+def test_tags_that_stacks_add_are_no_drift_whatever_the_property_is_called() -> None:
+    declared, found = [{"Key": "Name", "Value": "a"}], [{"Key": "Name", "Value": "a"}, {"Key": "System", "Value": "b"}]
+    assert DIFFERS not in states({"FileSystemTags": declared}, {"FileSystemTags": found}, Facts(tags="FileSystemTags")).values()
+    assert DIFFERS in states({"Others": declared}, {"Others": found}, Facts(tags="FileSystemTags")).values()
+
+
+def test_an_id_that_a_policy_declares_is_compared() -> None:
+    assert states({"P": {**POLICY, "Id": "mine"}}, {"P": {**POLICY, "Id": "1"}}) == {"P": DIFFERS}

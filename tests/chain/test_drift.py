@@ -7,7 +7,7 @@ from typing import Any
 
 from chain import show
 from chain.drift import Drift, drift
-from tests.chain.test_deploy import run
+from tests.chain.test_deploy import NO_ROLE, run
 from tests.chain.world import REGION, Checkout, Clients, parameter, ref, sub
 
 POLICY = {
@@ -165,3 +165,12 @@ def test_a_resource_that_its_condition_leaves_out_is_not_looked_for(checkout: Ch
     checkout.layer("logs", resources, conditions=never)
     run(checkout, clients)
     assert {each.resource for each in found(checkout, clients).findings} == {"Group", "Named"}
+
+
+def test_what_was_never_made_is_said_to_be_gone(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer(
+        "bad", {**NO_ROLE, "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}, "DependsOn": "Wrong"}}
+    )
+    assert run(checkout, clients).failed
+    found = drift(checkout.graph(), clients)
+    assert any("does not exist" in line for line in show.drift(found))

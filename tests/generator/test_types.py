@@ -23,6 +23,7 @@ def test_facts_are_those_of_the_schema() -> None:
     bucket = facts("AWS::S3::Bucket")
     assert bucket["readable"]
     assert bucket["taggable"]
+    assert (bucket["tags"], facts("AWS::EFS::FileSystem")["tags"]) == ("Tags", "FileSystemTags")
     assert "LifecycleConfiguration.Rules.*.NoncurrentVersionExpirationInDays" in bucket["writeOnly"]
     assert "DBInstanceIdentifier" in facts("AWS::RDS::DBInstance")["lowerCase"]
 

@@ -1,0 +1,81 @@
+"""Backup vaults: how much they hold, and emptying them, since AWS Backup deletes only empty ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from chain.stack import StackError, Wait, code
+
+RUNNING = ("CREATED", "PENDING", "RUNNING", "ABORTING")
+GONE = ("ResourceNotFoundException",)
+PATIENCE = 300.0  # seconds that jobs are given to stop, and AWS Backup to see that a vault is empty
+
+
+def count(backup: Any, vault: str) -> str:
+    """How many recovery points a vault holds, as text."""
+    return str(sum(1 for _ in _points(backup, vault)))
+
+
+def empty(backup: Any, vault: str, wait: Wait) -> None:
+    """Stop what is being backed up, and delete every recovery point. A vault that is gone is empty."""
+    for state in RUNNING[:-1]:
+        for job in _jobs(backup, vault, state):
+            _unless(("InvalidRequestException", *GONE), backup.stop_backup_job, BackupJobId=job)
+    while any(True for state in RUNNING for _ in _jobs(backup, vault, state)):
+        if wait.waited > PATIENCE:
+            raise StackError(f"jobs of the vault {vault} are still running after {PATIENCE:.0f} s; stop them, then go on")
+        wait()
+    while True:
+        points = list(_points(backup, vault))
+        if not points:
+            return
+        if wait.waited > PATIENCE:
+            raise StackError(f"the vault {vault} still holds {len(points)} recovery points, such as {points[0]}")
+        for point in points:
+            # A continuous one is the instance's own backup: it is let go, not deleted.
+            if not _unless(
+                ("InvalidParameterValueException", "InvalidRequestException"),
+                backup.delete_recovery_point,
+                BackupVaultName=vault,
+                RecoveryPointArn=point,
+            ):
+                _unless(
+                    ("InvalidParameterValueException", "InvalidRequestException", *GONE),
+                    backup.disassociate_recovery_point,
+                    BackupVaultName=vault,
+                    RecoveryPointArn=point,
+                )
+        if list(_points(backup, vault)):
+            wait()
+
+
+def _points(backup: Any, vault: str) -> Iterator[str]:
+    from botocore.exceptions import ClientError
+
+    try:
+        for page in backup.get_paginator("list_recovery_points_by_backup_vault").paginate(BackupVaultName=vault):
+            for point in page["RecoveryPoints"]:
+                yield point["RecoveryPointArn"]
+    except ClientError as error:
+        if code(error) not in GONE:
+            raise
+
+
+def _jobs(backup: Any, vault: str, state: str) -> Iterator[str]:
+    for page in backup.get_paginator("list_backup_jobs").paginate(ByBackupVaultName=vault, ByState=state):
+        for job in page["BackupJobs"]:
+            yield job["BackupJobId"]
+
+
+def _unless(codes: tuple[str, ...], call: Callable[..., Any], **arguments: str) -> bool:
+    """Whether a call was made; a refusal of these codes is none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        call(**arguments)
+    except ClientError as error:
+        if code(error) not in codes:
+            raise
+        return False
+    return True
