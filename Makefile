@@ -6,6 +6,9 @@ PYTHON := $(VENV)/bin/python
 BASE_PYTHON ?= python3
 SYSTEM ?=
 YES ?=
+# -P: build.py is no part of pip-tools, which would find it first.
+PIP_COMPILE = $(PYTHON) -P -m piptools compile --quiet --allow-unsafe --generate-hashes --strip-extras \
+  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 SELECT := $(foreach name,$(SYSTEM),--system $(name))
 CONFIRM := $(if $(YES),--yes)
 
@@ -63,11 +66,13 @@ destroy: build ## take an environment apart, after one question
 	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
 
+replay: setup ## verify an archive of changes, or apply it: make replay ARGS="verify DIRECTORY"
+	$(PYTHON) deploy.py replay $(ARGS)
+
 bench: build ## measure start-up, build, deployment and memory; prints the table of bench/README.md
 	$(PYTHON) bench/run.py
 
 lock: setup ## resolve dependencies again and write the lock file
-	$(PYTHON) -m piptools compile --quiet --all-extras --allow-unsafe --generate-hashes --strip-extras \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+	$(PIP_COMPILE) --all-extras --output-file requirements.lock pyproject.toml
 
-.PHONY: help setup build lint check test try plan deploy status drift destroy bench lock
+.PHONY: help setup build lint check test try plan deploy status drift destroy replay bench lock

@@ -19,8 +19,12 @@ LARGEST_TEMPLATE = 51_200
 
 STATEFUL = frozenset(
     {
+        "AWS::Backup::BackupVault",
+        "AWS::DynamoDB::Table",
+        "AWS::EFS::FileSystem",
         "AWS::KMS::Key",
         "AWS::Logs::LogGroup",
+        "AWS::RDS::DBCluster",
         "AWS::RDS::DBInstance",
         "AWS::S3::Bucket",
         "AWS::SecretsManager::Secret",
@@ -93,7 +97,7 @@ def address(site: Site, wire: str) -> tuple[Site, str, str]:
 
 
 def _build(system: System, layer: Layer, package: Callable[[str], str]) -> Built:
-    t = Template(f"{system.title}, {layer.name}: {purpose(layer)}", prefix=system.prefix, package=package)
+    t = Template(f"{system.title}, {layer.name}: {purpose(layer)}", prefix=system.prefix, package=package, system=system.name)
     layer.define(t)
     document = t.document()
     document["Metadata"]["Layer"] = {

@@ -49,14 +49,21 @@ _PATH = r"[A-Za-z0-9_/.#-]+"
 _RDS = r"[a-z](?!.*--)[a-z0-9-]*[a-z0-9]"
 
 NAMES: Mapping[str, Naming] = {
-    "AWS::CloudTrail::Trail": Naming("TrailName", Space.REGION, r"[A-Za-z0-9](?!.*[-_.]{2})[A-Za-z0-9._-]*[A-Za-z0-9]", 128),
+    "AWS::Backup::BackupVault": Naming("BackupVaultName", Space.REGION, _WORD, 50),
+    "AWS::Backup::RestoreTestingPlan": Naming("RestoreTestingPlanName", Space.REGION, r"[A-Za-z0-9_]+", 50),
+    "AWS::Backup::RestoreTestingSelection": Naming("RestoreTestingSelectionName", Space.REGION, r"[A-Za-z0-9_]+", 50),
+    "AWS::CloudTrail::Trail": Naming("TrailName", Space.ACCOUNT, r"[A-Za-z0-9](?!.*[-_.]{2})[A-Za-z0-9._-]*[A-Za-z0-9]", 128),
     "AWS::CloudWatch::Alarm": Naming("AlarmName", Space.REGION, _WORD, 255),
     "AWS::CloudWatch::Dashboard": Naming("DashboardName", Space.ACCOUNT, _WORD, 255),
+    "AWS::DynamoDB::Table": Naming("TableName", Space.REGION, r"[A-Za-z0-9_.-]+", 255),
     "AWS::EC2::SecurityGroup": Naming("GroupName", Space.REGION, r"(?!sg-)[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]+", 255),
+    "AWS::Events::Rule": Naming("Name", Space.REGION, r"[A-Za-z0-9_.-]+", 64),
     "AWS::IAM::Role": Naming("RoleName", Space.ACCOUNT, r"[A-Za-z0-9+=,.@_-]+", 64),
     "AWS::KMS::Alias": Naming("AliasName", Space.REGION, r"alias/(?!aws/)[A-Za-z0-9/_-]+", 256),
     "AWS::Lambda::Function": Naming("FunctionName", Space.REGION, _WORD, 64),
     "AWS::Logs::LogGroup": Naming("LogGroupName", Space.REGION, _PATH, 512),
+    "AWS::RDS::DBCluster": Naming("DBClusterIdentifier", Space.REGION, _RDS, 63),
+    "AWS::RDS::DBClusterParameterGroup": Naming("DBClusterParameterGroupName", Space.REGION, _RDS, 255),
     "AWS::RDS::DBInstance": Naming("DBInstanceIdentifier", Space.REGION, _RDS, 63),
     "AWS::RDS::DBParameterGroup": Naming("DBParameterGroupName", Space.REGION, _RDS, 255),
     "AWS::RDS::DBSubnetGroup": Naming("DBSubnetGroupName", Space.REGION, r"[a-z0-9 ._-]+", 255),
@@ -78,13 +85,32 @@ class Named:
 
 
 def name_of(value: Any, region: str) -> str | None:
-    """The name that a rendered property gives in ``region`` with the longest suffix; None where it is not ours to know."""
-    if isinstance(value, Mapping):
-        value = value.get("Fn::Sub")
-    if not isinstance(value, str):
-        return None
-    known = {"EnvironmentSuffix": LONGEST_SUFFIX, "AWS::Region": region, "AWS::AccountId": ACCOUNT_ID}
-    return re.sub(r"\$\{([^}]+)\}", lambda match: known.get(match[1], match[0]), value)
+    """The name that a rendered property gives in ``region`` with the longest suffix; None where it is not ours to know.
+
+    ``Join`` of a ``Split`` is how a name takes underscores, where a type allows no hyphen.
+    """
+    match value:
+        case {"Fn::Sub": str(pattern)}:
+            return name_of(pattern, region)
+        case {"Fn::Join": [str(separator), parts]}:
+            known = _parts(parts, region)
+            return None if known is None else separator.join(known)
+        case str():
+            variables = {"EnvironmentSuffix": LONGEST_SUFFIX, "AWS::Region": region, "AWS::AccountId": ACCOUNT_ID}
+            return re.sub(r"\$\{([^}]+)\}", lambda found: variables.get(found[1], found[0]), value)
+    return None
+
+
+def _parts(value: Any, region: str) -> list[str] | None:
+    """The texts of a list that is joined; None where one of them is not ours to know."""
+    match value:
+        case {"Fn::Split": [str(separator), whole]}:
+            text = name_of(whole, region)
+            return None if text is None else text.split(separator)
+        case list():
+            texts = [name_of(part, region) for part in value]
+            return None if None in texts else [text or "" for text in texts]
+    return None
 
 
 def check(names: Iterable[Named]) -> list[str]:

@@ -29,13 +29,21 @@ MOST_POLICIES = 10
 REGISTRY_REGION = "us-east-1"  # has every type; handlers are the same in all regions
 
 ARNS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "AWS::Backup::BackupVault": {"backupVault": ["backup:{region}:*:backup-vault:{name}"]},
     "AWS::CloudTrail::Trail": {"trail": ["cloudtrail:{region}:*:trail/{name}"]},
     "AWS::CloudWatch::Alarm": {"alarm": ["cloudwatch:{region}:*:alarm:{name}"]},
     "AWS::CloudWatch::Dashboard": {"dashboard": ["cloudwatch::*:dashboard/{name}"]},
+    "AWS::DynamoDB::Table": {"table": ["dynamodb:{region}:*:table/{name}"]},
+    "AWS::Events::Rule": {"rule-on-default-event-bus": ["events:{region}:*:rule/{name}"]},
     "AWS::IAM::Role": {"role": ["iam::*:role/{name}"]},
     "AWS::KMS::Alias": {"alias": ["kms:{region}:*:{name}"]},
     "AWS::Lambda::Function": {"function": ["lambda:{region}:*:function:{name}"]},
     "AWS::Logs::LogGroup": {"log-group": ["logs:{region}:*:log-group:{name}", "logs:{region}:*:log-group:{name}:*"]},
+    "AWS::RDS::DBCluster": {
+        "cluster": ["rds:{region}:*:cluster:{name}"],
+        "cluster-auto-backup": ["rds:{region}:*:cluster-auto-backup:*"],  # what a deleted cluster leaves is named by AWS
+    },
+    "AWS::RDS::DBClusterParameterGroup": {"cluster-pg": ["rds:{region}:*:cluster-pg:{name}"]},
     "AWS::RDS::DBInstance": {
         "db": ["rds:{region}:*:db:{name}"],
         "og": ["rds:{region}:*:og:default:*"],  # RDS attaches its default option group
@@ -52,6 +60,12 @@ ARNS: Mapping[str, Mapping[str, Sequence[str]]] = {
 
 USED_TOO = {("kms", "key"), ("ec2", "network-interface"), ("ec2", "security-group-rule"), ("ec2", "prefix-list")}
 """Kinds that AWS names and that come with the types used, without being one of them."""
+
+NUMBERED = {
+    ("backup", "backupPlan"): ("AWS::Backup::BackupPlan", "backup-plan:*"),
+    ("backup", "restoreTestingPlan"): ("AWS::Backup::RestoreTestingPlan", "restore-testing-plan:*"),
+}
+"""Kinds whose ARN AWS makes of a number, which no template can say beforehand."""
 
 MANY = 5
 """So many names of one type are written as what they begin with."""
@@ -152,6 +166,10 @@ CHAIN = (
     ),
     # The question is about those of all instances: what was ours is known by its name only when it is answered.
     Call("DescribeBackupsWithoutAName", ("rds:DescribeDBInstanceAutomatedBackups",), ""),
+    Call("CountRecoveryPoints", ("backup:ListRecoveryPointsByBackupVault",), "AWS::Backup::BackupVault"),
+    # A recovery point has an ARN of the service that it was taken of; which, nobody knows before it is there.
+    Call("DeletePointsWithoutAName", ("backup:DeleteRecoveryPoint", "backup:DisassociateRecoveryPoint"), ""),
+    Call("StopBackups", ("backup:ListBackupJobs", "backup:StopBackupJob"), ""),
     Call("KeysInTheirWaitingPeriod", ("kms:DescribeKey",), "AWS::KMS::Key", reviewer=True),
 )
 """What the chain calls apart from what CloudFormation calls for it."""
@@ -305,7 +323,8 @@ done
   decryption are not allowed.
 - `*` stands as a resource only in statements named `AwsBindsTheseToNoResource…`, `LookAround` and
   `SweepFindsLogGroups`: AWS's Service Authorization Reference defines no resource for those actions. In
-  `DescribeStacksWithoutAName` and `DescribeBackupsWithoutAName` the question is about all of a kind. Accounts are `*` in
+  `DescribeStacksWithoutAName` and `DescribeBackupsWithoutAName` the question is about all of a kind, and in
+  `DeletePointsWithoutAName` about what other services name. Accounts are `*` in
   ARNs because IAM takes no variable there; an identity's policy reaches another account only where that account lets it.
 - Whoever may write roles named like ours can write powerful ones. Where that matters, attach a permissions boundary
   to the deployer.
@@ -367,6 +386,9 @@ def _places(service: str, kind: str, seen: Facts) -> list[str]:
     types = [type_ for type_ in ARNS if type_.split("::")[1].lower() == service and kind in ARNS[type_]]
     if types:
         return [arn for type_ in types for arn in _arns(seen, type_, kind)]
+    if (service, kind) in NUMBERED:
+        type_, rest = NUMBERED[service, kind]
+        return [f"arn:aws:{service}:{region}:*:{rest}" for region in seen.regions if type_ in seen.types]
     if (service, kind) in USED_TOO or (service == "ec2" and _own_kind(kind, seen)):
         return [f"arn:aws:{service}:{region}:*:{kind}/*" for region in seen.regions]
     return []
@@ -450,7 +472,7 @@ def _kinds(action: str, reference: Mapping[str, Any]) -> list[str]:
 def _handled(seen: Facts, handlers: Sequence[str], reference: Mapping[str, Any]) -> set[str]:
     """What the handlers of the types used ask for, without the calls to services that none of our types belongs to, and
     without names that AWS's reference does not know."""
-    services = {type_.split("::")[1].lower() for type_ in seen.types} | {"iam", "kms"}
+    services = {type_.split("::")[1].lower() for type_ in seen.types} | {"backup-storage", "iam", "kms"}
     found: set[str] = set()
     for type_ in seen.types:
         schema = _registry(type_)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import troposphere
-from troposphere import AWSObject, Output, Parameter, Ref, Sub
+from troposphere import AWSObject, Join, Output, Parameter, Ref, Split, Sub
 
 from generator.names import TAILS, Space
 from model import Document
@@ -18,15 +18,17 @@ OWN, IMPORTED = "Parameters of this layer", "Outputs of earlier layers"
 class Template:
     """One layer's template while it is being written.
 
-    ``package`` turns the name of a function into the file name of its package; ``prefix`` is the system's own first word.
+    ``package`` turns the name of a function into the file name of its package; ``system`` is the system's name, ``prefix`` its
+    own first word.
     """
 
-    def __init__(self, description: str, *, prefix: str = "", package: Callable[[str], str] = str) -> None:
+    def __init__(self, description: str, *, prefix: str = "", package: Callable[[str], str] = str, system: str = "") -> None:
         self.headings: dict[str, str] = {}
         self.imports: dict[str, str] = {}
         self.packages: list[str] = []
         self._prefix = prefix
         self._package = package
+        self._system = system
         self._groups: dict[str, list[str]] = {OWN: [], IMPORTED: []}
         self._template = troposphere.Template(Description=description)
         self._template.set_version("2010-09-09")
@@ -80,6 +82,18 @@ class Template:
     def named(self, kind: str, space: Space = Space.REGION) -> Sub:
         """The naming convention, in one place."""
         return Sub(self.name(kind, space))
+
+    def exactly(self, kind: str, space: Space = Space.REGION) -> Sub:
+        """A name that the requirements spell out, without the system's first word."""
+        return Sub(kind + TAILS[space])
+
+    def underscored(self, kind: str) -> Join:
+        """The same name for the types of AWS Backup that take no hyphen: underscores stand in their place."""
+        return Join("_", Split("-", self.named(kind)))
+
+    def owner(self) -> dict[str, Any]:
+        """The tags that say whose a resource is, for the types that the tags of a stack do not reach."""
+        return {"System": self._system, "Environment": Ref("EnvironmentSuffix")}
 
     def package(self, function: str) -> str:
         """The file name of a function's package, a literal: a reviewer reads which code is deployed."""

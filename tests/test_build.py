@@ -12,6 +12,7 @@ import pytest
 import build
 import generator.systems
 from generator.systems import SYSTEMS
+from generator.systems.ledger import LEDGER
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -93,7 +94,7 @@ def test_a_template_whose_layer_is_gone_is_removed(tmp_path: Path) -> None:
 
 
 def _replaced(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
-    monkeypatch.setattr(generator.systems, "SYSTEMS", (dataclasses.replace(SYSTEMS[0], **changes),))  # type: ignore[arg-type]
+    monkeypatch.setattr(generator.systems, "SYSTEMS", (dataclasses.replace(LEDGER, **changes),))  # type: ignore[arg-type]
 
 
 def test_an_unexplained_gap_stops_the_build_and_nothing_is_written(
@@ -111,7 +112,7 @@ def test_an_unexplained_gap_stops_the_build_and_nothing_is_written(
 def test_a_broken_wire_stops_the_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _replaced(monkeypatch, layers=tuple(layer for layer in SYSTEMS[0].layers if layer.name != "keys"))
+    _replaced(monkeypatch, layers=tuple(layer for layer in LEDGER.layers if layer.name != "keys"))
     assert build.main(["--root", str(tmp_path)]) == 1
     assert "keys.LogsKeyArn is no output at the primary site; there are " in capsys.readouterr().err
 

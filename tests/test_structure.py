@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-FLOORS = {"model": 0, "generator": 1, "compliance": 1, "chain": 1, "generator.systems": 2, "build": 3, "deploy": 3}
+FLOORS = {"model": 0, "generator": 1, "compliance": 1, "chain": 1, "replay": 1, "generator.systems": 2, "build": 3, "deploy": 3}
 APART = ("emulator", "functions")
 FILES = [
-    *sorted(path for name in ("model", "generator", "compliance", "chain", *APART) for path in Path(name).rglob("*.py")),
+    *sorted(
+        path for name in ("model", "generator", "compliance", "chain", "replay", *APART) for path in Path(name).rglob("*.py")
+    ),
     Path("build.py"),
     Path("deploy.py"),
 ]

@@ -83,7 +83,9 @@ class Audit(Layer):
         logs_key = t.output_of("keys.LogsKeyArn")
         topic = t.output_of("notify.TopicArn")
 
-        trail_arn = Sub("arn:${AWS::Partition}:cloudtrail:${AWS::Region}:${AWS::AccountId}:trail/" + t.name("trail"))
+        trail_arn = Sub(
+            "arn:${AWS::Partition}:cloudtrail:${AWS::Region}:${AWS::AccountId}:trail/" + t.name("trail", Space.ACCOUNT)
+        )
         keep = s3.LifecycleRule(
             Id="KeepThenRemove",
             Status="Enabled",
@@ -145,7 +147,8 @@ class Audit(Layer):
         trail = cloudtrail.Trail(
             "Trail",
             DependsOn=[bucket_policy.title],
-            TrailName=t.named("trail"),
+            # A trail of all regions is there in each of them, under its name.
+            TrailName=t.named("trail", Space.ACCOUNT),
             IsLogging=True,
             IsMultiRegionTrail=True,
             IncludeGlobalServiceEvents=True,

@@ -28,11 +28,14 @@ LOGS = ("postgresql", "upgrade")
 class Database(Layer):
     """A Multi-AZ PostgreSQL instance: a synchronous standby in a second zone takes over by itself.
 
-    ``tls_required`` refuses clients without TLS; ``logged_statements`` is PostgreSQL's log_statement.
+    ``customer_key`` encrypts with the keys layer's key instead of the AWS-managed one. ``tls_required`` refuses clients without
+    TLS; ``logged_statements`` is PostgreSQL's log_statement; ``archived`` lets a logical slot read changes, bounded on disk.
     """
 
     name: str = "database"
-    database: str = "ledger"
+    database: str
+    customer_key: bool = True
+    archived: bool = False
     engine_version: str = ENGINE_VERSION
     backup_retention: timedelta = timedelta(days=7)
     tls_required: bool = True
@@ -56,9 +59,27 @@ class Database(Layer):
             Default="false",
             AllowedValues=["true", "false"],
         )
+        changes: dict[str, object] = {}
+        if self.archived:
+            backlog = t.parameter(
+                "ArchiveBacklogMiB",
+                "Write-ahead log kept for an archive that does not keep up; a fifth of the storage. Beyond it the archive has a "
+                "gap, and the database goes on.",
+                "Number",
+                Default=20480,
+                MinValue=1024,
+                MaxValue=2097151,
+            )
+            changes = {
+                "rds.logical_replication": "1",
+                "max_slot_wal_keep_size": backlog,
+                # With the time of each commit, a replay proves where a restored database stands.
+                "track_commit_timestamp": "1",
+            }
         subnets = t.output_of("network.DatabaseSubnetIds", "List<AWS::EC2::Subnet::Id>")
         group = t.output_of("network.DatabaseGroupId", "AWS::EC2::SecurityGroup::Id")
         logs_key = t.output_of("keys.LogsKeyArn")
+        own_key = t.output_of("keys.DatabaseKeyArn") if self.customer_key else None
         topic = t.output_of("notify.TopicArn")
         secret = t.output_of("secrets.DatabaseSecretArn")
 
@@ -83,6 +104,7 @@ class Database(Layer):
                 "log_disconnections": "1",
                 # Minutes on the instance's own disk; the log groups keep them longer.
                 "rds.log_retention_period": "1440",
+                **changes,
             },
         )
         t.section("Where it runs, and how it is set up.", placement, parameters)
@@ -156,6 +178,7 @@ class Database(Layer):
             PubliclyAccessible=False,
             CACertificateIdentifier="rds-ca-rsa2048-g1",
             StorageEncrypted=True,
+            **({"KmsKeyId": own_key} if own_key else {}),
             MasterUsername=Sub(credential % (secret.data["Ref"], "username")),
             MasterUserPassword=Sub(credential % (secret.data["Ref"], "password")),
             BackupRetentionPeriod=self.backup_retention.days,
@@ -171,6 +194,7 @@ class Database(Layer):
             DatabaseInsightsMode="standard",
             EnablePerformanceInsights=True,
             PerformanceInsightsRetentionPeriod=7,
+            **({"PerformanceInsightsKMSKeyId": own_key} if own_key else {}),
         )
         attachment = secretsmanager.SecretTargetAttachment(
             "SecretAttachment", SecretId=secret, TargetType="AWS::RDS::DBInstance", TargetId=Ref(instance)
@@ -190,6 +214,7 @@ class Database(Layer):
         t.section("Failovers and failures are told to operators.", events)
 
         t.output("InstanceIdentifier", Ref(instance), "The name that alarms and operators use.")
+        t.output("SubnetGroupName", Ref(placement), "Where a restored instance belongs.")
         t.output("InstanceArn", GetAtt(instance, "DBInstanceArn"), "The instance.")
         t.output("Endpoint", GetAtt(instance, "Endpoint.Address"), "Where clients connect; the same name after a failover.")
         t.output("Port", GetAtt(instance, "Endpoint.Port"), "The port at which clients connect.")

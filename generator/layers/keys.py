@@ -8,6 +8,7 @@ from awacs.aws import ArnLike, Statement, StringEquals, StringLike
 from troposphere import GetAtt, Sub
 
 from generator.layer import Layer
+from generator.names import Space
 from generator.parts import policies
 from generator.parts.key import customer_key
 from generator.parts.publishers import ALARMS, RDS_EVENTS, Publisher
@@ -39,7 +40,7 @@ def _nobody(_t: Template) -> list[Statement]:
 
 
 def _trail(t: Template) -> list[Statement]:
-    trail = Sub("arn:${AWS::Partition}:cloudtrail:${AWS::Region}:${AWS::AccountId}:trail/" + t.name("trail"))
+    trail = Sub("arn:${AWS::Partition}:cloudtrail:${AWS::Region}:${AWS::AccountId}:trail/" + t.name("trail", Space.ACCOUNT))
     cloudtrail = policies.service("cloudtrail")
     return [
         policies.allow(
@@ -61,17 +62,21 @@ def _trail(t: Template) -> list[Statement]:
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a key is for, and which services may use it for that."""
+    """What a key is for, and which services may use it for that; ``alias`` where it is not to be called after its kind."""
 
     title: str
     kind: str
     heading: str
     uses: Callable[[Template], list[Statement]]
+    alias: str = ""
 
 
 LOGS = Purpose("Logs", "logs", "Encrypts log groups.", _logs)
 DATABASE = Purpose("Database", "database", "Encrypts the database, its backups and its insights.", _nobody)
 FILES = Purpose("Files", "files", "Encrypts the file system.", _nobody)
+AURORA = Purpose("Aurora", "aurora", "Encrypts the Aurora cluster, its backups and its insights.", _nobody, alias="aurora")
+OBJECTS = Purpose("Objects", "objects", "Encrypts objects in S3.", _nobody, alias="s3")
+TABLE = Purpose("Table", "table", "Encrypts the table.", _nobody)
 BACKUP = Purpose("Backup", "backup", "Encrypts recovery points.", _nobody)
 SECRETS = Purpose("Secrets", "secrets", "Encrypts secrets; their readers are named in IAM policies.", _nobody)
 TRAIL = Purpose("Trail", "trail", "Encrypts the audit trail.", _trail)
@@ -90,7 +95,9 @@ class Keys(Layer):
 
     def define(self, t: Template) -> None:
         for purpose in (*self.purposes, self._topic()):
-            key, alias = customer_key(t, f"{purpose.title}Key", purpose.kind, purpose.heading, *purpose.uses(t))
+            key, alias = customer_key(
+                t, f"{purpose.title}Key", purpose.kind, purpose.heading, *purpose.uses(t), alias=purpose.alias
+            )
             t.section(purpose.heading, key, alias)
             t.output(f"{purpose.title}KeyArn", GetAtt(key, "Arn"), purpose.heading)
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from troposphere import AWSObject, Ref, Sub, cloudwatch
+from troposphere import AWSObject, Ref, Sub, Tags, cloudwatch, route53
 
 from generator.layer import Layer
 from generator.names import Space
 from generator.parts.alarm import Metric, alarm
+from generator.parts.rules import told
 from generator.template import Template
 
 GIB = 1024**3
@@ -19,10 +20,13 @@ GIB = 1024**3
 class Monitoring(Layer):
     """What is watched about the database: processor, storage, connections and memory, and a dashboard of them.
 
-    ``cpu_percent``, ``free_storage_gib`` and ``free_memory_gib`` are where the alarms stand.
+    ``health_check`` asks Route 53 to follow the alarm that the database is silent; ``event_rule`` tells failovers through
+    EventBridge too. ``cpu_percent``, ``free_storage_gib`` and ``free_memory_gib`` are where the alarms stand.
     """
 
     name: str = "monitoring"
+    health_check: bool = False
+    event_rule: bool = False
     cpu_percent: int = 80
     free_storage_gib: int = 10
     free_memory_gib: int = 1
@@ -89,7 +93,44 @@ class Monitoring(Layer):
                 topic,
             ),
         ]
+        if self.health_check:
+            alarms.append(
+                alarm(
+                    t,
+                    "DatabaseSilent",
+                    "database-silent",
+                    "The database has sent no metric for three minutes: it is restarting, failing over or gone. A failover takes "
+                    "one or two minutes; read the events of the instance.",
+                    metric("DatabaseConnections", "SampleCount"),
+                    below,
+                    1,
+                    topic,
+                    periods=3,
+                    missing="breaching",
+                )
+            )
         t.section("What is watched; each alarm says what to expect.", *alarms)
+        if self.event_rule:
+            rule = told(
+                t,
+                "DatabaseEvents",
+                "database-events",
+                "Failover, failure and recovery of the instance, as RDS tells EventBridge.",
+                {
+                    "source": ["aws.rds"],
+                    "detail-type": ["RDS DB Instance Event"],
+                    "detail": {
+                        "EventCategories": ["availability", "failover", "failure", "low storage", "recovery"],
+                        "SourceArn": [t.output_of("database.InstanceArn")],
+                    },
+                },
+                topic,
+            )
+            t.section("A second way in which a failover is told, beside the event subscription of RDS.", rule)
+        if self.health_check:
+            t.section(
+                "The silence as a health check, which DNS records and other systems can follow.", _health_check(t, alarms[-1])
+            )
         dashboard = self._dashboard(t, instance, alarms)
         t.section("The same on one page.", dashboard)
         t.output("DashboardName", Ref(dashboard), "The dashboard.")
@@ -138,6 +179,20 @@ class Monitoring(Layer):
             DashboardName=t.named("dashboard", Space.ACCOUNT),
             DashboardBody=Sub(_body(widgets)),
         )
+
+
+def _health_check(t: Template, followed: AWSObject) -> route53.HealthCheck:
+    return route53.HealthCheck(
+        "HealthCheck",
+        HealthCheckConfig=route53.HealthCheckConfig(
+            Type="CLOUDWATCH_METRIC",
+            AlarmIdentifier=route53.AlarmIdentifier(Name=Ref(followed), Region=Ref("AWS::Region")),
+            # Silence is what the alarm is about.
+            InsufficientDataHealthStatus="Unhealthy",
+        ),
+        # CloudFormation passes no stack tags on to a health check.
+        HealthCheckTags=Tags(Name=t.named("health-check-database"), **t.owner()),
+    )
 
 
 def _body(widgets: list[dict[str, Any]]) -> str:

@@ -24,7 +24,13 @@ NOWHERE = "127.0.0.1/32"
 """A group without an egress rule gets one that allows everything; this one takes its place and reaches nothing."""
 
 
-S3_ACTIONS = [s3_actions.DeleteObject, s3_actions.GetObject, s3_actions.ListBucket, s3_actions.PutObject]
+S3_ACTIONS = [
+    s3_actions.DeleteObject,
+    s3_actions.DeleteObjectVersion,
+    s3_actions.GetObject,
+    s3_actions.ListBucket,
+    s3_actions.PutObject,
+]
 DYNAMODB_ACTIONS = [table_actions.DeleteItem, table_actions.GetItem, table_actions.PutItem, table_actions.Query]
 
 
@@ -34,7 +40,8 @@ class Network(Layer):
 
     ``public`` makes public subnets and an internet gateway. ``nat_gateways`` is how many zones have one, of which none leaves
     the application subnets isolated too; three survive the loss of a zone at three times the price. ``host_bits`` is the size
-    of a subnet: 12 is a /20, 8 a /24. ``gateways`` are the services that a gateway endpoint reaches (s3, dynamodb).
+    of a subnet: 12 is a /20, 8 a /24. ``gateways`` are the services that a gateway endpoint reaches (s3, dynamodb), ``buckets``
+    the kind of those that it reaches.
     """
 
     name: str = "network"
@@ -42,6 +49,7 @@ class Network(Layer):
     nat_gateways: int = 1
     host_bits: int = 12
     gateways: tuple[str, ...] = ()
+    buckets: str = "bucket-*"
     log_retention: timedelta = WORKING_LOGS
 
     def define(self, t: Template) -> None:
@@ -83,7 +91,8 @@ class Network(Layer):
         public = subnets("Public", 0) if self.public else []
         application, database = subnets("Application", 3), subnets("Database", 6)
         if self.public:
-            self._internet(t, vpc, public)
+            here = "NAT gateways stand here and nothing else" if self.nat_gateways else "nothing stands here"
+            self._internet(t, vpc, public, here)
         tables = self._applications(t, vpc, public, application)
         isolated = ec2.RouteTable("DatabaseRouteTable", VpcId=Ref(vpc), Tags=_tags(t, "route-table-database"))
         t.section(
@@ -103,12 +112,12 @@ class Network(Layer):
         t.output("DatabaseGroupId", GetAtt(instances, "GroupId"), "Security group of the database.")
 
     @staticmethod
-    def _internet(t: Template, vpc: ec2.VPC, public: list[ec2.Subnet]) -> None:
+    def _internet(t: Template, vpc: ec2.VPC, public: list[ec2.Subnet], here: str) -> None:
         internet = ec2.InternetGateway("InternetGateway", Tags=_tags(t, "igw"))
         attachment = ec2.VPCGatewayAttachment(ATTACHMENT, VpcId=Ref(vpc), InternetGatewayId=Ref(internet))
         to_internet = ec2.RouteTable("PublicRouteTable", VpcId=Ref(vpc), Tags=_tags(t, "route-table-public"))
         t.section(
-            "Public subnets: NAT gateways stand here and nothing else.",
+            f"Public subnets: {here}.",
             *public,
             internet,
             attachment,
@@ -227,7 +236,7 @@ class Network(Layer):
             "s3": (
                 "S3",
                 S3_ACTIONS,
-                [Sub("arn:${AWS::Partition}:s3:::" + t.name("bucket-*", Space.PARTITION) + end) for end in ("", "/*")],
+                [Sub("arn:${AWS::Partition}:s3:::" + t.name(self.buckets, Space.PARTITION) + end) for end in ("", "/*")],
             ),
             "dynamodb": (
                 "DynamoDB",

@@ -17,16 +17,20 @@ from generator.template import Template
 
 @dataclass(frozen=True, kw_only=True)
 class Rotation(Layer):
-    """Replaces the database's password on a schedule, and once at the first deployment."""
+    """Replaces the database's password on a schedule, and once at the first deployment.
+
+    ``database`` is the layer that says where the database is.
+    """
 
     name: str = "rotation"
+    database: str = "database"
     every: timedelta = timedelta(days=30)
 
     def define(self, t: Template) -> None:
         secret = t.output_of("secrets.DatabaseSecretArn")
         secrets_key = t.output_of("keys.SecretsKeyArn")
-        host = t.output_of("database.Endpoint")
-        port = t.output_of("database.Port")
+        host = t.output_of(f"{self.database}.Endpoint")
+        port = t.output_of(f"{self.database}.Port")
 
         secrets_manager = Sub("secretsmanager.${AWS::Region}.amazonaws.com")
         rotation = function(

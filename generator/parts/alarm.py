@@ -34,14 +34,15 @@ def alarm(
     period: timedelta = timedelta(minutes=1),
     periods: int = 5,
     missing: str = "missing",
+    name: Sub | None = None,
 ) -> cloudwatch.Alarm:
     """Notify ``topic_arn`` when ``metric`` stays beyond ``threshold`` for ``periods`` periods, and when it has recovered.
 
-    ``missing`` is CloudWatch's TreatMissingData.
+    ``missing`` is CloudWatch's TreatMissingData; ``name`` is given where the requirements spell it out.
     """
     return cloudwatch.Alarm(
         title,
-        AlarmName=t.named(f"alarm-{kind}"),
+        AlarmName=name or t.named(f"alarm-{kind}"),
         AlarmDescription=description,
         Namespace=metric.namespace if "$" not in metric.namespace else Sub(metric.namespace),
         MetricName=metric.name,

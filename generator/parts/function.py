@@ -51,14 +51,18 @@ def function(
     statements: list[Statement],
     timeout: timedelta,
     memory_mib: int = 256,
+    mount: awslambda.FileSystemConfig | None = None,
+    kind: str = "",
 ) -> Function:
     """The function ``function-<name>-<suffix>`` from the package of that name.
 
-    Its role may do ``statements`` and what Lambda itself needs.
+    Its role may do ``statements`` and what Lambda itself needs. ``mount`` is a file system that it finds in its environment;
+    ``kind`` stands in names where it is not to be called after its package.
     """
+    kind = kind or f"function-{name}"
     bucket = t.output_of("artifacts.BucketName")
-    group = log_group("LogGroup", t.named(f"/aws/lambda/function-{name}"), logs_key)
-    own_arn = Sub("arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:" + t.name(f"function-{name}"))
+    group = log_group("LogGroup", t.named(f"/aws/lambda/{kind}"), logs_key)
+    own_arn = Sub("arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:" + t.name(kind))
     role = iam.Role(
         "Role",
         RoleName=t.named(f"role-{name}", Space.ACCOUNT),
@@ -85,16 +89,17 @@ def function(
     code = awslambda.Function(
         "Function",
         DependsOn=[group.title],
-        FunctionName=t.named(f"function-{name}"),
+        FunctionName=t.named(kind),
         Description=purpose,
         Runtime=RUNTIME,
         Architectures=["arm64"],
         Handler="handler.handler",
-        Code=awslambda.Code(S3Bucket=bucket, S3Key=t.package(name)),
+        Code=awslambda.Code(S3Bucket=bucket, S3Key=t.package(name.replace("-", "_"))),
         Role=GetAtt(role, "Arn"),
         Timeout=int(timeout.total_seconds()),
         MemorySize=memory_mib,
         VpcConfig=awslambda.VPCConfig(SubnetIds=subnets, SecurityGroupIds=groups),
+        **({"FileSystemConfigs": [mount]} if mount else {}),
         Environment=awslambda.Environment(Variables=environment),
     )
     return Function(group=group, role=role, function=code)

@@ -12,8 +12,10 @@ WAITING_DAYS = 7
 """KMS deletes a key after 7 to 30 days; the shortest leaves least behind after a destroy."""
 
 
-def customer_key(t: Template, title: str, kind: str, purpose: str, *uses: Statement) -> tuple[kms.Key, kms.Alias]:
-    """A key that IAM policies of this account and the given ``uses`` may use, and the alias ``alias/key-<kind>-<suffix>``."""
+def customer_key(
+    t: Template, title: str, kind: str, purpose: str, *uses: Statement, alias: str = ""
+) -> tuple[kms.Key, kms.Alias]:
+    """A key that IAM policies of this account and the given ``uses`` may use, and its alias, ``key-<kind>`` if none is given."""
     key = kms.Key(
         title,
         DeletionPolicy="Delete",
@@ -31,5 +33,4 @@ def customer_key(t: Template, title: str, kind: str, purpose: str, *uses: Statem
             *uses,
         ),
     )
-    alias = kms.Alias(f"{title}Alias", AliasName=t.named(f"alias/key-{kind}"), TargetKeyId=Ref(key))
-    return key, alias
+    return key, kms.Alias(f"{title}Alias", AliasName=t.named(f"alias/{alias or f'key-{kind}'}"), TargetKeyId=Ref(key))

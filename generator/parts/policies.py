@@ -17,7 +17,7 @@ from awacs.aws import (
     Statement,
     StringEquals,
 )
-from troposphere import Ref, Sub
+from troposphere import GenericHelperFn, Ref, Sub, encode_to_dict
 
 VERSION = "2012-10-17"
 ANYONE = Principal("*")
@@ -35,6 +35,11 @@ def service(name: str) -> Principal:
 def document(*statements: Statement) -> PolicyDocument:
     """A policy document of these statements."""
     return PolicyDocument(Version=VERSION, Statement=list(statements))
+
+
+def plain(document_: PolicyDocument) -> GenericHelperFn:
+    """A policy document as plain data, for properties of which troposphere would make a text, references and all."""
+    return GenericHelperFn(encode_to_dict(document_))
 
 
 def allow(sid: str, actions: list[Action], resources: list[Any], *conditions: Any, to: Principal | None = None) -> Statement:

@@ -29,7 +29,7 @@ SECRET, FUNCTION, ROLE = f"secret-database-{SUFFIX}", f"function-rotation-{SUFFI
 
 
 def _run(aws: Emulator, command: str, *arguments: str, suffix: str = SUFFIX) -> subprocess.CompletedProcess[str]:
-    return deploy_py(aws, command, *arguments, suffix=suffix)
+    return deploy_py(aws, command, "--system", "ledger", *arguments, suffix=suffix)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,7 @@ def test_destroy_killed_half_way_and_run_again_ends_clean(aws: Emulator) -> None
     for n in range(5):
         aws.client("s3").put_object(Bucket=bucket, Key=f"AWSLogs/{n % 2}", Body=b"a log file")
     process = subprocess.Popen(
-        [sys.executable, "deploy.py", "destroy", "--env", SUFFIX, "--yes"],
+        [sys.executable, "deploy.py", "destroy", "--system", "ledger", "--env", SUFFIX, "--yes"],
         cwd=ROOT,
         env={**os.environ, **aws.environment},
         stdout=subprocess.DEVNULL,

@@ -12,6 +12,15 @@ def test_a_name_is_what_the_longest_suffix_gives() -> None:
     assert name_of({"Ref": "Parameter"}, "us-east-1") is None
 
 
+def test_a_joined_name_is_the_text_that_the_parts_give() -> None:
+    split = {"Fn::Split": ["-", {"Fn::Sub": "dr-restore-test-${EnvironmentSuffix}"}]}
+    assert name_of({"Fn::Join": ["_", split]}, "us-east-1") == f"dr_restore_test_{LONGEST_SUFFIX}"
+    assert name_of({"Fn::Join": ["", ["a-", {"Fn::Sub": "${AWS::Region}"}]]}, "us-east-1") == "a-us-east-1"
+    assert name_of({"Fn::Join": ["_", {"Fn::Split": ["-", {"Ref": "Parameter"}]}]}, "us-east-1") is None
+    assert name_of({"Fn::Join": ["_", ["a", {"Ref": "Parameter"}]]}, "us-east-1") is None
+    assert name_of({"Fn::Join": ["_", {"Ref": "List"}]}, "us-east-1") is None
+
+
 @pytest.mark.parametrize(
     ("type_", "name", "said"),
     [

@@ -39,6 +39,8 @@ def test_names_carry_prefix_suffix_and_what_their_space_asks() -> None:
     assert t.name("role-x", Space.ACCOUNT) == "dr-role-x-${AWS::Region}-${EnvironmentSuffix}"
     assert t.name("bucket", Space.PARTITION) == "dr-bucket-${EnvironmentSuffix}-${AWS::AccountId}-${AWS::Region}"
     assert t.name("alias/key") == "alias/dr-key-${EnvironmentSuffix}"
+    assert t.exactly("Lambda-Errors").data == {"Fn::Sub": "Lambda-Errors-${EnvironmentSuffix}"}
+    assert t.underscored("plan").data == {"Fn::Join": ["_", {"Fn::Split": ["-", {"Fn::Sub": "dr-plan-${EnvironmentSuffix}"}]}]}
 
 
 def test_sections_outputs_conditions_and_packages_are_kept() -> None:

@@ -1,0 +1,55 @@
+"""EventBridge rules: what AWS says happened, to the topic, or the clock, to a function."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from troposphere import GetAtt, Ref, Sub, awslambda, events
+
+from generator.template import Template
+
+
+def told(
+    t: Template, title: str, kind: str, description: str, pattern: dict[str, Any], topic_arn: Any, *, name: Sub | None = None
+) -> events.Rule:
+    """A rule that passes matching events on to the topic; ``name`` is given where the requirements spell it out."""
+    return events.Rule(
+        title,
+        Name=name or t.named(kind),
+        Description=description,
+        EventPattern=pattern,
+        State="ENABLED",
+        Targets=[events.Target(Id="Topic", Arn=topic_arn)],
+    )
+
+
+def every(
+    t: Template, title: str, kind: str, description: str, period: timedelta, function: awslambda.Function
+) -> tuple[events.Rule, awslambda.Permission]:
+    """A rule that invokes ``function`` every ``period``, and the permission for it. An event that fails is not tried again."""
+    minutes = int(period.total_seconds()) // 60
+    rule = events.Rule(
+        title,
+        Name=t.named(kind),
+        Description=description,
+        ScheduleExpression=f"rate({minutes} minute{'s' if minutes > 1 else ''})",
+        State="ENABLED",
+        Targets=[
+            events.Target(
+                Id="Function",
+                Arn=GetAtt(function, "Arn"),
+                # The next run comes soon enough, and begins where this one ended.
+                RetryPolicy=events.RetryPolicy(MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60),
+            )
+        ],
+    )
+    permission = awslambda.Permission(
+        f"InvokedBy{title}",
+        FunctionName=Ref(function),
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+        SourceAccount=Ref("AWS::AccountId"),
+        SourceArn=GetAtt(rule, "Arn"),
+    )
+    return rule, permission
