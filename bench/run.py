@@ -64,13 +64,25 @@ def _figures(runs: int, scratch: Path) -> Iterator[Figure]:
         suffix = iter(range(1000))
 
         def deploy() -> list[str]:
-            return [PYTHON, "deploy.py", "deploy", "--env", f"bench{next(suffix)}"]
+            return [PYTHON, "deploy.py", "deploy", "--system", "ledger", "--env", f"bench{next(suffix)}"]
 
         yield _measure("deploy ledger to the emulator", "", min(runs, 3), deploy, environment=environment)
-        again = [PYTHON, "deploy.py", "deploy", "--env", "bench0"]
+        again = [PYTHON, "deploy.py", "deploy", "--system", "ledger", "--env", "bench0"]
         yield _measure("deploy ledger again, unchanged", "", runs, again, environment=environment)
-        yield _measure("plan, unchanged", "", runs, [PYTHON, "deploy.py", "plan", "--env", "bench0"], environment=environment)
-        yield _measure("drift", "", min(runs, 3), [PYTHON, "deploy.py", "drift", "--env", "bench0"], environment=environment)
+        yield _measure(
+            "plan, unchanged",
+            "",
+            runs,
+            [PYTHON, "deploy.py", "plan", "--system", "ledger", "--env", "bench0"],
+            environment=environment,
+        )
+        yield _measure(
+            "drift",
+            "",
+            min(runs, 3),
+            [PYTHON, "deploy.py", "drift", "--system", "ledger", "--env", "bench0"],
+            environment=environment,
+        )
 
 
 def _measure(
