@@ -114,7 +114,7 @@ class Emulator:
         return Path(logs[instance])
 
     def settle(self) -> None:
-        """Returns when no rotation is under way, and no function that an event invoked."""
+        """Returns when no rotation is under way, no function that an event invoked, and no global database changes its writer."""
         self._get("settle")
 
     def files(self, file_system: str) -> Path:
@@ -129,6 +129,10 @@ class Emulator:
         """Backs up by all rules of a plan, named or by id, what its selections name; the recovery points, copies included."""
         return tuple(self._ask("back-up", plan=plan, region=region)["points"])
 
+    def opt_in(self) -> None:
+        """Opts in to every type in AWS Backup, in each region whose settings nobody has looked at yet."""
+        self._get("opt-in")
+
     def test_restore(self, plan: str, region: str = REGION) -> tuple[str, ...]:
         """Runs a restore testing plan; the ids of the restore jobs, which are done by then."""
         return tuple(self._ask("test-restore", plan=plan, region=region)["jobs"])
@@ -136,6 +140,35 @@ class Emulator:
     def hold_backups(self, hold: bool = True, region: str = REGION) -> None:
         """Whether backup jobs that start from now on stay in RUNNING, until somebody stops them."""
         self._get(f"hold-backups?hold={str(hold).lower()}&region={region}")
+
+    def replicate_files(self) -> tuple[str, ...]:
+        """Copies every file system that replicates to its destination, as EFS does every few minutes; the destinations."""
+        return tuple(self._ask("replicate-files")["copied"])
+
+    def measure(self, namespace: str, name: str, value: float, region: str = REGION, **dimensions: str) -> None:
+        """Publishes a value of a service's own metric, such as AWS/EFS, as the service would."""
+        given = {"namespace": namespace, "name": name, "value": str(value), "dimensions": json.dumps(dimensions)}
+        self._ask("measure", **given, region=region)
+
+    def pass_silence(self, region: str = REGION) -> tuple[str, ...]:
+        """Lets the periods of all alarms end: metrics that are silent count as each alarm says. The alarms that changed."""
+        return tuple(self._ask("pass-silence", region=region)["changed"])
+
+    def resolve(self, name: str, kind: str = "CNAME") -> tuple[str, ...]:
+        """What the hosted zones of the account answer for a name, by failover and health checks; empty where they have none."""
+        return tuple(self._ask("resolve", name=name, kind=kind)["values"])
+
+    def measure_lag(self) -> None:
+        """Publishes how far read replicas and secondary clusters are behind, as RDS does every minute."""
+        self._ask("measure-lag")
+
+    def darken(self, region: str) -> None:
+        """From now on no call to the region is answered, and whoever connects to its databases waits. Nothing is refused."""
+        self._ask("darken", region=region)
+
+    def lighten(self, region: str) -> None:
+        """The region is back. Its databases go on where they stood, but for those whose place another cluster took."""
+        self._ask("lighten", region=region)
 
     def _ask(self, what: str, **given: str) -> Any:
         answer = self._get(f"{what}?{urllib.parse.urlencode(given)}", timeout=RUN_TIMEOUT)

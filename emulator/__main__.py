@@ -29,12 +29,13 @@ def main(arguments: Sequence[str]) -> int:
     serve = commands.add_parser("serve", help="run until interrupted; prints the environment to export")
     serve.add_argument("--port", type=int, default=4566, help="on 127.0.0.1 (default: %(default)s; 0: a free one)")
     execute = commands.add_parser("exec", help="run a command against a fresh emulator")
+    execute.add_argument("--opted-in", action="store_true", help="AWS Backup is opted in to every type, in every region")
     execute.add_argument("argv", nargs="+", metavar="COMMAND")
     options = parser.parse_args(arguments)
     # A request to end is an exception, so that what we started is taken down in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        return _serve(options.port) if options.command == "serve" else _execute(options.argv)
+        return _serve(options.port) if options.command == "serve" else _execute(options.argv, opted_in=options.opted_in)
     except EmulatorError as error:
         print(error, file=sys.stderr)
         return 2
@@ -56,8 +57,10 @@ def _serve(port: int) -> int:
     return 0
 
 
-def _execute(command: Sequence[str]) -> int:
+def _execute(command: Sequence[str], *, opted_in: bool = False) -> int:
     with running() as aws:
+        if opted_in:
+            aws.opt_in()
         kept = {
             name: value for name, value in os.environ.items() if name not in FOREIGN and not name.startswith("AWS_ENDPOINT_URL")
         }

@@ -9,8 +9,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from emulator import addressed, cloudcontrol, cloudformation, databases, record, rotation, variables
-from emulator.services import INSTALLERS, backup, efs, events, restoring
+from emulator import (
+    addressed,
+    addressed_stores,
+    caches,
+    cloudcontrol,
+    cloudformation,
+    darkness,
+    databases,
+    record,
+    rotation,
+    variables,
+)
+from emulator.services import INSTALLERS, backup, efs, events, global_clusters, lag, metrics, replicated, restoring, route53
 from emulator.types import RESOURCES
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -21,12 +32,15 @@ def install(directory: Path, *, with_databases: bool) -> Application:
     from ministack import app
 
     addressed.install()
+    addressed_stores.install()
     variables.install()
     record.install()
     for installer in INSTALLERS:
         installer()
     efs.install(directory)
+    replicated.install()
     databases.install(directory, wanted=with_databases)
+    caches.install(directory, databases.authority(), wanted=with_databases)
     rotation.install()
     cloudformation.install(RESOURCES)
     cloudcontrol.install(RESOURCES)
@@ -36,19 +50,30 @@ def install(directory: Path, *, with_databases: bool) -> Application:
 def _settle() -> None:
     events.settle()
     rotation.settle()
+    global_clusters.settle()
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {
     "/_emulator/calls": record.calls,
     "/_emulator/forget": record.forget,
-    "/_emulator/unexercised": lambda: [*databases.unexercised(), *rotation.unexercised()],
+    "/_emulator/unexercised": lambda: [*databases.unexercised(), *caches.unexercised(), *rotation.unexercised()],
     "/_emulator/databases": databases.logs,
+    "/_emulator/caches": caches.logs,
     "/_emulator/settle": _settle,
     # What would happen by itself at some hour, for who cannot wait.
     "/_emulator/fire": events.fire,
     "/_emulator/back-up": backup.run,
     "/_emulator/hold-backups": lambda hold, region: backup.hold(jobs=hold == "true", region=region),
+    "/_emulator/opt-in": backup.opt_in,
     "/_emulator/test-restore": restoring.test,
+    "/_emulator/replicate-files": replicated.run,
+    "/_emulator/pass-silence": metrics.pass_silence,
+    "/_emulator/measure": metrics.measure,
+    "/_emulator/resolve": route53.resolve,
+    "/_emulator/measure-lag": lag.measure,
+    # A region that is lost.
+    "/_emulator/darken": darkness.darken,
+    "/_emulator/lighten": darkness.lighten,
 }
 
 
@@ -57,6 +82,9 @@ def _with_questions(theirs: Application) -> Application:
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         question = QUESTIONS.get(scope.get("path", "")) if scope["type"] == "http" else None
+        if question is None and darkness.swallows(scope):
+            await darkness.swallow(receive)
+            return
         if question is None:
             await theirs(scope, receive, send)
             return

@@ -1,13 +1,15 @@
 """Runs one command for its owner, and ends it when the owner ends, however that happens.
 
 Started as a script of its own: ``guard.py USER GROUP COMMAND...`` (``-`` for both: stay who we are). The owner holds the other
-end of our standard input: a line names the signal to pass on, its end means that the owner is gone. That also works where the
+end of our standard input: a line names the signal to pass on, with a ``+`` before it also to what the command started, and its
+end means that the owner is gone. That also works where the
 owner was killed with -9, where it started us from a thread that has ended since (a parent-death signal follows the thread), and
 on systems that know no parent-death signal.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -15,8 +17,10 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+HEARD = Path("heard")  # in the owner's directory: tells it that a signal was passed on
 GRACE = 5  # seconds between asking an orphaned command to quit and killing it
 
 
@@ -39,10 +43,32 @@ def _obey(pid: int) -> None:
     while chunk := os.read(0, 64):
         *lines, buffer = (buffer + chunk).split(b"\n")
         for line in lines:
-            os.kill(pid, signal.Signals[line.decode()])
-    os.kill(pid, signal.SIGQUIT)
+            name = line.decode()
+            _send(signal.Signals[name.removeprefix("+")], _family(pid) if name.startswith("+") else [pid])
+            HEARD.touch()
+    _send(signal.SIGCONT, _family(pid))  # who was stopped would not hear what follows
+    _send(signal.SIGQUIT, [pid])
     time.sleep(GRACE)
-    os.kill(pid, signal.SIGKILL)
+    _send(signal.SIGKILL, _family(pid))
+
+
+def _send(number: signal.Signals, pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _family(pid: int) -> list[int]:
+    """The command, first, and its children: those of PostgreSQL lead process groups of their own."""
+    listed: list[list[str]] = []
+    if Path("/proc/self/stat").exists():
+        for place in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                listed.append([place.name, (place / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]])
+    else:
+        answer = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)
+        listed = [line.split() for line in answer.stdout.splitlines()]
+    return [pid, *(int(child) for child, parent in listed if int(parent) == pid)]
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ HOST = "localhost"
 START_TIMEOUT = 60.0  # seconds; recovery after an immediate stop on a busy machine included
 STOP_TIMEOUT = 60.0
 SUPERUSER = "rdsadmin"  # as on RDS: AWS's own, has no password here and so cannot log in
+OURS = "# What follows is the emulator's.\n"  # parts initdb's settings in postgresql.conf from ours
 
 
 class PostgresError(RuntimeError):
@@ -83,6 +84,7 @@ class Server:
     port: int
     host: str = HOST
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    frozen: bool = False
 
     @classmethod
     def create(
@@ -132,8 +134,64 @@ class Server:
             target.chmod(0o600)
             _own(target)
         key.unlink()
+        server.configure(settings)
+        server._administer("CREATE ROLE rds_superuser NOLOGIN;\n\n" + _slots(), "template1")
+        server._administer(_master(user, password, database) + _slots())
+        return server
+
+    @classmethod
+    def copy_of(
+        cls, source: Server, directory: Path, *, password: str, slot: str, root: Path, settings: Mapping[str, str]
+    ) -> Server:
+        """A standby of ``source`` by streaming replication, not yet started; ``password`` is that of the superuser."""
+        directory = directory.absolute()
+        directory.mkdir(parents=True, exist_ok=True)
+        _ensure_reachable(directory)
+        server = cls(directory, source.binaries, source.user, source.database, _free_port())
+        _own(directory)
+        server.log.touch()
+        _own(server.log)
+        server.copy(source, password=password, slot=slot, root=root, settings=settings)
+        return server
+
+    def copy(self, source: Server, *, password: str, slot: str, root: Path, settings: Mapping[str, str]) -> None:
+        """Takes the data of ``source`` instead of its own, and follows it from then on through a new ``slot``."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        self._remember(password)
+        address = self.address(source, slot, root)
+        self._run("pg_basebackup", "-N", "-D", str(self.data), "-d", address, "-X", "stream", "-c", "fast", "-C", "-S", slot)
+        self.configure(settings)
+        self.follow(source, password=password, slot=slot, root=root)
+
+    def follow(self, source: Server, *, password: str, slot: str, root: Path) -> None:
+        """Makes the stopped server a standby of ``source``, whose data it has."""
+        self._remember(password)
+        own = self.data / "postgresql.auto.conf"
+        kept = [line for line in own.read_text(encoding="utf-8").splitlines(keepends=True) if not line.startswith("primary_")]
+        address = _quoted(self.address(source, slot, root))
+        own.write_text("".join(kept) + f"primary_conninfo = {address}\nprimary_slot_name = '{slot}'\n", encoding="utf-8")
+        (self.data / "standby.signal").touch()
+        _own(self.data / "standby.signal")
+
+    def _remember(self, password: str) -> None:
+        # In a file, since whoever may read settings also reads primary_conninfo.
+        secret = self.directory / "replication.pass"
+        secret.touch(mode=0o600)
+        secret.write_text(f"{HOST}:*:*:{SUPERUSER}:{password}\n", encoding="utf-8")
+        _own(secret)
+
+    def address(self, source: Server, slot: str, root: Path) -> str:
+        """Where and as whom it reaches ``source``, in libpq's words."""
+        secret = self.directory / "replication.pass"
+        return (
+            f"host={source.host} port={source.port} user={SUPERUSER} passfile={secret} "
+            f"sslmode=verify-full sslrootcert={root} application_name={slot}"
+        )
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Writes what the server is set to, and who may connect: ``settings`` go to postgresql.conf."""
         kind = "hostssl" if settings.get("rds.force_ssl") in ("1", "on", "true") else "host"
-        (server.data / "pg_hba.conf").write_text(
+        (self.data / "pg_hba.conf").write_text(
             f"{kind} all all 127.0.0.1/32 scram-sha-256\n{kind} replication all 127.0.0.1/32 scram-sha-256\n", encoding="utf-8"
         )
         ours = {
@@ -148,12 +206,12 @@ class Server:
             "lc_messages": "C",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            "wal_retrieve_retry_interval": "200ms",  # a standby is soon back at a source that was away
         }
-        with (server.data / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.writelines(f"{name} = {_quoted(value)}\n" for name, value in {**ours, **settings}.items())
-        server._administer("CREATE ROLE rds_superuser NOLOGIN;\n\n" + _slots(), "template1")
-        server._administer(_master(user, password, database) + _slots())
-        return server
+        file = self.data / "postgresql.conf"
+        before = file.read_text(encoding="utf-8").partition(OURS)[0]
+        after = [f"{name} = {_quoted(value)}\n" for name, value in {**ours, **settings}.items()]
+        file.write_text(before + OURS + "".join(after), encoding="utf-8")
 
     @property
     def data(self) -> Path:
@@ -188,8 +246,9 @@ class Server:
         process, self.process = self.process, None
         if process is None or process.stdin is None:
             return
+        frozen, self.frozen = self.frozen, False
         try:
-            process.stdin.write({"fast": b"SIGINT\n", "immediate": b"SIGQUIT\n"}[mode])
+            process.stdin.write(b"+SIGKILL\n" if frozen else {"fast": b"SIGINT\n", "immediate": b"SIGQUIT\n"}[mode])
             process.stdin.flush()
             process.wait(STOP_TIMEOUT)
         except BrokenPipeError:
@@ -201,6 +260,24 @@ class Server:
             with suppress(BrokenPipeError):
                 process.stdin.close()
             process.wait()
+
+    def freeze(self, frozen: bool = True) -> None:
+        """Stops the server's processes where they stand: whoever connects waits for an answer. ``frozen=False``: they go on."""
+        if self.frozen == frozen or self.process is None or self.process.stdin is None:
+            return
+        heard = self.directory / guard.HEARD
+        heard.unlink(missing_ok=True)
+        self.process.stdin.write(b"+SIGSTOP\n" if frozen else b"+SIGCONT\n")
+        self.process.stdin.flush()
+        self.frozen = frozen
+        while self.running and not heard.exists():
+            time.sleep(0.005)
+
+    def checkpoint(self) -> int:
+        """Where the log of the stopped server ends: the place of its last checkpoint."""
+        said = self._run("pg_controldata", "-D", str(self.data))
+        high, low = re.findall(r"Latest checkpoint location: *([0-9A-F]+)/([0-9A-F]+)", said)[0]
+        return (int(high, 16) << 32) + int(low, 16)
 
     def destroy(self) -> None:
         """Stops the server and removes its directory."""
@@ -255,7 +332,7 @@ class Server:
             text=script,
         )
 
-    def _run(self, program: str, *arguments: str, text: str = "") -> None:
+    def _run(self, program: str, *arguments: str, text: str = "") -> str:
         account = _account()
         identity: dict[str, object] = (
             {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
@@ -272,6 +349,7 @@ class Server:
         )
         if done.returncode or "ERROR:" in done.stderr or "FATAL:" in done.stderr:
             raise PostgresError(f"{program} failed in {self.directory}. It says:\n{done.stderr}")
+        return str(done.stdout)
 
 
 def _master(user: str, password: str, database: str) -> str:
@@ -281,6 +359,7 @@ def _master(user: str, password: str, database: str) -> str:
     statements = [
         "SET standard_conforming_strings = on",
         "GRANT pg_monitor, pg_signal_backend, pg_checkpoint TO rds_superuser",
+        "GRANT SET ON PARAMETER session_replication_role TO rds_superuser",
         f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB VALID UNTIL 'infinity' IN ROLE rds_superuser PASSWORD {secret}",
     ]
     if database == "postgres":
@@ -358,9 +437,9 @@ def _ensure_reachable(directory: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without what would change PostgreSQL's programs: libpq's variables and the locale."""
+    """Ours without what would change PostgreSQL's programs: libpq's variables and files, and the locale."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
-    return {**kept, "LC_ALL": "C"}
+    return {**kept, "LC_ALL": "C", "HOME": "/nonexistent"}  # libpq reads certificates at home
 
 
 def _free_port() -> int:

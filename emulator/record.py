@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from emulator import Call
+from emulator import Call, addressed
 from emulator.services.lambda_ import source_function
 
 _calls: list[Call] = []
 _lock = threading.Lock()
+_evaluate: list[Callable[..., Any]] = []  # how ministack decides; one, once installed
 
 # What a service does with the caller's own permissions where its resource has a customer managed key.
 KEY_ACTIONS = {
@@ -26,6 +27,7 @@ KEY_ACTIONS = {
     "dynamodb:DeleteItem": ("kms:Decrypt",),
     "dynamodb:Query": ("kms:Decrypt",),
     "dynamodb:Scan": ("kms:Decrypt",),
+    "rds:CreateDBInstance": ("kms:CreateGrant", "kms:DescribeKey"),
 }
 
 
@@ -54,11 +56,17 @@ def install() -> None:
         context = {**(service_context or {}), **({"lambda:SourceFunctionArn": function} if function else {})}
         denied = theirs(key, action, service, region, resource_arn=resource_arn, service_context=context)
         _note(principal, action, resource_arn, denied)
+        more = addressed.further.get()
+        addressed.further.set(())  # of this one call
+        for another in more if denied is None else ():
+            denied = denied or theirs(key, action, service, region, resource_arn=another, service_context=context)
+            _note(principal, action, another, denied)
         if denied is None and principal:
             denied = _ask_kms(theirs, principal, key, action, region, resource_arn)
         return denied
 
     iam_evaluator.enforce = enforce
+    _evaluate[:] = [theirs]
     # Loopback stands for TLS: clients reach AWS by https, and policies that refuse anything else must not refuse ours.
     origin = app.pin_request_origin
     app.pin_request_origin = lambda address, _secure: origin(address, True)
@@ -68,6 +76,15 @@ def note_service(principal: str, action: str, resource: str, allowed: bool) -> N
     """Records what a service did, or may not do, by itself."""
     with _lock:
         _calls.append(Call(principal, action, resource, allowed))
+
+
+def may_use_key(key: str, actions: tuple[str, ...], key_arn: str, via: str, context: dict[str, str]) -> bool:
+    """Whether the caller with the access key ``key`` may use a KMS key, that may be of another region, through a service."""
+    from ministack.core.responses import get_account_id, request_scope
+
+    principal = _principal(key)
+    with request_scope(get_account_id(), key_arn.split(":")[3]):
+        return not principal or _key_refusal(_evaluate[0], principal, key, actions, key_arn, via, context) is None
 
 
 def _principal(key: str) -> str:
@@ -94,10 +111,23 @@ def _ask_kms(evaluate: Callable[..., Any], principal: str, key: str, action: str
     if key_arn is None:
         return None
     via = f"{service}.{region}.amazonaws.com"
+    return _key_refusal(evaluate, principal, key, needed, key_arn, via, context)
+
+
+def _key_refusal(
+    evaluate: Callable[..., Any],
+    principal: str,
+    key: str,
+    needed: tuple[str, ...],
+    key_arn: str,
+    via: str,
+    context: dict[str, str],
+) -> Any:
     keys: dict[str, Any] = {"kms:ViaService": via, "kms:EncryptionContextKeys": list(context)}
     keys |= {f"kms:EncryptionContext:{one}": value for one, value in context.items() if value}
     for one in needed:
-        denied = evaluate(key, one, "kms", region, resource_arn=key_arn, service_context=keys)
+        more = {"kms:GrantIsForAWSResource": "true"} if one == "kms:CreateGrant" else {}
+        denied = evaluate(key, one, "kms", key_arn.split(":")[3], resource_arn=key_arn, service_context={**keys, **more})
         _note(principal, one, key_arn, denied, via)
         if denied is not None:
             return denied
@@ -131,10 +161,19 @@ def _table_key(arn: str) -> tuple[str, dict[str, str]]:
     return key, {"aws:dynamodb:tableName": name, "aws:dynamodb:subscriberId": get_account_id()}
 
 
+def _database_key(_arn: str) -> tuple[str, dict[str, str]]:
+    """The key of an instance that is to be made: that of its cluster, or the one that the request names."""
+    from ministack.services import rds
+
+    cluster, key = addressed.made_under.get()
+    return (rds._clusters.get(cluster) or {}).get("KmsKeyId") or key, {}
+
+
 KEYS: dict[str, Callable[[str], tuple[str, dict[str, str]]]] = {
     "secretsmanager": _secret_key,
     "s3": _object_key,
     "dynamodb": _table_key,
+    "rds": _database_key,
 }
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emulator import databases, permissions
+from emulator.services import elasticache
 
 log = logging.getLogger("emulator")
 
@@ -80,7 +81,7 @@ def _rotate(data: dict[str, Any]) -> Answer:
         secret["RotationRules"] = data["RotationRules"]
     token = data.get("ClientRequestToken") or str(uuid.uuid4())
     answer = {"ARN": secret["ARN"], "Name": secret["Name"]}
-    missing = databases.missing_behind(_value(secret))
+    missing = databases.missing_behind(_value(secret)) or elasticache.missing_behind(_value(secret))
     if missing:
         _skipped[secret["ARN"]] = f"The rotation of the secret {secret['Name']}: {missing}; the secret is left as it is."
         return _ok(answer)
@@ -258,6 +259,9 @@ def _cancel(data: dict[str, Any]) -> Answer:
         return _error(
             "InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion."
         )
+    if secretsmanager._is_replica(secret):
+        answer: Answer = secretsmanager._replica_mutation_error()
+        return answer
     secret["RotationEnabled"] = False
     return _ok({"ARN": secret["ARN"], "Name": secret["Name"]})
 

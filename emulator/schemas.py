@@ -48,6 +48,18 @@ def readable(type_name: str) -> bool:
     return "read" in of(type_name).get("handlers", {})
 
 
+def versions(extension: str, engine: str) -> set[str]:
+    """The versions of a database engine that can be created, by what cfn-lint knows of them beside the schemas."""
+
+    def listed(name: str) -> set[str]:
+        rules = json.loads((_folder() / "extensions" / extension / f"{name}.json").read_text(encoding="utf-8"))["allOf"]
+        of_engine = (rule for rule in rules if rule["if"]["properties"]["Engine"].get("const") == engine)
+        parts = ({**rule["if"]["properties"], **(rule["then"] or {}).get("properties", {})} for rule in of_engine)
+        return {version for part in parts for version in part["EngineVersion"].get("enum", [])}
+
+    return listed("engine_version") - listed("engine_version_deprecated")
+
+
 def tag_property(type_name: str) -> tuple[str, str] | None:
     """The property that takes stack tags, and its shape (``list`` or ``map``); None where CloudFormation passes none."""
     schema = of(type_name)

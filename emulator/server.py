@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 def _set_environment(endpoint: str, port: int, directory: Path) -> None:
     """ministack reads all of this when it is imported; functions that run inherit it."""
-    foreign = ("AWS_", "LAMBDA_", "MINISTACK_", "LOCALSTACK_", "RDS_", "PG")
+    foreign = ("AWS_", "LAMBDA_", "MINISTACK_", "LOCALSTACK_", "RDS_", "PG", "SSL_CERT_")
     for name in [name for name in os.environ if name.startswith(foreign) and name != "PG_BIN"]:
         del os.environ[name]
     temporary, state = directory / "tmp", directory / "state"
@@ -73,9 +73,10 @@ def _set_environment(endpoint: str, port: int, directory: Path) -> None:
 def _outlive_nobody(directory: Path) -> None:
     while os.read(0, 64):
         pass
-    from emulator import databases
+    from emulator import caches, databases
 
     databases.stop_all()
+    caches.stop_all()
     shutil.rmtree(directory, ignore_errors=True)
     _save_coverage()
     os.killpg(os.getpid(), signal.SIGKILL)  # us, who lead a process group of our own, and the functions that run

@@ -9,13 +9,21 @@ from emulator.services import (
     backup,
     cloudtrail,
     cloudwatch,
+    database_restores,
     dynamodb,
     ec2,
+    elasticache,
     events,
+    expressions,
+    global_clusters,
     lambda_,
     metrics,
     rds,
+    replica_secrets,
+    replicas,
     route53,
+    s3,
+    ssm,
     tagging,
 )
 
@@ -25,11 +33,19 @@ INSTALLERS: tuple[Callable[[], None], ...] = (
     cloudwatch.install,
     dynamodb.install,
     ec2.install,
+    elasticache.install,
     events.install,
+    expressions.install,
     lambda_.install,
     metrics.install,
     rds.install,
-    aurora.install,  # around the instances of rds
+    replicas.install,  # around the instances of rds
+    aurora.install,  # so are the clusters
+    global_clusters.install,  # around the clusters of aurora
+    database_restores.install,  # around all of them
+    replica_secrets.install,
     route53.install,
+    s3.install,
+    ssm.install,
     tagging.install,
 )

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import Any
-from xml.sax.saxutils import escape
+from emulator import databases, schemas
+from emulator.services import query
+from emulator.services.query import Action, Answer, Parameters, Record
 
-from emulator import databases
-
-Parameters = dict[str, Any]
-Answer = tuple[int, dict[str, str], bytes]
-Action = Callable[[Parameters], Answer]
-Cluster = dict[str, Any]
+Cluster = Record
 
 ENGINE = "aurora-postgresql"
 
@@ -34,70 +28,57 @@ def install() -> None:
     from ministack.services import rds
 
     described = rds._cluster_xml
-    rds._cluster_xml = lambda cluster: _described(described(cluster), cluster)
-    actions: dict[str, Action] = rds._ACTION_MAP
-    for name, ours in {
-        "CreateDBCluster": _create,
-        "ModifyDBCluster": _modify,
-        "DeleteDBCluster": _delete,
-        "ModifyDBClusterParameterGroup": _change_group,
-        "ResetDBClusterParameterGroup": _change_group,
-        "DeleteDBClusterParameterGroup": _delete_group,
-        "CreateDBInstance": _with_gate,
-        "DeleteDBInstance": _with_gate,
-    }.items():
-        actions[name] = _wrapped(ours, actions[name])
-
-
-def _wrapped(ours: Callable[[Action, Parameters], Answer], theirs: Action) -> Action:
-    return lambda p: ours(theirs, p)
-
-
-def _one(p: Parameters, name: str) -> str:
-    value = p.get(name, "")
-    return str(value[0] if isinstance(value, list) else value)
-
-
-def _several(p: Parameters, prefix: str) -> list[str]:
-    found = [
-        (int(match[1]), _one(p, name))
-        for name in p
-        if (match := re.fullmatch(re.escape(prefix) + r"\.(?:[A-Za-z]+\.)?(\d+)", name))
-    ]
-    return [value for _, value in sorted(found)]
+    rds._cluster_xml = lambda cluster: query.described(described(cluster), cluster)
+    rds.AURORA_POSTGRESQL_ENGINE_VERSION_SET |= schemas.versions("aws_rds_dbcluster", ENGINE)
+    query.wrap(
+        rds._ACTION_MAP,
+        {
+            "CreateDBCluster": _create,
+            "ModifyDBCluster": _modify,
+            "DeleteDBCluster": _delete,
+            "ModifyDBClusterParameterGroup": _change_group,
+            "ResetDBClusterParameterGroup": _change_group,
+            "DeleteDBClusterParameterGroup": _delete_group,
+            "CreateDBInstance": _with_gate,
+            "DeleteDBInstance": _with_gate,
+        },
+    )
 
 
 def _cluster(p: Parameters) -> Cluster | None:
     from ministack.services import rds
 
-    found: Cluster | None = rds._clusters.get(_one(p, "DBClusterIdentifier"))
+    found: Cluster | None = rds._clusters.get(query.one(p, "DBClusterIdentifier"))
     return found
 
 
-def _described(xml: str, cluster: Cluster) -> str:
-    exports = "".join(f"<member>{escape(log)}</member>" for log in cluster.get("_exports", []))
-    ours = "".join(f"<{element}>{escape(value)}</{element}>" for element, value in cluster.get("_kept", {}).items())
-    return f"{xml}<EnabledCloudwatchLogsExports>{exports}</EnabledCloudwatchLogsExports>{ours}"
-
-
-def _keep(cluster: Cluster, p: Parameters) -> None:
-    kept = cluster.setdefault("_kept", {})
-    kept.update({element: _one(p, name) for name, element in KEPT.items() if _one(p, name)})
-
-
-def _answer(action: str, cluster: Cluster) -> Answer:
+def said(action: str, cluster: Cluster) -> Answer:
     from ministack.services import rds
 
-    inner = f"<{action}Result><DBCluster>{rds._cluster_xml(cluster)}</DBCluster></{action}Result>"
-    answer: Answer = rds._xml(200, f"{action}Response", inner)
-    return answer
+    return query.answer(action, "DBCluster", rds._cluster_xml(cluster))
 
 
-def _parameters(cluster: Cluster) -> dict[str, str]:
+def parameters(cluster: Cluster) -> dict[str, str]:
+    """What its parameter group sets, in whatever region that is."""
+    from ministack.core.responses import request_scope
     from ministack.services import rds
 
-    group = rds._db_cluster_param_groups.get(cluster["DBClusterParameterGroup"]) or {}
-    return {name: str(one["ParameterValue"]) for name, one in group.get("Parameters", {}).items()}
+    region, account = cluster["DBClusterArn"].split(":")[3:5]
+    with request_scope(account, region):
+        return query.parameters(rds._db_cluster_param_groups, cluster["DBClusterParameterGroup"])
+
+
+def is_open(cluster: Cluster) -> bool:
+    """Whether somebody is let in: a cluster can be reached while it has an instance."""
+    return bool(cluster["DBClusterMembers"])
+
+
+def reach(cluster: Cluster, place: tuple[str, int] | None) -> None:
+    """All its names lead to one server."""
+    if place is not None:
+        # Where ministack looks for what its own container answers at; members take it over.
+        cluster["_shared_endpoint"] = {"Address": place[0], "Port": place[1], "HostedZoneId": cluster["HostedZoneId"]}
+        cluster.update(Endpoint=place[0], ReaderEndpoint=place[0], Port=place[1])
 
 
 def _create(theirs: Action, p: Parameters) -> Answer:
@@ -105,22 +86,27 @@ def _create(theirs: Action, p: Parameters) -> Answer:
     cluster = _cluster(p)
     if answer[0] >= 300 or cluster is None:
         return answer
-    _keep(cluster, p)
-    cluster["_exports"] = _several(p, "EnableCloudwatchLogsExports")
-    if cluster["Engine"] == ENGINE:
+    query.keep(cluster, p, KEPT)
+    query.keep_exports(cluster, p)
+    if cluster["Engine"] == ENGINE and not is_secondary(cluster):
         place = databases.create(
             cluster["DBClusterArn"],
             user=cluster["MasterUsername"],
-            password=_one(p, "MasterUserPassword"),
-            database=_one(p, "DatabaseName"),
-            parameters=_parameters(cluster),
+            password=query.one(p, "MasterUserPassword"),
+            database=query.one(p, "DatabaseName"),
+            parameters=parameters(cluster),
             closed=True,
         )
-        if place is not None:
-            # Where ministack looks for what its own container answers at; members take it over.
-            cluster["_shared_endpoint"] = {"Address": place[0], "Port": place[1], "HostedZoneId": cluster["HostedZoneId"]}
-            cluster.update(Endpoint=place[0], ReaderEndpoint=place[0], Port=place[1])
-    return _answer("CreateDBCluster", cluster)
+        reach(cluster, place)
+    return said("CreateDBCluster", cluster)
+
+
+def is_secondary(cluster: Cluster) -> bool:
+    """Whether it is a secondary of a global database; global_clusters.py makes its server."""
+    from ministack.services import rds
+
+    member = rds._global_cluster_member_for_cluster(cluster)[1]
+    return member is not None and not member["IsWriter"]
 
 
 def _modify(theirs: Action, p: Parameters) -> Answer:
@@ -129,16 +115,13 @@ def _modify(theirs: Action, p: Parameters) -> Answer:
     cluster = _cluster(p)
     if answer[0] >= 300 or cluster is None:
         return answer
-    _keep(cluster, p)
-    enable = _several(p, "CloudwatchLogsExportConfiguration.EnableLogTypes")
-    disable = _several(p, "CloudwatchLogsExportConfiguration.DisableLogTypes")
-    if enable or disable:
-        cluster["_exports"] = [log for log in cluster.get("_exports", []) if log not in (*disable, *enable)] + enable
-    if _one(p, "MasterUserPassword"):
-        databases.set_password(cluster["DBClusterArn"], cluster["MasterUsername"], _one(p, "MasterUserPassword"))
-    if _one(p, "DBClusterParameterGroupName"):
-        databases.set_parameters(cluster["DBClusterArn"], _parameters(cluster))
-    return _answer("ModifyDBCluster", cluster)
+    query.keep(cluster, p, KEPT)
+    query.keep_exports(cluster, p)
+    if query.one(p, "MasterUserPassword"):
+        databases.set_password(cluster["DBClusterArn"], cluster["MasterUsername"], query.one(p, "MasterUserPassword"))
+    if query.one(p, "DBClusterParameterGroupName"):
+        databases.set_parameters(cluster["DBClusterArn"], parameters(cluster))
+    return said("ModifyDBCluster", cluster)
 
 
 def _delete(theirs: Action, p: Parameters) -> Answer:
@@ -153,18 +136,18 @@ def _with_gate(theirs: Action, p: Parameters) -> Answer:
     """A cluster can be reached while it has an instance."""
     from ministack.services import rds
 
-    of = (rds._instances.get(_one(p, "DBInstanceIdentifier")) or {}).get("DBClusterIdentifier")
+    of = (rds._instances.get(query.one(p, "DBInstanceIdentifier")) or {}).get("DBClusterIdentifier")
     answer = theirs(p)
-    cluster = rds._clusters.get(of or _one(p, "DBClusterIdentifier"))
+    cluster = rds._clusters.get(of or query.one(p, "DBClusterIdentifier"))
     if cluster is not None and answer[0] < 300:
-        databases.let_in(cluster["DBClusterArn"], anybody=bool(cluster["DBClusterMembers"]))
+        databases.let_in(cluster["DBClusterArn"], anybody=is_open(cluster))
     return answer
 
 
 def _users(p: Parameters) -> list[Cluster]:
     from ministack.services import rds
 
-    group = _one(p, "DBClusterParameterGroupName")
+    group = query.one(p, "DBClusterParameterGroupName")
     return [one for one in rds._clusters.values() if one["DBClusterParameterGroup"] == group]
 
 
@@ -172,18 +155,14 @@ def _change_group(theirs: Action, p: Parameters) -> Answer:
     answer = theirs(p)
     if answer[0] < 300:
         for cluster in _users(p):
-            databases.set_parameters(cluster["DBClusterArn"], _parameters(cluster))
+            databases.set_parameters(cluster["DBClusterArn"], parameters(cluster))
     return answer
 
 
 def _delete_group(theirs: Action, p: Parameters) -> Answer:
-    from ministack.services import rds
 
     users = [one["DBClusterIdentifier"] for one in _users(p)]
     if users:
-        name = _one(p, "DBClusterParameterGroupName")
-        refusal: Answer = rds._error(
-            "InvalidDBParameterGroupState", f"{name} is used by {', '.join(users)} and cannot be deleted.", 400
-        )
-        return refusal
+        name = query.one(p, "DBClusterParameterGroupName")
+        return query.error("InvalidDBParameterGroupState", f"{name} is used by {', '.join(users)} and cannot be deleted.")
     return theirs(p)

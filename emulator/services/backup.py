@@ -1,4 +1,4 @@
-"""AWS Backup: access policies, recovery points, and plans that run when asked; restoring.py restores."""
+"""AWS Backup: access policies, recovery points, and plans that run when asked; copying.py copies, restoring.py restores."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
-from emulator.services import events, restoring, snapshots
+from emulator.services import copying, events, restoring, snapshots
 
 Answer = tuple[int, dict[str, str], bytes]
 Route = Callable[..., Answer]
@@ -60,7 +61,12 @@ def install() -> None:
         given = json.loads(body) if body else {}
         if parts == ["account-settings"]:
             return _preferences(method, given)
-        answer = _vaults(method, parts, given) if parts[:1] == ["backup-vaults"] else restoring.route(method, parts, given, query)
+        if parts[:1] == ["backup-vaults"]:
+            answer = _vaults(method, parts, given)
+        elif parts[:1] == ["resources"] and parts[-1:] == ["recovery-points"]:
+            answer = _list_points_of("/".join(parts[1:-1]), query)
+        else:
+            answer = copying.route(method, parts, given, query) or restoring.route(method, parts, given, query)
         return answer if answer is not None else await theirs(method, path, headers, body, query)
 
     backup.handle_request = handle
@@ -96,6 +102,8 @@ def _vaults(method: str, parts: list[str], body: Any) -> Answer | None:
     if kind == "access-policy" and method == "DELETE":
         _store("policies").pop(name, None)
         return ok()
+    if kind == "recovery-points" and method == "GET" and point.endswith("/restore-metadata"):
+        return restoring.metadata(unquote(point.removesuffix("/restore-metadata")))
     if kind == "recovery-points" and method == "DELETE":
         return _remove_point(name, point, continuous_only=False)
     if kind == "recovery-points" and method == "POST" and point.endswith("/disassociate"):
@@ -104,10 +112,22 @@ def _vaults(method: str, parts: list[str], body: Any) -> Answer | None:
 
 
 def _preferences(method: str, body: Record) -> Answer:
+    kept = preferences()
+    for name in PREFERENCES:
+        kept[name].update(body.get(name) or {})
+    return ok() if method == "PUT" else ok(kept)
+
+
+def preferences() -> Record:
+    """What the account has opted in to, in the region."""
     kept = _store("preferences")
-    for name, first in PREFERENCES.items():
-        kept.setdefault(name, dict(first)).update(body.get(name) or {})
-    return ok() if method == "PUT" else ok(dict(kept.items()))
+    return {name: kept.setdefault(name, dict(first)) for name, first in PREFERENCES.items()}
+
+
+def opt_in() -> None:
+    """From now on AWS Backup leaves out no type in any region where nobody has said otherwise."""
+    for preference in PREFERENCES.values():
+        preference.update(dict.fromkeys(preference, True))
 
 
 def _get_policy(name: str) -> Answer:
@@ -164,6 +184,16 @@ def _list_points(vault: str, query: dict[str, str]) -> Answer:
     return answer
 
 
+def _list_points_of(resource: str, query: dict[str, Any]) -> Answer:
+    """The recovery points of a resource in all vaults of the region."""
+    from ministack.services import backup
+
+    found = [one for one in all_points() if one["ResourceArn"] == unquote(resource)]
+    flat = {name: value[0] if isinstance(value, list) else value for name, value in query.items()}
+    answer: Answer = backup._paginate(found, flat, "RecoveryPoints")
+    return answer
+
+
 def _describe_point(vault: str, arn: str) -> Answer:
     found = point(arn)
     return ok(found) if found and found["BackupVaultName"] == vault else missing(f"The recovery point {arn}")
@@ -205,12 +235,19 @@ def _start(theirs: Callable[[Record], Answer], body: Record) -> Answer:
     if _store("held").get("jobs"):
         job.update(State=HELD, PercentDone="0.0", CompletionDate=None, RecoveryPointArn="")
         return ok({**started, "RecoveryPointArn": ""})
-    arn = _make_point(
+    arn = make_point(
         body["BackupVaultName"], resource, body.get("IamRoleArn", ""), continuous=False, lifecycle=body.get("Lifecycle")
     )
     job["RecoveryPointArn"] = arn
     _announce(job)
     return ok({**started, "RecoveryPointArn": arn})
+
+
+def is_under_way(resource: str) -> bool:
+    """Whether a job that backs the resource up waits to be stopped."""
+    from ministack.services import backup
+
+    return any(job.get("ResourceArn") == resource and job.get("State") == HELD for job in list(backup._jobs.values()))
 
 
 def _stop(theirs: Callable[[str], Answer], job: str) -> Answer:
@@ -228,7 +265,7 @@ def _account() -> str:
     return str(get_account_id())
 
 
-def _make_point(
+def make_point(
     vault: str,
     resource: str,
     role: str,
@@ -244,7 +281,9 @@ def _make_point(
 
     kind, now = type_of(resource), int(time.time())
     arn = _point_arn(kind, resource, str(new_uuid()), get_region(), continuous=continuous)
-    if arn in _store("points"):
+    if arn in _store("points"):  # it goes on: what it holds ends now
+        snapshots.forget(arn)
+        snapshots.take(resource, arn)
         return arn
     held = backup._vaults[vault]
     _store("points")[arn] = {
@@ -332,7 +371,6 @@ def run(plan: str, region: str) -> Record:
 
 
 def _by_rule(plan: Record, rule: Record, selection: Record, resource: str) -> Iterator[str]:
-    from ministack.core.responses import request_scope
     from ministack.services import backup
 
     by = {"BackupPlanId": plan["BackupPlanId"], "BackupPlanArn": plan["BackupPlanArn"], "BackupPlanVersion": plan["VersionId"]}
@@ -341,7 +379,7 @@ def _by_rule(plan: Record, rule: Record, selection: Record, resource: str) -> It
     vault, role, lifecycle = rule["TargetBackupVaultName"], selection["IamRoleArn"], rule.get("Lifecycle")
     if vault not in backup._vaults:
         return
-    arn = _make_point(vault, resource, role, continuous=continuous, lifecycle=lifecycle, plan=by)
+    arn = make_point(vault, resource, role, continuous=continuous, lifecycle=lifecycle, plan=by)
     now = int(time.time())
     job_id = str(backup.new_uuid())
     backup._jobs[job_id] = {
@@ -360,20 +398,18 @@ def _by_rule(plan: Record, rule: Record, selection: Record, resource: str) -> It
     }
     _announce(backup._jobs[job_id])
     yield arn
-    for copied in rule.get("CopyActions", []):
-        target = copied["DestinationBackupVaultArn"].split(":")
-        with request_scope(_account(), target[3]):
-            if target[6] in backup._vaults:  # a copy of a continuous one is a snapshot
-                after = copied.get("Lifecycle")
-                yield _make_point(target[6], resource, role, continuous=False, lifecycle=after, source=arn, plan=by)
+    for wanted in rule.get("CopyActions", []):
+        target, after = wanted["DestinationBackupVaultArn"], wanted.get("Lifecycle")
+        copied = copying.copy(_store("points")[arn], target, role, lifecycle=after, plan=by, job=job_id)
+        if "DestinationRecoveryPointArn" in copied:
+            yield copied["DestinationRecoveryPointArn"]
 
 
 def _selected(plan: str) -> Iterator[tuple[Record, str]]:
     """The resources of a plan's selections: by ARN, where one may hold a wildcard at its end."""
     from ministack.services import backup
 
-    _preferences("GET", {})
-    opted_in = _store("preferences")["ResourceTypeOptInPreference"]
+    opted_in = preferences()["ResourceTypeOptInPreference"]
     for selection in backup._selections.values():
         if selection["BackupPlanId"] == plan:
             for wanted in selection.get("Resources") or []:

@@ -19,6 +19,8 @@ def install() -> None:
     endpoint_xml = ec2._vpce_fields_xml
     ec2._vpce_fields_xml = lambda endpoint, tag="item": _endpoint_described(endpoint_xml(endpoint, tag), endpoint, tag)
     ec2._strip_descriptions = _without_descriptions
+    permissions = ec2._parse_ip_permissions
+    ec2._parse_ip_permissions = lambda p, prefix: _with_lists(permissions(p, prefix), p, prefix)
     zone = ec2._zone_name_for_az_id
     ec2._zone_name_for_az_id = lambda zone_id: zone(zone_id) or _zone_name(zone_id)
     for direction, member in (("Ingress", "IpPermissions"), ("Egress", "IpPermissionsEgress")):
@@ -203,6 +205,16 @@ def _without_descriptions(rule: dict[str, Any]) -> dict[str, Any]:
     for name in PEERS:
         kept[name] = [{key: value for key, value in peer.items() if key != "Description"} for peer in rule.get(name, [])]
     return kept
+
+
+def _with_lists(rules: list[dict[str, Any]], p: Parameters, prefix: str) -> list[dict[str, Any]]:
+    """Rules as they were read out of a request, with the prefix lists, which ministack leaves out."""
+    for number, rule in enumerate(rules, 1):
+        several = f"{prefix}.{number}.PrefixListIds."
+        for place in sorted({name[len(several) :].split(".")[0] for name in p if name.startswith(several)}, key=int):
+            given = {name: _one(p, f"{several}{place}.{name}") for name in ("PrefixListId", "Description")}
+            rule["PrefixListIds"].append({name: value for name, value in given.items() if value})
+    return rules
 
 
 def _describing(direction: str, member: str) -> Action:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,15 @@ def install(directory: Path) -> None:
     efs.handle_request = with_all_keys
 
 
+def environment(inherited: str) -> dict[str, str]:
+    """What a function's process needs so that it keeps to what is read-only. ``inherited``: its PYTHONPATH so far."""
+    watching = str(Path(__file__).parents[1] / "mounted")
+    return {
+        "EMULATOR_FILES": str(_directories[0].resolve()),
+        "PYTHONPATH": os.pathsep.join(path for path in (watching, inherited) if path),
+    }
+
+
 def _delete(theirs: Callable[[str], Answer], ref: str) -> Answer:
     """What hangs on a file system goes with it: its access points and its files."""
     from ministack.services import efs
@@ -41,8 +51,23 @@ def _delete(theirs: Callable[[str], Answer], ref: str) -> Answer:
     if answer[0] < 300:
         for name in [name for name, one in efs._access_points.items() if one["FileSystemId"] == ref]:
             del efs._access_points[name]
-        shutil.rmtree(_directories[0] / ref, ignore_errors=True)
+        shutil.rmtree(directory(ref), ignore_errors=True)
     return answer
+
+
+def directory(ref: str) -> Path:
+    """Where the files of a file system are; not there before something is written."""
+    return _directories[0] / ref
+
+
+def set_writable(ref: str, *, yes: bool) -> None:
+    """Whether functions may write there: the mark that mounted/sitecustomize.py looks for stands beside the directory."""
+    mark = directory(f"{ref}.read-only")
+    if yes:
+        mark.unlink(missing_ok=True)
+    else:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
 
 
 def access_point(arn: str) -> dict[str, Any] | None:
@@ -68,7 +93,7 @@ def file_system(point: dict[str, Any]) -> dict[str, Any]:
 def root(point: dict[str, Any]) -> Path:
     """The directory behind an access point. As on AWS it is made with the first mount, where the access point says how."""
     wanted = point["RootDirectory"]
-    place: Path = _directories[0] / point["FileSystemId"] / str(wanted.get("Path", "/")).strip("/")
+    place: Path = directory(point["FileSystemId"]) / str(wanted.get("Path", "/")).strip("/")
     if not place.is_dir():
         if wanted.get("Path", "/") != "/" and not wanted.get("CreationInfo"):
             raise EFSMountFailureException(

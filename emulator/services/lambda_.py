@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,8 @@ def _mounted(configured: Configuration) -> Configuration:
         return configured
     variables = (configured.get("Environment") or {}).get("Variables") or {}
     moved = {name: _moved(value, places) for name, value in variables.items()}
-    return {**configured, "Environment": {"Variables": moved}}
+    kept = efs.environment(variables.get("PYTHONPATH") or os.environ.get("PYTHONPATH", ""))
+    return {**configured, "Environment": {"Variables": {**moved, **kept}}}
 
 
 def _moved(value: str, places: dict[str, Path]) -> str:

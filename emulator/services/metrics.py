@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import operator
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from emulator.services import events
+from emulator import ACCOUNT
+from emulator.services import expressions
 
 
 def install() -> None:
@@ -52,38 +53,96 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
 }
 
 
-def _evaluate(alarm: dict[str, Any]) -> None:
-    """An alarm's new state, from the periods that have data; as long as none has, it stays as it is."""
+def breaching(alarm: dict[str, Any], *, silence: bool = False) -> bool | None:
+    """Whether the alarm's metric breaches its threshold, by the periods that have data; None where none has.
+
+    ``silence``: a period without data counts as the alarm says, as it does once the period is over.
+    """
     from ministack.services import cloudwatch
 
-    dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
-    key = (alarm.get("Namespace"), alarm.get("MetricName"), dimensions)
-    points = list(cloudwatch._metrics.get(key) or [])
     compare = COMPARE.get(alarm.get("ComparisonOperator", ""))
-    period, periods, now = int(alarm.get("Period") or 60), int(alarm.get("EvaluationPeriods") or 1), time.time()
-    name = alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"
-    values = []
-    for number in range(periods):
-        within = [one for one in points if number * period <= now - one["Timestamp"] < (number + 1) * period]
-        value = cloudwatch._stat_value(cloudwatch._calc_stats(within), name, within) if within else None
-        if value is not None:
-            values.append(value)
-    if compare is None or not values:
-        return
+    periods, values = int(alarm.get("EvaluationPeriods") or 1), _values(alarm, cloudwatch)
+    treated = alarm.get("TreatMissingData") or "missing"
+    if compare is None or (not values and not (silence and treated in ("breaching", "notBreaching"))):
+        return None
     # Missing periods count where the alarm says that they breach, and the newest ones may be yet to come.
-    missing = periods - len(values) if alarm.get("TreatMissingData") == "breaching" else 0
-    breaching = sum(compare(value, float(alarm.get("Threshold", 0))) for value in values) + missing
-    new = "ALARM" if breaching >= int(alarm.get("DatapointsToAlarm") or periods) else "OK"
+    missing = periods - len(values) if treated == "breaching" else 0
+    count = sum(compare(value, float(alarm.get("Threshold", 0))) for value in values) + missing
+    return count >= int(alarm.get("DatapointsToAlarm") or periods)
+
+
+def _values(alarm: dict[str, Any], cloudwatch: Any) -> list[float]:
+    """The statistic of each period that has data, the newest one first."""
+    periods = int(alarm.get("EvaluationPeriods") or 1)
+
+    def measured(metric: Mapping[str, Any], period: object, statistic: str) -> expressions.Series:
+        dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(metric.get("Dimensions") or []))
+        points = list(cloudwatch._metrics.get((metric.get("Namespace"), metric.get("MetricName"), dimensions)) or [])
+        length, now = int(str(period)), time.time()
+        found: expressions.Series = []
+        for number in range(periods):
+            within = [one for one in points if number * length <= now - one["Timestamp"] < (number + 1) * length]
+            found.append(cloudwatch._stat_value(cloudwatch._calc_stats(within), statistic, within) if within else None)
+        return found
+
+    if "Metrics" in alarm:
+        series = expressions.periods(alarm["Metrics"], lambda stat: measured(stat["Metric"], stat["Period"], stat["Stat"]))
+    else:
+        series = measured(alarm, alarm.get("Period") or 60, _statistic(alarm))
+    return [value for value in series if value is not None]
+
+
+def _statistic(alarm: dict[str, Any]) -> str:
+    return str(
+        alarm.get("ExtendedStatistic") or alarm.get("Statistic") or ("Average" if "Metrics" not in alarm else "expression")
+    )
+
+
+def _evaluate(alarm: dict[str, Any]) -> None:
+    """An alarm's new state, from the periods that have data; as long as none has, it stays as it is."""
+    found = breaching(alarm)
+    if found is not None:
+        _become(alarm, "ALARM" if found else "OK")
+
+
+def pass_silence(region: str) -> dict[str, Any]:
+    """What the end of every period does: an alarm whose metric is silent is where it says that silence takes it."""
+    from ministack.core.responses import request_scope
+    from ministack.services import cloudwatch
+
+    changed = []
+    with request_scope(ACCOUNT, region):
+        for alarm in list(cloudwatch._alarms.values()):
+            found, treated = breaching(alarm, silence=True), alarm.get("TreatMissingData") or "missing"
+            if found is None and treated == "ignore":
+                continue
+            new = "INSUFFICIENT_DATA" if found is None else "ALARM" if found else "OK"
+            if alarm["StateValue"] != new:
+                _become(alarm, new)
+                changed.append(alarm["AlarmName"])
+    return {"changed": changed}
+
+
+def measure(namespace: str, name: str, value: str, region: str, dimensions: str) -> dict[str, Any]:
+    """A value of a service's own metric, which nobody but the service could publish."""
+    from ministack.core.responses import request_scope
+    from ministack.services import cloudwatch
+
+    with request_scope(ACCOUNT, region):
+        cloudwatch.record_metric(namespace, name, float(value), "None", json.loads(dimensions))
+        cloudwatch._evaluate_all_alarms()
+    return {}
+
+
+def _become(alarm: dict[str, Any], new: str) -> None:
+    from ministack.services import cloudwatch
+
     old = alarm["StateValue"]
-    if new != old:
-        reason = f"Threshold Crossed: {name} of {values} {alarm['ComparisonOperator']} {alarm.get('Threshold')}"
-        alarm.update(StateValue=new, StateReason=reason, StateUpdatedTimestamp=int(now))
-        cloudwatch._record_history(alarm["AlarmName"], old, new, reason)
-        cloudwatch._dispatch_alarm_actions(alarm, old, new, reason)
-        cloudwatch._evaluate_parent_alarms(alarm)
-        events.emit("aws.cloudwatch", "CloudWatch Alarm State Change", [alarm["AlarmArn"]], _said(alarm, old))
-
-
-def _said(alarm: dict[str, Any], old: str) -> dict[str, Any]:
-    state = {"value": alarm["StateValue"], "reason": alarm["StateReason"]}
-    return {"alarmName": alarm["AlarmName"], "state": state, "previousState": {"value": old}}
+    if new == old:
+        return
+    values = _values(alarm, cloudwatch)
+    reason = f"Threshold Crossed: {_statistic(alarm)} of {values} {alarm['ComparisonOperator']} {alarm.get('Threshold')}"
+    alarm.update(StateValue=new, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+    cloudwatch._record_history(alarm["AlarmName"], old, new, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, old, new, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Callable
 from typing import Any
 from xml.sax.saxutils import escape
 
-from emulator import databases
+from emulator import databases, postgres
+from emulator.services import query
+from emulator.services.query import Action, Answer, Parameters, Record
 
-Parameters = dict[str, Any]
-Answer = tuple[int, dict[str, str], bytes]
-Action = Callable[[Parameters], Answer]
+log = logging.getLogger("emulator")
 
 # Settings that ministack does not keep, or keeps as a constant: parameter -> element of the description.
 KEPT = {
@@ -35,23 +35,24 @@ def install() -> None:
     from ministack.services import rds
 
     described = rds._instance_xml
-    rds._instance_xml = lambda instance: _described(described(instance), instance)
+    rds._instance_xml = lambda instance: query.described(described({**instance, "DBInstanceStatus": state(instance)}), instance)
     rds._get_docker = lambda: None  # never a container; what stands behind an instance is ours
     actions: dict[str, Action] = rds._ACTION_MAP
-    create, modify, delete, change = (
-        actions[name] for name in ("CreateDBInstance", "ModifyDBInstance", "DeleteDBInstance", "ModifyDBParameterGroup")
+    query.wrap(
+        actions,
+        {
+            "CreateDBInstance": _create,
+            "ModifyDBInstance": _modify,
+            "DeleteDBInstance": _delete,
+            "StartDBInstance": _start,
+            "StopDBInstance": _stop,
+            "RebootDBInstance": _reboot,
+            "ModifyDBParameterGroup": _change_group,
+            "DeleteDBParameterGroup": _refusing_use("DBParameterGroupName", "InvalidDBParameterGroupState", _uses_parameters),
+            "DeleteDBSubnetGroup": _refusing_use("DBSubnetGroupName", "InvalidDBSubnetGroupStateFault", _uses_subnets),
+        },
     )
     actions.update(
-        CreateDBInstance=lambda p: _create(create, p),
-        ModifyDBInstance=lambda p: _modify(modify, p),
-        DeleteDBInstance=lambda p: _delete(delete, p),
-        ModifyDBParameterGroup=lambda p: _change_group(change, p),
-        DeleteDBParameterGroup=_refusing_use(
-            actions["DeleteDBParameterGroup"], "DBParameterGroupName", "InvalidDBParameterGroupState", _uses_parameters
-        ),
-        DeleteDBSubnetGroup=_refusing_use(
-            actions["DeleteDBSubnetGroup"], "DBSubnetGroupName", "InvalidDBSubnetGroupStateFault", _uses_subnets
-        ),
         CreateEventSubscription=_create_subscription,
         DescribeEventSubscriptions=_describe_subscriptions,
         ModifyEventSubscription=_modify_subscription,
@@ -63,39 +64,8 @@ def install() -> None:
     )
 
 
-def _one(p: Parameters, name: str) -> str:
-    value = p.get(name, "")
-    return str(value[0] if isinstance(value, list) else value)
-
-
-def _several(p: Parameters, prefix: str) -> list[str]:
-    found = [
-        (int(match[1]), _one(p, name))
-        for name in p
-        if (match := re.fullmatch(re.escape(prefix) + r"\.(?:[A-Za-z]+\.)?(\d+)", name))
-    ]
-    return [value for _, value in sorted(found)]
-
-
-def _described(xml: str, instance: dict[str, Any]) -> str:
-    """The description of an instance with what we keep of it."""
-    exports = "".join(f"<member>{escape(log)}</member>" for log in instance.get("_exports", []))
-    xml = xml.replace(
-        "<EnabledCloudwatchLogsExports/>", f"<EnabledCloudwatchLogsExports>{exports}</EnabledCloudwatchLogsExports>"
-    )
-    for element, value in instance.get("_kept", {}).items():
-        ours = f"<{element}>{escape(value)}</{element}>"
-        xml, replaced = re.subn(rf"<{element}>[^<]*</{element}>|<{element}/>", ours.replace("\\", r"\\"), xml)
-        if not replaced:
-            xml += ours
-    return xml
-
-
-def _keep(instance: dict[str, Any], p: Parameters) -> None:
-    kept = instance.setdefault("_kept", {})
-    for parameter, element in KEPT.items():
-        if _one(p, parameter):
-            kept[element] = _one(p, parameter)
+def _keep(instance: Record, p: Parameters) -> None:
+    kept = query.keep(instance, p, KEPT)
     if kept.get("CACertificateIdentifier"):
         instance["CertificateDetails"] = {"CAIdentifier": kept["CACertificateIdentifier"], "ValidTill": "2061-05-18T00:00:00Z"}
 
@@ -103,61 +73,101 @@ def _keep(instance: dict[str, Any], p: Parameters) -> None:
 def _create(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
-    status, headers, body = theirs(p)
-    instance = rds._instances.get(_one(p, "DBInstanceIdentifier"))
-    if status >= 300 or instance is None:
-        return status, headers, body
+    answer = theirs(p)
+    instance = rds._instances.get(query.one(p, "DBInstanceIdentifier"))
+    if answer[0] >= 300 or instance is None:
+        return answer
     _keep(instance, p)
-    instance["_exports"] = _several(p, "EnableCloudwatchLogsExports")
+    query.keep_exports(instance, p)
     if instance["Engine"] == "postgres" and not instance.get("DBClusterIdentifier"):
         place = databases.create(
             instance["DBInstanceArn"],
             user=instance["MasterUsername"],
-            password=_one(p, "MasterUserPassword"),
-            database=_one(p, "DBName"),
-            parameters=_parameters(instance),
+            password=query.one(p, "MasterUserPassword"),
+            database=query.one(p, "DBName"),
+            parameters=parameters(instance),
         )
         if place is not None:
             instance["Endpoint"].update(Address=place[0], Port=place[1])
-    answer: Answer = rds._single_instance_response("CreateDBInstanceResponse", "CreateDBInstanceResult", instance)
-    return answer
+    return said("CreateDBInstance", instance)
 
 
-def _parameters(instance: dict[str, Any]) -> dict[str, str]:
+def said(action: str, instance: Record) -> Answer:
     from ministack.services import rds
 
-    group = rds._param_groups.get(instance["DBParameterGroups"][0]["DBParameterGroupName"]) or {}
-    return {name: str(one["ParameterValue"]) for name, one in group.get("Parameters", {}).items()}
+    return query.answer(action, "DBInstance", rds._instance_xml(instance))
+
+
+def state(instance: Record) -> str:
+    """What it is doing: an instance is backed up while AWS Backup has a job for it that runs."""
+    from emulator.services import backup
+
+    status = str(instance["DBInstanceStatus"])
+    return "backing-up" if status == "available" and backup.is_under_way(instance["DBInstanceArn"]) else status
+
+
+def parameters(instance: Record) -> dict[str, str]:
+    from ministack.services import rds
+
+    return query.parameters(rds._param_groups, _uses_parameters(instance))
 
 
 def _modify(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
-    status, headers, body = theirs(p)
-    instance = rds._instances.get(_one(p, "DBInstanceIdentifier"))
-    if status >= 300 or instance is None:
-        return status, headers, body
+    answer = theirs(p)
+    instance = rds._instances.get(query.one(p, "DBInstanceIdentifier"))
+    if answer[0] >= 300 or instance is None:
+        return answer
     _keep(instance, p)
-    enable = _several(p, "CloudwatchLogsExportConfiguration.EnableLogTypes")
-    disable = _several(p, "CloudwatchLogsExportConfiguration.DisableLogTypes")
-    if enable or disable:
-        instance["_exports"] = [log for log in instance.get("_exports", []) if log not in (*disable, *enable)] + enable
-    if _one(p, "MasterUserPassword"):
-        databases.set_password(instance["DBInstanceArn"], instance["MasterUsername"], _one(p, "MasterUserPassword"))
-    if _one(p, "DBParameterGroupName"):
-        databases.set_parameters(instance["DBInstanceArn"], _parameters(instance))
-    answer: Answer = rds._single_instance_response("ModifyDBInstanceResponse", "ModifyDBInstanceResult", instance)
+    query.keep_exports(instance, p)
+    if query.one(p, "MasterUserPassword"):
+        databases.set_password(instance["DBInstanceArn"], instance["MasterUsername"], query.one(p, "MasterUserPassword"))
+    if query.one(p, "DBParameterGroupName"):
+        databases.set_parameters(instance["DBInstanceArn"], parameters(instance))
+    return said("ModifyDBInstance", instance)
+
+
+def _start(theirs: Action, p: Parameters) -> Answer:
+    return _after(theirs, p, databases.start)
+
+
+def _stop(theirs: Action, p: Parameters) -> Answer:
+    return _after(theirs, p, databases.stop)
+
+
+def _reboot(theirs: Action, p: Parameters) -> Answer:
+    from ministack.services import rds
+
+    try:
+        return _after(theirs, p, databases.restart)
+    except postgres.PostgresError as error:
+        # A replica, for instance, that may have fewer connections than its source has.
+        instance = rds._instances[query.one(p, "DBInstanceIdentifier")]
+        log.warning("%s: %s", instance["DBInstanceIdentifier"], error)
+        instance["DBInstanceStatus"] = "incompatible-parameters"
+        return said("RebootDBInstance", instance)
+
+
+def _after(theirs: Action, p: Parameters, act: Callable[[str], None]) -> Answer:
+    """The server does what its instance does; that of a cluster is not one instance's."""
+    from ministack.services import rds
+
+    answer = theirs(p)
+    instance = rds._instances.get(query.one(p, "DBInstanceIdentifier"))
+    if answer[0] < 300 and instance is not None and not instance.get("DBClusterIdentifier"):
+        act(instance["DBInstanceArn"])
     return answer
 
 
 def _delete(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
-    instance = dict(rds._instances.get(_one(p, "DBInstanceIdentifier")) or {})
+    instance = dict(rds._instances.get(query.one(p, "DBInstanceIdentifier")) or {})
     answer = theirs(p)
     if instance and answer[0] < 300:
         databases.destroy(instance["DBInstanceArn"])
-        if _one(p, "DeleteAutomatedBackups").lower() == "false" and int(instance.get("BackupRetentionPeriod", 0)):
+        if query.one(p, "DeleteAutomatedBackups").lower() == "false" and int(instance.get("BackupRetentionPeriod", 0)):
             _retained()[instance["DbiResourceId"]] = instance
     return answer
 
@@ -188,11 +198,10 @@ def _describe_backups(_: Parameters) -> Answer:
 def _delete_backup(p: Parameters) -> Answer:
     from ministack.services import rds
 
-    name = _one(p, "DbiResourceId")
+    name = query.one(p, "DbiResourceId")
     answer: Answer
     if name not in _retained():
-        answer = rds._error("DBInstanceAutomatedBackupNotFound", f"No retained automated backup of {name}.", 404)
-        return answer
+        return query.error("DBInstanceAutomatedBackupNotFound", f"No retained automated backup of {name}.", 404)
     del _retained()[name]
     answer = rds._xml(200, "DeleteDBInstanceAutomatedBackupResponse", "<DeleteDBInstanceAutomatedBackupResult/>")
     return answer
@@ -204,37 +213,36 @@ def _change_group(theirs: Action, p: Parameters) -> Answer:
     answer = theirs(p)
     if answer[0] < 300:
         for instance in rds._instances.values():
-            if instance["DBParameterGroups"][0]["DBParameterGroupName"] == _one(p, "DBParameterGroupName"):
-                databases.set_parameters(instance["DBInstanceArn"], _parameters(instance))
+            if instance["DBParameterGroups"][0]["DBParameterGroupName"] == query.one(p, "DBParameterGroupName"):
+                databases.set_parameters(instance["DBInstanceArn"], parameters(instance))
     return answer
 
 
-def _uses_parameters(instance: dict[str, Any]) -> str:
+def _uses_parameters(instance: Record) -> str:
     return str(instance["DBParameterGroups"][0]["DBParameterGroupName"])
 
 
-def _uses_subnets(one: dict[str, Any]) -> str:
+def _uses_subnets(one: Record) -> str:
     group = one.get("DBSubnetGroup", {})  # a cluster has the name only
     return str(group if isinstance(group, str) else group.get("DBSubnetGroupName", ""))
 
 
-def _refusing_use(theirs: Action, parameter: str, code: str, use: Callable[[dict[str, Any]], str]) -> Action:
+def _refusing_use(parameter: str, code: str, use: Callable[[Record], str]) -> Callable[[Action, Parameters], Answer]:
     """An instance needs its groups, and a cluster its subnets: they go after it."""
 
-    def delete(p: Parameters) -> Answer:
+    def delete(theirs: Action, p: Parameters) -> Answer:
         from ministack.services import rds
 
         holders = [*rds._instances.items(), *(rds._clusters.items() if use is _uses_subnets else ())]
-        users = [name for name, one in holders if use(one) == _one(p, parameter)]
+        users = [name for name, one in holders if use(one) == query.one(p, parameter)]
         if users:
-            refusal: Answer = rds._error(code, f"{_one(p, parameter)} is used by {', '.join(users)} and cannot be deleted.", 400)
-            return refusal
+            return query.error(code, f"{query.one(p, parameter)} is used by {', '.join(users)} and cannot be deleted.")
         return theirs(p)
 
     return delete
 
 
-_stores: dict[str, Any] = {}
+_stores: Record = {}
 
 
 def _subscriptions() -> Any:
@@ -243,7 +251,7 @@ def _subscriptions() -> Any:
     return _stores.setdefault("subscriptions", AccountRegionScopedDict())
 
 
-def _subscription_xml(one: dict[str, Any]) -> str:
+def _subscription_xml(one: Record) -> str:
     from ministack.core.responses import get_account_id
 
     categories = "".join(f"<EventCategory>{escape(name)}</EventCategory>" for name in one["categories"])
@@ -256,7 +264,7 @@ def _subscription_xml(one: dict[str, Any]) -> str:
     )
 
 
-def _subscription_answer(action: str, one: dict[str, Any]) -> Answer:
+def _subscription_answer(action: str, one: Record) -> Answer:
     from ministack.services import rds
 
     answer: Answer = rds._xml(200, f"{action}Response", f"<{action}Result>{_subscription_xml(one)}</{action}Result>")
@@ -264,29 +272,25 @@ def _subscription_answer(action: str, one: dict[str, Any]) -> Answer:
 
 
 def _subscription_missing(name: str) -> Answer:
-    from ministack.services import rds
-
-    answer: Answer = rds._error("SubscriptionNotFound", f"Subscription {name} not found.", 404)
-    return answer
+    return query.error("SubscriptionNotFound", f"Subscription {name} not found.", 404)
 
 
 def _create_subscription(p: Parameters) -> Answer:
     from ministack.core.responses import get_account_id, get_region
     from ministack.services import rds
 
-    name, store = _one(p, "SubscriptionName"), _subscriptions()
+    name, store = query.one(p, "SubscriptionName"), _subscriptions()
     if name in store:
-        refusal: Answer = rds._error("SubscriptionAlreadyExist", f"Subscription {name} already exists.", 400)
-        return refusal
+        return query.error("SubscriptionAlreadyExist", f"Subscription {name} already exists.")
     arn = f"arn:aws:rds:{get_region()}:{get_account_id()}:es:{name}"
     store[name] = {
         "name": name,
         "arn": arn,
-        "topic": _one(p, "SnsTopicArn"),
-        "type": _one(p, "SourceType"),
-        "categories": _several(p, "EventCategories"),
-        "sources": _several(p, "SourceIds"),
-        "enabled": _one(p, "Enabled") != "false",
+        "topic": query.one(p, "SnsTopicArn"),
+        "type": query.one(p, "SourceType"),
+        "categories": query.several(p, "EventCategories"),
+        "sources": query.several(p, "SourceIds"),
+        "enabled": query.one(p, "Enabled") != "false",
     }
     tags = rds._parse_tags(p)
     if tags:
@@ -297,7 +301,7 @@ def _create_subscription(p: Parameters) -> Answer:
 def _describe_subscriptions(p: Parameters) -> Answer:
     from ministack.services import rds
 
-    name, store = _one(p, "SubscriptionName"), _subscriptions()
+    name, store = query.one(p, "SubscriptionName"), _subscriptions()
     if name and name not in store:
         return _subscription_missing(name)
     found = "".join(_subscription_xml(one) for one in ([store[name]] if name else store.values()))
@@ -308,23 +312,23 @@ def _describe_subscriptions(p: Parameters) -> Answer:
 
 
 def _modify_subscription(p: Parameters) -> Answer:
-    one = _subscriptions().get(_one(p, "SubscriptionName"))
+    one = _subscriptions().get(query.one(p, "SubscriptionName"))
     if one is None:
-        return _subscription_missing(_one(p, "SubscriptionName"))
+        return _subscription_missing(query.one(p, "SubscriptionName"))
     for parameter, member in (("SnsTopicArn", "topic"), ("SourceType", "type")):
-        if _one(p, parameter):
-            one[member] = _one(p, parameter)
-    if _one(p, "Enabled"):
-        one["enabled"] = _one(p, "Enabled") == "true"
-    if _several(p, "EventCategories"):
-        one["categories"] = _several(p, "EventCategories")
+        if query.one(p, parameter):
+            one[member] = query.one(p, parameter)
+    if query.one(p, "Enabled"):
+        one["enabled"] = query.one(p, "Enabled") == "true"
+    if query.several(p, "EventCategories"):
+        one["categories"] = query.several(p, "EventCategories")
     return _subscription_answer("ModifyEventSubscription", one)
 
 
 def _change_sources(p: Parameters, *, add: bool) -> Answer:
-    one, source = _subscriptions().get(_one(p, "SubscriptionName")), _one(p, "SourceIdentifier")
+    one, source = _subscriptions().get(query.one(p, "SubscriptionName")), query.one(p, "SourceIdentifier")
     if one is None:
-        return _subscription_missing(_one(p, "SubscriptionName"))
+        return _subscription_missing(query.one(p, "SubscriptionName"))
     one["sources"] = [name for name in one["sources"] if name != source] + ([source] if add else [])
     return _subscription_answer("AddSourceIdentifierToSubscription" if add else "RemoveSourceIdentifierFromSubscription", one)
 
@@ -332,7 +336,7 @@ def _change_sources(p: Parameters, *, add: bool) -> Answer:
 def _delete_subscription(p: Parameters) -> Answer:
     from ministack.services import rds
 
-    name = _one(p, "SubscriptionName")
+    name = query.one(p, "SubscriptionName")
     one = _subscriptions().pop(name, None)
     if one is None:
         return _subscription_missing(name)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from emulator import databases
-from emulator.services import backup, events, snapshots
+from emulator.services import backup, events, restored_files, snapshots
 
 Answer = tuple[int, dict[str, str], bytes]
 Record = dict[str, Any]
@@ -205,7 +205,7 @@ def _restore(point: Record, metadata: dict[str, str], role: str, plan: str) -> s
 
     job_id, now = str(new_uuid()).upper(), time.time()
     asked = {name.lower(): value for name, value in metadata.items()}
-    created, message = _created(point, asked, job_id)
+    created, message = _created(point, asked, job_id, testing=bool(plan))
     job: Record = {
         "AccountId": get_account_id(),
         "RestoreJobId": job_id,
@@ -245,13 +245,16 @@ def _restore(point: Record, metadata: dict[str, str], role: str, plan: str) -> s
     return job_id
 
 
-def _created(point: Record, asked: dict[str, str], job: str) -> tuple[str, str]:
+def _created(point: Record, asked: dict[str, str], job: str, *, testing: bool) -> tuple[str, str]:
     """The ARN of what was restored, or why nothing was."""
+    from ministack.core.responses import get_account_id, get_region
     from ministack.services import rds
 
     kept = snapshots.settings(point["RecoveryPointArn"])
     if kept is None:
-        return "", f"The emulator restores databases of RDS, and no {point['ResourceType']}."
+        return "", f"The emulator restores databases of RDS and files, and no {point['ResourceType']}."
+    if point["ResourceType"] == "EFS":
+        return restored_files.restore(point, kept, asked, job, testing=testing)
     aurora = point["ResourceType"] == "Aurora"
     given = asked.get("dbclusteridentifier" if aurora else "dbinstanceidentifier")
     name = str(given or f"awsbackup-restore-test-{job.lower()}").lower()
@@ -262,7 +265,9 @@ def _created(point: Record, asked: dict[str, str], job: str) -> tuple[str, str]:
     groups = _listed(asked.get("vpcsecuritygroupids", ""))
     one["VpcSecurityGroups"] = [{"VpcSecurityGroupId": group, "Status": "active"} for group in groups]
     key = "DBClusterArn" if aurora else "DBInstanceArn"
-    one[key] = f"{kept[key].rsplit(':', 1)[0]}:{name}"
+    one[key] = f"arn:aws:rds:{get_region()}:{get_account_id()}:{'cluster' if aurora else 'db'}:{name}"
+    if point["BackupVaultArn"].split(":")[3] != kept[key].split(":")[3] and one.get("KmsKeyId"):
+        one["KmsKeyId"] = point["EncryptionKeyArn"]  # a copy in another region is encrypted anew
     place = databases.restore(point["RecoveryPointArn"], one[key], closed=aurora)
     if aurora:  # the cluster alone: who wants to connect has to add an instance
         one.update(DBClusterIdentifier=name, DBClusterMembers=[], DBSubnetGroup=subnets, _shared_endpoint=None, TagList=[])
@@ -278,15 +283,28 @@ def _created(point: Record, asked: dict[str, str], job: str) -> tuple[str, str]:
     return one[key], ""
 
 
+def metadata(arn: str) -> Answer:
+    """What AWS Backup knows of a resource that it needs to restore it; of file systems alone here."""
+    found, kept = backup.point(arn), snapshots.settings(arn)
+    if found is None:
+        return backup.missing(f"The recovery point {arn}")
+    if kept is None or found["ResourceType"] != "EFS":
+        return backup.error("InvalidRequestException", f"The emulator keeps no restore metadata of {found['ResourceType']}.")
+    shown = {"RestoreMetadata": restored_files.metadata(kept), "ResourceType": "EFS"}
+    return backup.ok({"BackupVaultArn": found["BackupVaultArn"], "RecoveryPointArn": arn, **shown})
+
+
 def _listed(text: str) -> list[str]:
     """Values of metadata are strings: a list is one of JSON, or separated by commas."""
     return [one.strip(' "[]') for one in text.split(",") if one.strip(' "[]')]
 
 
 def _remove(arn: str) -> bool:
-    """Whether what was restored could be deleted: a cluster that still has instances cannot."""
+    """Whether what was restored could be deleted: a cluster that still has instances cannot, nor files with mount targets."""
     from ministack.services import rds
 
+    if ":elasticfilesystem:" in arn:
+        return restored_files.remove(arn)
     name = arn.rsplit(":", 1)[-1]
     store = rds._clusters if ":cluster:" in arn else rds._instances
     if (store.get(name) or {}).get("DBClusterMembers"):

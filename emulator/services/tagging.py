@@ -21,10 +21,12 @@ def install() -> None:
         cloudtrail=_trails,
         cloudwatch=_alarms,
         ec2=_network,
+        elasticache=_caches,
         logs=_log_groups,
         rds=_databases,
-        route53=_health_checks,
+        route53=_names,
         secretsmanager=_secrets,
+        ssm=_parameters,
     )
 
 
@@ -37,14 +39,33 @@ def _with_tests(theirs: Callable[[], Tagged]) -> Callable[[], Tagged]:
     return collect
 
 
-def _health_checks() -> Tagged:
+def _caches() -> Tagged:
+    from ministack.core.responses import get_account_id, get_region
+    from ministack.services import elasticache
+
+    here = f"arn:aws:elasticache:{get_region()}:{get_account_id()}:"
+    for arn, tags in list(elasticache._tags.items()):
+        if arn.startswith(here):
+            yield arn, _listed(tags)
+
+
+def _names() -> Tagged:
+    """Health checks and hosted zones, which are global and listed in one region."""
     from ministack.core.responses import get_region
     from ministack.services import route53
 
-    if get_region() == "us-east-1":  # they are global, and listed there
+    there = {"healthcheck": route53._health_checks, "hostedzone": route53._zones}
+    if get_region() == "us-east-1":
         for (kind, name), tags in list(route53._tags.items()):
-            if kind == "healthcheck" and name in route53._health_checks:
-                yield f"arn:aws:route53:::healthcheck/{name}", _listed(tags)
+            if name in there[kind]:
+                yield f"arn:aws:route53:::{kind}/{name}", _listed(tags)
+
+
+def _parameters() -> Tagged:
+    from ministack.services import ssm
+
+    for one in list(ssm._parameters.values()):
+        yield one["ARN"], _listed(ssm._tags.get(one["ARN"]))
 
 
 def _listed(tags: Any) -> list[dict[str, str]]:

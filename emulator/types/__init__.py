@@ -8,6 +8,7 @@ from emulator.resource import Resource
 from emulator.types import (
     access,
     backup,
+    cache,
     cluster,
     database,
     dns,
@@ -19,6 +20,7 @@ from emulator.types import (
     monitoring,
     network,
     notify,
+    parameter,
     secret,
     storage,
     table,
@@ -31,6 +33,7 @@ MODULES = (
     logs,
     access,
     notify,
+    parameter,
     secret,
     database,
     cluster,
@@ -41,6 +44,7 @@ MODULES = (
     backup,
     monitoring,
     dns,
+    cache,
 )
 
 RESOURCES: Mapping[str, Resource] = {resource.type: resource for module in MODULES for resource in module.RESOURCES}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.resource import Aws, Properties, Resource, changed, listed, pairs, retag
+from emulator.resource import Aws, Properties, Resource, changed
 from emulator.shape import boolean
-from emulator.types.database import logs_changed
+from emulator.types.database import change_tags, logs_changed, parameter_group, read_tags
 
 # A template's word -> the API's.
 RENAMED = {
@@ -29,39 +29,39 @@ def _create(aws: Aws, p: Properties) -> str:
 
 
 def _update(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
+    if old.get("GlobalClusterIdentifier") and not new.get("GlobalClusterIdentifier"):
+        _detach(aws, ref, old["GlobalClusterIdentifier"])
     changes: dict[str, Any] = {
         RENAMED.get(name, name): value
         for name, value in new.items()
-        if old.get(name) != value and name not in (*NOT_SENT, "Tags")
+        if old.get(name) != value and name not in (*NOT_SENT, "Tags", "GlobalClusterIdentifier")
     }
     if "EnableCloudwatchLogsExports" in changes:
         changes["CloudwatchLogsExportConfiguration"] = logs_changed(old, changes.pop("EnableCloudwatchLogsExports"))
     if changes:
         aws.send("rds", "modify_db_cluster", {"DBClusterIdentifier": ref, **changes, "ApplyImmediately": True})
-    _retag(aws, aws.arn("rds", f"cluster:{ref}"), old, new)
+    change_tags(aws, aws.arn("rds", f"cluster:{ref}"), old, new)
 
 
-def _retag(aws: Aws, arn: str, old: Properties, new: Properties) -> None:
-    rds = aws.client("rds")
-    retag(
-        old,
-        new,
-        add=lambda tags: rds.add_tags_to_resource(ResourceName=arn, Tags=listed(tags)),
-        remove=lambda names: rds.remove_tags_from_resource(ResourceName=arn, TagKeys=names),
-    )
+def _detach(aws: Aws, ref: str, of: str) -> None:
+    arn = _described(aws, ref)["DBClusterArn"]
+    aws.client("rds").remove_from_global_cluster(GlobalClusterIdentifier=of, DbClusterIdentifier=arn)
 
 
-def _tags(aws: Aws, arn: str) -> list[dict[str, str]]:
-    return listed(pairs(aws.client("rds").list_tags_for_resource(ResourceName=arn)["TagList"]))
+def _described(aws: Aws, ref: str) -> Properties:
+    found: Properties = aws.client("rds").describe_db_clusters(DBClusterIdentifier=ref)["DBClusters"][0]
+    return found
 
 
 def _delete(aws: Aws, ref: str, p: Properties) -> None:
+    if p.get("GlobalClusterIdentifier"):
+        _detach(aws, ref, p["GlobalClusterIdentifier"])
     automated = boolean(p.get("DeleteAutomatedBackups", True))
     aws.client("rds").delete_db_cluster(DBClusterIdentifier=ref, SkipFinalSnapshot=True, DeleteAutomatedBackups=automated)
 
 
 def _read(aws: Aws, identifier: tuple[str, ...]) -> Properties:
-    found = aws.client("rds").describe_db_clusters(DBClusterIdentifier=identifier[0])["DBClusters"][0]
+    found = _described(aws, identifier[0])
     return {
         **found,
         "DBClusterParameterGroupName": found["DBClusterParameterGroup"],
@@ -74,65 +74,59 @@ def _read(aws: Aws, identifier: tuple[str, ...]) -> Properties:
         "KmsKeyId": found.get("KmsKeyId") or None,
         "ReadEndpoint": {"Address": found["ReaderEndpoint"]},
         "VpcSecurityGroupIds": [group["VpcSecurityGroupId"] for group in found["VpcSecurityGroups"]],
-        "Tags": _tags(aws, found["DBClusterArn"]),
+        "Tags": read_tags(aws, found["DBClusterArn"]),
     }
 
 
-def _group(aws: Aws, p: Properties) -> str:
-    name = p["DBClusterParameterGroupName"]
-    kept = {"DBParameterGroupFamily": p["Family"], "Description": p["Description"], "Tags": p.get("Tags")}
-    aws.send("rds", "create_db_cluster_parameter_group", {"DBClusterParameterGroupName": name, **kept})
-    _set(aws, name, p.get("Parameters", {}))
-    return str(name)
+def _create_global(aws: Aws, p: Properties) -> str:
+    source = p.get("SourceDBClusterIdentifier")
+    if source and ":" not in source:
+        p = {**p, "SourceDBClusterIdentifier": _described(aws, source)["DBClusterArn"]}
+    return str(aws.send("rds", "create_global_cluster", p)["GlobalCluster"]["GlobalClusterIdentifier"])
 
 
-def _set(aws: Aws, group: str, parameters: dict[str, Any]) -> None:
-    pending = [_parameter(name, ParameterValue=str(value)) for name, value in parameters.items()]
-    for start in range(0, len(pending), 20):  # at most twenty at a time
-        aws.client("rds").modify_db_cluster_parameter_group(
-            DBClusterParameterGroupName=group, Parameters=pending[start : start + 20]
-        )
+def _update_global(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
+    names = ("DeletionProtection", "EngineVersion")
+    if changed(old, new, *names):
+        kept = {name: new.get(name) for name in names if old.get(name) != new.get(name)}
+        aws.send("rds", "modify_global_cluster", {"GlobalClusterIdentifier": ref, **kept})
+    change_tags(aws, f"arn:aws:rds::{aws.account}:global-cluster:{ref}", old, new)
 
 
-def _parameter(name: str, **more: str) -> dict[str, str]:
-    return {"ParameterName": name, "ApplyMethod": "pending-reboot", **more}
+def _delete_global(aws: Aws, ref: str, p: Properties) -> None:
+    rds, source = aws.client("rds"), p.get("SourceDBClusterIdentifier")
+    members = rds.describe_global_clusters(GlobalClusterIdentifier=ref)["GlobalClusters"][0]["GlobalClusterMembers"]
+    if source and len(members) == 1:
+        # It detaches its source, whoever the only member is; one that is gone must not look as if the global cluster were.
+        try:
+            arn = _described(aws, source)["DBClusterArn"]
+            rds.remove_from_global_cluster(GlobalClusterIdentifier=ref, DbClusterIdentifier=arn)
+        except rds.exceptions.DBClusterNotFoundFault as gone:
+            raise RuntimeError(f"{source} is not there, or not in {ref}: {gone}") from gone
+    rds.delete_global_cluster(GlobalClusterIdentifier=ref)
 
 
-def _change_group(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
-    had, has = old.get("Parameters", {}), new.get("Parameters", {})
-    gone = [_parameter(name) for name in had if name not in has]
-    if gone:
-        aws.client("rds").reset_db_cluster_parameter_group(DBClusterParameterGroupName=ref, Parameters=gone)
-    _set(aws, ref, {name: value for name, value in has.items() if had.get(name) != value})
-    if changed(old, new, "Tags"):
-        _retag(aws, aws.arn("rds", f"cluster-pg:{ref}"), old, new)
-
-
-def _read_group(aws: Aws, identifier: tuple[str, ...]) -> Properties:
-    rds, (name,) = aws.client("rds"), identifier
-    found = rds.describe_db_cluster_parameter_groups(DBClusterParameterGroupName=name)["DBClusterParameterGroups"][0]
-    pages = rds.get_paginator("describe_db_cluster_parameters").paginate(DBClusterParameterGroupName=name, Source="user")
-    parameters = {
-        one["ParameterName"]: one["ParameterValue"] for page in pages for one in page["Parameters"] if "ParameterValue" in one
-    }
+def _read_global(aws: Aws, identifier: tuple[str, ...]) -> Properties:
+    found = aws.client("rds").describe_global_clusters(GlobalClusterIdentifier=identifier[0])["GlobalClusters"][0]
+    source = next((one["DBClusterArn"] for one in found["GlobalClusterMembers"] if one["IsWriter"]), None)
     return {
         **found,
-        "Family": found["DBParameterGroupFamily"],
-        "Parameters": parameters,
-        "Tags": _tags(aws, found["DBClusterParameterGroupArn"]),
+        "GlobalEndpoint": {"Address": found["Endpoint"]},
+        "SourceDBClusterIdentifier": source,
+        "Tags": read_tags(aws, found["GlobalClusterArn"]),
     }
 
 
 RESOURCES = (
+    parameter_group("db_cluster", "cluster-pg"),
+    Resource("AWS::RDS::DBCluster", _create, _delete, _read, _update, name="DBClusterIdentifier", lower=True),
     Resource(
-        "AWS::RDS::DBClusterParameterGroup",
-        _group,
-        lambda aws, ref, _: aws.client("rds").delete_db_cluster_parameter_group(DBClusterParameterGroupName=ref),
-        _read_group,
-        _change_group,
-        name="DBClusterParameterGroupName",
-        longest=255,
+        "AWS::RDS::GlobalCluster",
+        _create_global,
+        _delete_global,
+        _read_global,
+        _update_global,
+        name="GlobalClusterIdentifier",
         lower=True,
     ),
-    Resource("AWS::RDS::DBCluster", _create, _delete, _read, _update, name="DBClusterIdentifier", lower=True),
 )

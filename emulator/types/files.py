@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from emulator.resource import Aws, NotFoundError, Properties, Resource, changed, listed, pairs, retag
 
@@ -14,6 +15,7 @@ def _create(aws: Aws, p: Properties) -> str:
     tags = listed(pairs(p.get("FileSystemTags"))) or None
     made = aws.send("efs", "create_file_system", {**{name: p.get(name) for name in CREATED}, "Tags": tags})
     _settings(aws, made["FileSystemId"], {}, p)
+    _replicate(aws, made["FileSystemId"], {}, p)
     return str(made["FileSystemId"])
 
 
@@ -45,7 +47,17 @@ def _update(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
         kept = {"FileSystemId": ref, "ThroughputMode": mode, "ProvisionedThroughputInMibps": provisioned}
         aws.send("efs", "update_file_system", kept)
     _settings(aws, ref, old, new)
+    _replicate(aws, ref, old, new)
     _retag(aws, ref, old, new, "FileSystemTags")
+
+
+def _replicate(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
+    if not changed(old, new, "ReplicationConfiguration"):
+        return
+    if old.get("ReplicationConfiguration"):
+        aws.client("efs").delete_replication_configuration(SourceFileSystemId=ref)
+    if new.get("ReplicationConfiguration"):
+        aws.send("efs", "create_replication_configuration", {"SourceFileSystemId": ref, **new["ReplicationConfiguration"]})
 
 
 def _retag(aws: Aws, ref: str, old: Properties, new: Properties, name: str) -> None:
@@ -74,10 +86,32 @@ def _read(aws: Aws, identifier: tuple[str, ...]) -> Properties:
         "Arn": found["FileSystemArn"],
         "KmsKeyId": found.get("KmsKeyId") or None,
         "BackupPolicy": efs.describe_backup_policy(FileSystemId=ref)["BackupPolicy"],
+        "ReplicationConfiguration": _replication(efs, ref),
         "LifecyclePolicies": efs.describe_lifecycle_configuration(FileSystemId=ref)["LifecyclePolicies"],
         "FileSystemPolicy": policy,
         "FileSystemTags": listed(pairs(found["Tags"])),
     }
+
+
+def _delete(aws: Aws, ref: str, _: Properties) -> None:
+    """CloudFormation ends the replication of a source that it deletes."""
+    efs = aws.client("efs")
+    if _replication(efs, ref) is not None:
+        efs.delete_replication_configuration(SourceFileSystemId=ref)
+    efs.delete_file_system(FileSystemId=ref)
+
+
+def _replication(efs: Any, ref: str) -> Properties | None:
+    """Where the file system replicates to; nothing of one that is a destination itself."""
+    from botocore.exceptions import ClientError
+
+    try:
+        found = efs.describe_replication_configurations(FileSystemId=ref)["Replications"][0]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ReplicationNotFound":
+            raise
+        return None
+    return {"Destinations": found["Destinations"]} if found["SourceFileSystemId"] == ref else None
 
 
 def _mount_target(aws: Aws, p: Properties) -> str:
@@ -119,7 +153,7 @@ RESOURCES = (
     Resource(
         "AWS::EFS::FileSystem",
         _create,
-        lambda aws, ref, _: aws.client("efs").delete_file_system(FileSystemId=ref),
+        _delete,
         _read,
         _update,
     ),

@@ -9,6 +9,10 @@ from emulator.resource import Aws, NotFoundError, Properties, Resource, changed,
 from emulator.shape import boolean
 
 
+class NotReplicatedError(RuntimeError):
+    """A secret has no replica where it should have one."""
+
+
 def _generated(aws: Aws, wanted: Properties) -> str:
     template, key = wanted.get("SecretStringTemplate"), wanted.get("GenerateStringKey")
     options = {name: value for name, value in wanted.items() if name not in ("SecretStringTemplate", "GenerateStringKey")}
@@ -28,7 +32,38 @@ def _create(aws: Aws, p: Properties) -> str:
             "Tags": listed(pairs(p.get("Tags"))) or None,
         },
     )
+    _check(aws, made["ARN"])
     return str(made["ARN"])
+
+
+def _check(aws: Aws, ref: str) -> None:
+    """A replica that could not be made fails the resource, as it does on AWS."""
+    for one in aws.client("secretsmanager").describe_secret(SecretId=ref).get("ReplicationStatus", []):
+        if one["Status"] == "Failed":
+            raise NotReplicatedError(f"The secret is not replicated to {one['Region']}: {one['StatusMessage']}")
+
+
+def _delete(aws: Aws, ref: str, p: Properties) -> None:
+    """First the declared replicas go: a secret that has some is not deleted."""
+    client, declared = aws.client("secretsmanager"), {one["Region"] for one in p.get("ReplicaRegions", [])}
+    there = {one["Region"] for one in client.describe_secret(SecretId=ref).get("ReplicationStatus", [])}
+    if declared & there:
+        client.remove_regions_from_replication(SecretId=ref, RemoveReplicaRegions=sorted(declared & there))
+    client.delete_secret(SecretId=ref, ForceDeleteWithoutRecovery=True)
+
+
+def _replicas(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
+    """A replica whose key changes is made anew."""
+    client = aws.client("secretsmanager")
+    before, after = ({one["Region"]: one for one in p.get("ReplicaRegions", [])} for p in (old, new))
+    gone = [region for region, one in before.items() if after.get(region) != one]
+    there = {one["Region"] for one in client.describe_secret(SecretId=ref).get("ReplicationStatus", [])}
+    if there & set(gone):
+        client.remove_regions_from_replication(SecretId=ref, RemoveReplicaRegions=sorted(there & set(gone)))
+    more = [one for region, one in after.items() if before.get(region) != one]
+    if more:
+        client.replicate_secret_to_regions(SecretId=ref, AddReplicaRegions=more)
+        _check(aws, ref)
 
 
 def _update(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
@@ -44,6 +79,8 @@ def _update(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
         changes["SecretString"] = _generated(aws, new["GenerateSecretString"])  # as AWS does: a new value
     if changes:
         client.update_secret(SecretId=ref, **changes)
+    if changed(old, new, "ReplicaRegions"):
+        _replicas(aws, ref, old, new)
     retag(
         old,
         new,
@@ -145,7 +182,7 @@ RESOURCES = (
     Resource(
         "AWS::SecretsManager::Secret",
         _create,
-        lambda aws, ref, _: aws.client("secretsmanager").delete_secret(SecretId=ref, ForceDeleteWithoutRecovery=True),
+        _delete,
         _read,
         _update,
         name="Name",

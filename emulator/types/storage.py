@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from emulator.resource import Aws, NotFoundError, Properties, Resource, changed, listed, pairs
+from emulator.shape import boolean
 
 # What S3 answers where a part of a bucket's configuration was never set.
 UNSET = (
     "NoSuchLifecycleConfiguration",
     "NoSuchPublicAccessBlockConfiguration",
     "NoSuchTagSet",
+    "ReplicationConfigurationNotFoundError",
     "OwnershipControlsNotFoundError",
     "ServerSideEncryptionConfigurationNotFoundError",
 )
@@ -27,12 +29,17 @@ def _create(aws: Aws, p: Properties) -> str:
 
 
 def _update(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
-    for name, (put, remove) in PARTS.items():
+    """First what goes, the last one first: nothing is taken away that something else rests on."""
+    different = [name for name in PARTS if changed(old, new, name)]
+    for name in reversed(different):
+        if name not in new:
+            PARTS[name][1](aws, ref)
+    for name in different:
+        if name in new:
+            PARTS[name][0](aws, ref, new[name])
+    for name in NUMBERED:
         if changed(old, new, name):
-            if name in new:
-                put(aws, ref, new[name])
-            else:
-                remove(aws, ref)
+            _put_numbered(aws, ref, name, old.get(name, []), new.get(name, []))
 
 
 def _put(operation: str, member: str, convert: Callable[[Any], Any] = lambda value: value) -> Callable[[Aws, str, Any], None]:
@@ -96,6 +103,107 @@ def _logging(value: Any) -> Any:
     return {"LoggingEnabled": {"TargetBucket": value["DestinationBucketName"], "TargetPrefix": value.get("LogFilePrefix", "")}}
 
 
+def _replication(value: Properties) -> Properties:
+    rules = [
+        {
+            **{name: inner for name, inner in rule.items() if name not in ("Id", "Filter")},
+            **({"ID": rule["Id"]} if "Id" in rule else {}),
+            **({"Filter": _replication_filter(rule["Filter"])} if "Filter" in rule else {}),
+        }
+        for rule in value["Rules"]
+    ]
+    return {"Role": value["Role"], "Rules": rules}
+
+
+def _replication_filter(value: Properties) -> Properties:
+    found = _renamed(value, {"TagFilter": "Tag"})
+    return {**found, "And": _renamed(found["And"], {"TagFilters": "Tags"})} if "And" in found else found
+
+
+def _replication_back(value: Properties) -> Properties:
+    rules = [{**rule, "Id": rule.get("ID")} for rule in value["Rules"]]
+    for rule in rules:
+        if "Filter" in rule:
+            rule["Filter"] = _renamed(rule["Filter"], {"Tag": "TagFilter"})
+            if "And" in rule["Filter"]:
+                rule["Filter"]["And"] = _renamed(rule["Filter"]["And"], {"Tags": "TagFilters"})
+    return {"Role": value["Role"], "Rules": rules}
+
+
+# Kind of target -> what a template and what the API call the list and its targets.
+TARGETS = {
+    "LambdaConfigurations": ("Function", "LambdaFunctionConfigurations", "LambdaFunctionArn"),
+    "QueueConfigurations": ("Queue", "QueueConfigurations", "QueueArn"),
+    "TopicConfigurations": ("Topic", "TopicConfigurations", "TopicArn"),
+}
+
+
+def _notifications(value: Properties) -> Properties:
+    found: Properties = {}
+    for kind, (target, name, arn) in TARGETS.items():
+        for one in value.get(kind, []):
+            kept: Properties = {arn: one[target], "Events": [one["Event"]]}
+            if "Filter" in one:
+                kept["Filter"] = {"Key": {"FilterRules": one["Filter"]["S3Key"]["Rules"]}}
+            found.setdefault(name, []).append(kept)
+    if boolean(value.get("EventBridgeConfiguration", {}).get("EventBridgeEnabled", "EventBridgeConfiguration" in value)):
+        found["EventBridgeConfiguration"] = {}
+    return found
+
+
+def _notifications_back(value: Properties) -> Properties:
+    found: Properties = {}
+    for kind, (target, name, arn) in TARGETS.items():
+        for one in value.get(name, []):
+            for event in one["Events"]:
+                kept: Properties = {target: one[arn], "Event": event}
+                rules = one.get("Filter", {}).get("Key", {}).get("FilterRules")
+                if rules:
+                    kept["Filter"] = {"S3Key": {"Rules": rules}}
+                found.setdefault(kind, []).append(kept)
+    if "EventBridgeConfiguration" in value:
+        found["EventBridgeConfiguration"] = {"EventBridgeEnabled": True}
+    return found
+
+
+# Property -> configurations that have an id and a call each: the names of the calls, and of the member.
+NUMBERED = {
+    "IntelligentTieringConfigurations": ("intelligent_tiering_configuration", "IntelligentTieringConfiguration"),
+    "MetricsConfigurations": ("metrics_configuration", "MetricsConfiguration"),
+}
+
+
+def _put_numbered(aws: Aws, bucket: str, name: str, old: list[Properties], new: list[Properties]) -> None:
+    call, member = NUMBERED[name]
+    s3 = aws.client("s3")
+    for gone in {one["Id"] for one in old} - {one["Id"] for one in new}:
+        getattr(s3, f"delete_bucket_{call}")(Bucket=bucket, Id=gone)
+    for one in new:
+        if one not in old:
+            conditions = {"Prefix": one.get("Prefix"), "Tags": one.get("TagFilters"), "AccessPointArn": one.get("AccessPointArn")}
+            given = {key: value for key, value in conditions.items() if value is not None}
+            if len(given) > 1:
+                chosen: Properties = {"And": given}
+            else:
+                chosen = {"Tag": given["Tags"][0]} if "Tags" in given else given
+            kept = {key: value for key, value in one.items() if key in ("Id", "Status")}
+            if "Tierings" in one:
+                kept["Tierings"] = [{**tier, "Days": int(tier["Days"])} for tier in one["Tierings"]]
+            if chosen:
+                kept["Filter"] = chosen
+            getattr(s3, f"put_bucket_{call}")(Bucket=bucket, Id=one["Id"], **{member: kept})
+
+
+def _numbered_back(found: list[Properties]) -> list[Properties]:
+    back = []
+    for one in found:
+        chosen = {**one.get("Filter", {}), **one.get("Filter", {}).get("And", {})}
+        filters = [chosen["Tag"]] if "Tag" in chosen else chosen.get("Tags")
+        more = {"Prefix": chosen.get("Prefix"), "TagFilters": filters, "AccessPointArn": chosen.get("AccessPointArn")}
+        back.append({**one, **more})
+    return back
+
+
 PARTS: dict[str, tuple[Callable[[Aws, str, Any], None], Callable[[Aws, str], None]]] = {
     "VersioningConfiguration": (
         _put("put_bucket_versioning", "VersioningConfiguration"),
@@ -120,6 +228,14 @@ PARTS: dict[str, tuple[Callable[[Aws, str, Any], None], Callable[[Aws, str], Non
     "LoggingConfiguration": (
         _put("put_bucket_logging", "BucketLoggingStatus", _logging),
         _remove("put_bucket_logging", BucketLoggingStatus={}),
+    ),
+    "ReplicationConfiguration": (
+        _put("put_bucket_replication", "ReplicationConfiguration", _replication),
+        _remove("delete_bucket_replication"),
+    ),
+    "NotificationConfiguration": (
+        _put("put_bucket_notification_configuration", "NotificationConfiguration", _notifications),
+        _remove("put_bucket_notification_configuration", NotificationConfiguration={}),
     ),
     "Tags": (
         lambda aws, bucket, tags: aws.client("s3").put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": listed(pairs(tags))}),
@@ -158,6 +274,16 @@ def _read(aws: Aws, identifier: tuple[str, ...]) -> Properties:
             "DestinationBucketName": log["TargetBucket"],
             "LogFilePrefix": log.get("TargetPrefix", ""),
         }
+    replication = _get(s3.get_bucket_replication, bucket, "ReplicationConfiguration")
+    if replication:
+        found["ReplicationConfiguration"] = _replication_back(replication)
+    notifications = s3.get_bucket_notification_configuration(Bucket=bucket)
+    if _notifications_back(notifications):
+        found["NotificationConfiguration"] = _notifications_back(notifications)
+    for name, (call, member) in NUMBERED.items():
+        numbered = getattr(s3, f"list_bucket_{call}s")(Bucket=bucket).get(f"{member}List")
+        if numbered:
+            found[name] = _numbered_back(numbered)
     return found
 
 

@@ -136,7 +136,13 @@ RESOURCES: dict[str, tuple[str, Properties]] = {
             "SecurityGroupIngress": [
                 {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "10.9.0.0/16", "Description": "HTTPS inside"}
             ],
-            "SecurityGroupEgress": [{"IpProtocol": "-1", "CidrIp": "127.0.0.1/32", "Description": "Nowhere"}],
+            "SecurityGroupEgress": [
+                {"IpProtocol": "-1", "CidrIp": "127.0.0.1/32", "Description": "Nowhere"},
+                *(
+                    {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "DestinationPrefixListId": id_, "Description": name}
+                    for id_, name in (("pl-63a5400a", "S3"), ("pl-02cd2c6b", "DynamoDB"))
+                ),
+            ],
             "Tags": tags("group"),
         },
     ),
@@ -321,6 +327,34 @@ RESOURCES: dict[str, tuple[str, Properties]] = {
             "Tags": tags("database"),
         },
     ),
+    "Replica": (
+        "AWS::RDS::DBInstance",
+        {
+            "DBInstanceIdentifier": "sample-replica",
+            "SourceDBInstanceIdentifier": ref("Database"),
+            "DBInstanceClass": "db.r6g.xlarge",
+            "AutoMinorVersionUpgrade": False,
+            "DBParameterGroupName": ref("ParameterGroup"),
+            "VPCSecurityGroups": [ref("Group")],
+            "MultiAZ": True,
+            "PubliclyAccessible": False,
+            "CACertificateIdentifier": "rds-ca-ecc384-g1",
+            "BackupRetentionPeriod": 1,
+            "PreferredBackupWindow": "03:00-04:00",
+            "PreferredMaintenanceWindow": "tue:02:30-tue:03:30",
+            "CopyTagsToSnapshot": True,
+            "DeleteAutomatedBackups": True,
+            "DeletionProtection": False,
+            "EnableCloudwatchLogsExports": ["postgresql"],
+            "MonitoringInterval": 30,
+            "MonitoringRoleArn": att("Role", "Arn"),
+            "EnablePerformanceInsights": True,
+            "PerformanceInsightsRetentionPeriod": 7,
+            "EnableIAMDatabaseAuthentication": True,
+            "MaxAllocatedStorage": 300,
+            "Tags": tags("replica"),
+        },
+    ),
     "SecretAttachment": (
         "AWS::SecretsManager::SecretTargetAttachment",
         {"SecretId": ref("Secret"), "TargetType": "AWS::RDS::DBInstance", "TargetId": ref("Database")},
@@ -402,6 +436,36 @@ RESOURCES: dict[str, tuple[str, Properties]] = {
             "Tags": tags("alarm"),
         },
     ),
+    "AlarmOnExpression": (
+        "AWS::CloudWatch::Alarm",
+        {
+            "AlarmName": "sample-alarm-on-expression",
+            "Metrics": [
+                {"Id": "all", "Label": "All", "Expression": "SUM([FILL(one, 0), FILL(two, 0)])", "ReturnData": True},
+                *(
+                    {
+                        "Id": id_,
+                        "ReturnData": False,
+                        "MetricStat": {
+                            "Metric": {
+                                "Namespace": "AWS/RDS",
+                                "MetricName": name,
+                                "Dimensions": [{"Name": "DBInstanceIdentifier", "Value": ref("Database")}],
+                            },
+                            "Period": 300,
+                            "Stat": "Sum",
+                        },
+                    }
+                    for id_, name in (("one", "ReadIOPS"), ("two", "WriteIOPS"))
+                ),
+            ],
+            "EvaluationPeriods": 1,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 10,
+            "TreatMissingData": "notBreaching",
+            "Tags": tags("alarm"),
+        },
+    ),
     "Dashboard": (
         "AWS::CloudWatch::Dashboard",
         {"DashboardName": "sample", "DashboardBody": '{"widgets": []}', "Tags": tags("dashboard")},
@@ -456,6 +520,7 @@ RESOURCES: dict[str, tuple[str, Properties]] = {
             "MasterUsername": {"Fn::Sub": "{{resolve:secretsmanager:${ClusterSecret}:SecretString:username}}"},
             "MasterUserPassword": {"Fn::Sub": "{{resolve:secretsmanager:${ClusterSecret}:SecretString:password}}"},
             "BackupRetentionPeriod": 7,
+            "ServerlessV2ScalingConfiguration": {"MinCapacity": 0.5, "MaxCapacity": 2},
             "PreferredMaintenanceWindow": "mon:02:30-mon:03:30",
             "CopyTagsToSnapshot": True,
             "DeletionProtection": False,
@@ -469,6 +534,15 @@ RESOURCES: dict[str, tuple[str, Properties]] = {
             "MonitoringRoleArn": att("Role", "Arn"),
             "AutoMinorVersionUpgrade": False,
             "Tags": tags("cluster"),
+        },
+    ),
+    "Global": (
+        "AWS::RDS::GlobalCluster",
+        {
+            "GlobalClusterIdentifier": "sample-global",
+            "SourceDBClusterIdentifier": att("Cluster", "DBClusterArn"),
+            "DeletionProtection": False,
+            "Tags": tags("global"),
         },
     ),
     "ClusterSecret": (
@@ -721,6 +795,91 @@ RESOURCES: dict[str, tuple[str, Properties]] = {
             "HealthCheckTags": tags("health-check"),
         },
     ),
+    "CacheSubnets": (
+        "AWS::ElastiCache::SubnetGroup",
+        {
+            "CacheSubnetGroupName": "sample-cache-subnets",
+            "Description": "Sample",
+            "SubnetIds": [ref("SubnetA"), ref("SubnetB")],
+            "Tags": tags("cache-subnets"),
+        },
+    ),
+    "CacheParameters": (
+        "AWS::ElastiCache::ParameterGroup",
+        {
+            "CacheParameterGroupFamily": "redis7",
+            "Description": "Sample",
+            "Properties": {"maxmemory-policy": "allkeys-lru", "timeout": "20"},
+            "Tags": tags("cache-parameters"),
+        },
+    ),
+    "CacheNobody": (
+        "AWS::ElastiCache::User",
+        {
+            "UserId": "sample-nobody",
+            "UserName": "default",
+            "Engine": "redis",
+            "AccessString": "off -@all",
+            "NoPasswordRequired": True,
+            "Tags": tags("nobody"),
+        },
+    ),
+    "CacheUser": (
+        "AWS::ElastiCache::User",
+        {
+            "UserId": "sample-user",
+            "UserName": "application",
+            "Engine": "redis",
+            "AccessString": "on ~* -@all +get",
+            "AuthenticationMode": {"Type": "password", "Passwords": ["a-long-enough-one", "another-of-that-size"]},
+            "Tags": tags("user"),
+        },
+    ),
+    "CacheUsers": (
+        "AWS::ElastiCache::UserGroup",
+        {
+            "UserGroupId": "sample-users",
+            "Engine": "redis",
+            "UserIds": [ref("CacheNobody"), ref("CacheUser")],
+            "Tags": tags("users"),
+        },
+    ),
+    "Cache": (
+        "AWS::ElastiCache::ReplicationGroup",
+        {
+            "ReplicationGroupId": "sample-cache",
+            "ReplicationGroupDescription": "Sample",
+            "Engine": "redis",
+            "EngineVersion": "7.1",
+            "AutoMinorVersionUpgrade": False,
+            "CacheNodeType": "cache.t4g.small",
+            "CacheParameterGroupName": ref("CacheParameters"),
+            "NumCacheClusters": 2,
+            "AutomaticFailoverEnabled": True,
+            "MultiAZEnabled": True,
+            "CacheSubnetGroupName": ref("CacheSubnets"),
+            "SecurityGroupIds": [ref("Group")],
+            "Port": 6379,
+            "AtRestEncryptionEnabled": True,
+            "KmsKeyId": att("Key", "Arn"),
+            "TransitEncryptionEnabled": True,
+            "TransitEncryptionMode": "required",
+            "UserGroupIds": [ref("CacheUsers")],
+            "SnapshotRetentionLimit": 3,
+            "SnapshotWindow": "02:00-03:00",
+            "PreferredMaintenanceWindow": "sun:04:00-sun:05:00",
+            "NotificationTopicArn": ref("Topic"),
+            "LogDeliveryConfigurations": [
+                {
+                    "LogType": "slow-log",
+                    "LogFormat": "json",
+                    "DestinationType": "cloudwatch-logs",
+                    "DestinationDetails": {"CloudWatchLogsDetails": {"LogGroup": ref("LogGroup")}},
+                }
+            ],
+            "Tags": tags("cache"),
+        },
+    ),
     "GatewayEndpoint": (
         "AWS::EC2::VPCEndpoint",
         {
@@ -741,6 +900,198 @@ RESOURCES: dict[str, tuple[str, Properties]] = {
             "SourceArn": att("Schedule", "Arn"),
         },
     ),
+    "Parameter": (
+        "AWS::SSM::Parameter",
+        {
+            "Name": "/sample/dev/config/mode",
+            "Type": "String",
+            "Value": "auto",
+            "Description": "Of the sample",
+            "Tier": "Standard",
+            "DataType": "text",
+            "AllowedPattern": "^(auto|approve)$",
+            "Tags": {"Name": "parameter-sample"},
+        },
+    ),
+    "Zone": (
+        "AWS::Route53::HostedZone",
+        {
+            "Name": "sample.internal",
+            "HostedZoneConfig": {"Comment": "Of the sample"},
+            "VPCs": [{"VPCId": ref("Vpc"), "VPCRegion": ref("AWS::Region")}],
+            "HostedZoneTags": tags("zone"),
+        },
+    ),
+    "PrimaryRecord": (
+        "AWS::Route53::RecordSet",
+        {
+            "HostedZoneId": ref("Zone"),
+            "Name": "writer.sample.internal",
+            "Type": "CNAME",
+            "SetIdentifier": "primary",
+            "Failover": "PRIMARY",
+            "TTL": "5",
+            "ResourceRecords": ["first.example.com"],
+            "HealthCheckId": ref("HealthCheck"),
+        },
+    ),
+    "SecondaryRecord": (
+        "AWS::Route53::RecordSet",
+        {
+            "HostedZoneId": ref("Zone"),
+            "Name": "writer.sample.internal",
+            "Type": "CNAME",
+            "SetIdentifier": "secondary",
+            "Failover": "SECONDARY",
+            "TTL": "5",
+            "ResourceRecords": ["second.example.com"],
+        },
+    ),
+    "AliasRecord": (
+        "AWS::Route53::RecordSet",
+        {
+            "HostedZoneId": ref("Zone"),
+            "Name": "alias.sample.internal",
+            "Type": "CNAME",
+            "AliasTarget": {"HostedZoneId": ref("Zone"), "DNSName": "writer.sample.internal.", "EvaluateTargetHealth": True},
+        },
+    ),
+    "Calculated": (
+        "AWS::Route53::HealthCheck",
+        {
+            "HealthCheckConfig": {
+                "Type": "CALCULATED",
+                "ChildHealthChecks": [ref("HealthCheck")],
+                "HealthThreshold": 1,
+                "Inverted": True,
+            },
+            "HealthCheckTags": tags("calculated"),
+        },
+    ),
+    "ReplicaBucket": (
+        "AWS::S3::Bucket",
+        {"BucketName": "sample-replica", "VersioningConfiguration": {"Status": "Enabled"}},
+    ),
+    "SourceBucket": (
+        "AWS::S3::Bucket",
+        {
+            "BucketName": "sample-source",
+            "VersioningConfiguration": {"Status": "Enabled"},
+            "LifecycleConfiguration": {
+                "Rules": [
+                    {
+                        "Id": "tier",
+                        "Status": "Enabled",
+                        "Transitions": [{"TransitionInDays": 30, "StorageClass": "INTELLIGENT_TIERING"}],
+                        "NoncurrentVersionExpiration": {"NoncurrentDays": 90},
+                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+                        "ExpiredObjectDeleteMarker": True,
+                    },
+                    {
+                        "Id": "large",
+                        "Status": "Enabled",
+                        "Prefix": "in/",
+                        "TagFilters": [{"Key": "keep", "Value": "no"}],
+                        "ObjectSizeGreaterThan": "1024",
+                        "ObjectSizeLessThan": "4096",
+                        "ExpirationInDays": 7,
+                    },
+                ]
+            },
+            "ReplicationConfiguration": {
+                "Role": att("Role", "Arn"),
+                "Rules": [
+                    {
+                        "Id": "all",
+                        "Priority": 1,
+                        "Status": "Enabled",
+                        "Filter": {"And": {"Prefix": "in/", "TagFilters": [{"Key": "keep", "Value": "yes"}]}},
+                        "DeleteMarkerReplication": {"Status": "Disabled"},
+                        "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
+                        "Destination": {
+                            "Bucket": att("ReplicaBucket", "Arn"),
+                            "StorageClass": "STANDARD_IA",
+                            "EncryptionConfiguration": {"ReplicaKmsKeyID": att("Key", "Arn")},
+                            "ReplicationTime": {"Status": "Enabled", "Time": {"Minutes": 15}},
+                            "Metrics": {"Status": "Enabled", "EventThreshold": {"Minutes": 15}},
+                        },
+                    },
+                    {
+                        "Id": "tagged",
+                        "Priority": 2,
+                        "Status": "Disabled",
+                        "Filter": {"TagFilter": {"Key": "keep", "Value": "no"}},
+                        "DeleteMarkerReplication": {"Status": "Disabled"},
+                        "Destination": {"Bucket": att("ReplicaBucket", "Arn")},
+                    },
+                ],
+            },
+            "IntelligentTieringConfigurations": [
+                {
+                    "Id": "cold",
+                    "Status": "Enabled",
+                    "Prefix": "old/",
+                    "TagFilters": [{"Key": "cold", "Value": "yes"}],
+                    "Tierings": [{"AccessTier": "ARCHIVE_ACCESS", "Days": 90}],
+                },
+                {"Id": "gone", "Status": "Enabled", "Tierings": [{"AccessTier": "DEEP_ARCHIVE_ACCESS", "Days": 180}]},
+            ],
+            "MetricsConfigurations": [
+                {"Id": "whole"},
+                {"Id": "part", "TagFilters": [{"Key": "keep", "Value": "yes"}]},
+            ],
+            "NotificationConfiguration": {
+                "EventBridgeConfiguration": {"EventBridgeEnabled": True},
+                "LambdaConfigurations": [
+                    {
+                        "Event": "s3:ObjectCreated:*",
+                        "Function": att("Function", "Arn"),
+                        "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": "in/"}]}},
+                    }
+                ],
+            },
+        },
+    ),
+    "BucketMayInvoke": (
+        "AWS::Lambda::Permission",
+        {
+            "FunctionName": ref("Function"),
+            "Action": "lambda:InvokeFunction",
+            "Principal": "s3.amazonaws.com",
+            "SourceAccount": ref("AWS::AccountId"),
+            "SourceArn": "arn:aws:s3:::sample-source",
+        },
+    ),
+    "ReplicatedSecret": (
+        "AWS::SecretsManager::Secret",
+        {
+            "Name": "sample-replicated-secret",
+            "SecretString": "x",
+            "ReplicaRegions": [{"Region": "eu-west-1", "KmsKeyId": "alias/aws/secretsmanager"}],
+        },
+    ),
+    "SourceFiles": (
+        "AWS::EFS::FileSystem",
+        {"Encrypted": True, "ReplicationConfiguration": {"Destinations": [{"Region": "eu-west-1"}]}},
+    ),
+    "DataTrail": (
+        "AWS::CloudTrail::Trail",
+        {
+            "TrailName": "sample-data-trail",
+            "S3BucketName": ref("Bucket"),
+            "IsLogging": True,
+            "AdvancedEventSelectors": [
+                {
+                    "Name": "Objects",
+                    "FieldSelectors": [
+                        {"Field": "eventCategory", "Equals": ["Data"]},
+                        {"Field": "resources.type", "Equals": ["AWS::S3::Object"]},
+                        {"Field": "resources.ARN", "StartsWith": ["arn:aws:s3:::sample-bucket/"]},
+                    ],
+                }
+            ],
+        },
+    ),
 }
 
 # What has to wait for what, where no reference says so.
@@ -751,6 +1102,8 @@ DEPENDS = {
     "Rotation": ["Permission", "SecretAttachment"],
     "Database": ["LogGroup"],
     "Function": ["TargetA", "TargetB"],
+    "SourceBucket": ["BucketMayInvoke"],
+    "AliasRecord": ["PrimaryRecord", "SecondaryRecord"],
 }
 
 # Logical id -> changed properties that need no replacement: each of a type's update calls has one.
@@ -831,10 +1184,12 @@ CHANGES: dict[str, Properties] = {
     },
     "Rotation": {"RotationRules": {"AutomaticallyAfterDays": 10}},
     "Alarm": {"Threshold": 90, "Period": 60, "Tags": tags("changed")},
+    "AlarmOnExpression": {"Threshold": 20, "EvaluationPeriods": 2, "Tags": tags("changed")},
     "Dashboard": {"DashboardBody": '{"widgets": [], "start": "-PT6H"}', "Tags": tags("changed")},
     "ClusterParameters": {"Parameters": {"log_statement": "all", "rds.force_ssl": "1"}, "Tags": tags("changed")},
     "Cluster": {
         "BackupRetentionPeriod": 14,
+        "ServerlessV2ScalingConfiguration": {"MinCapacity": 1, "MaxCapacity": 4.5},
         "EnableCloudwatchLogsExports": [],
         "VpcSecurityGroupIds": [ref("OtherGroup")],
         "PreferredMaintenanceWindow": "tue:02:30-tue:03:30",
@@ -842,7 +1197,14 @@ CHANGES: dict[str, Properties] = {
         "AutoMinorVersionUpgrade": True,
         "Tags": tags("changed"),
     },
+    "Global": {"DeletionProtection": True, "Tags": tags("changed")},
     "Member": {"DBInstanceClass": "db.r6g.large", "PromotionTier": 2, "Tags": tags("changed")},
+    "Replica": {
+        "BackupRetentionPeriod": 2,
+        "DBInstanceClass": "db.r6g.large",
+        "EnableCloudwatchLogsExports": ["postgresql", "upgrade"],
+        "Tags": tags("changed"),
+    },
     "Table": {
         "AttributeDefinitions": [
             {"AttributeName": "id", "AttributeType": "S"},
@@ -921,10 +1283,85 @@ CHANGES: dict[str, Properties] = {
         },
         "HealthCheckTags": tags("changed"),
     },
+    "CacheSubnets": {"Description": "Changed", "SubnetIds": [ref("SubnetA")], "Tags": tags("changed")},
+    "CacheParameters": {"Properties": {"maxmemory-policy": "noeviction"}, "Tags": tags("changed")},
+    "CacheNobody": {"AccessString": "off -@all -get", "Tags": tags("changed")},
+    "CacheUser": {"AccessString": "on ~* -@all +set", "Tags": tags("changed")},
+    "CacheUsers": {"UserIds": [ref("CacheNobody")], "Tags": tags("changed")},
+    "Cache": {
+        "ReplicationGroupDescription": "Changed",
+        "NumCacheClusters": 3,
+        "SnapshotRetentionLimit": 5,
+        "SnapshotWindow": "01:00-02:00",
+        "AutoMinorVersionUpgrade": True,
+        "MultiAZEnabled": False,
+        "CacheNodeType": "cache.t4g.medium",
+        "UserGroupIds": [],
+        "LogDeliveryConfigurations": [
+            {
+                "LogType": "engine-log",
+                "LogFormat": "text",
+                "DestinationType": "cloudwatch-logs",
+                "DestinationDetails": {"CloudWatchLogsDetails": {"LogGroup": ref("LogGroup")}},
+            }
+        ],
+        "Tags": tags("changed"),
+    },
     "GatewayEndpoint": {
         "PolicyDocument": policy("dynamodb:PutItem", Principal="*"),
         "RouteTableIds": [],
         "Tags": tags("changed"),
+    },
+    "Parameter": {"Value": "approve", "Description": "Changed", "Tags": {"Name": "parameter-changed"}},
+    "Zone": {"HostedZoneConfig": {"Comment": "Changed"}, "HostedZoneTags": tags("changed")},
+    "PrimaryRecord": {"TTL": "10", "ResourceRecords": ["third.example.com"]},
+    "SecondaryRecord": {"TTL": "20"},
+    "Calculated": {
+        "HealthCheckConfig": {
+            "Type": "CALCULATED",
+            "ChildHealthChecks": [ref("HealthCheck")],
+            "HealthThreshold": 0,
+            "Inverted": False,
+        },
+        "HealthCheckTags": tags("changed"),
+    },
+    "SourceBucket": {
+        "ReplicationConfiguration": {
+            "Role": att("Role", "Arn"),
+            "Rules": [
+                {
+                    "Id": "all",
+                    "Priority": 1,
+                    "Status": "Enabled",
+                    "Filter": {"Prefix": ""},
+                    "DeleteMarkerReplication": {"Status": "Enabled"},
+                    "Destination": {"Bucket": att("ReplicaBucket", "Arn"), "Metrics": {"Status": "Enabled"}},
+                }
+            ],
+        },
+        "IntelligentTieringConfigurations": [
+            {
+                "Id": "cold",
+                "Status": "Disabled",
+                "TagFilters": [{"Key": "cold", "Value": "yes"}],
+                "Tierings": [{"AccessTier": "ARCHIVE_ACCESS", "Days": 120}],
+            }
+        ],
+        "MetricsConfigurations": [{"Id": "whole", "Prefix": "in/"}],
+        "NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
+    },
+    "ReplicatedSecret": {"ReplicaRegions": [{"Region": "eu-west-2", "KmsKeyId": "alias/aws/secretsmanager"}]},
+    "SourceFiles": {"ReplicationConfiguration": {"Destinations": [{"Region": "eu-west-2"}]}},
+    "DataTrail": {
+        "AdvancedEventSelectors": [
+            {
+                "Name": "Functions",
+                "FieldSelectors": [
+                    {"Field": "eventCategory", "Equals": ["Data"]},
+                    {"Field": "resources.type", "Equals": ["AWS::Lambda::Function"]},
+                ],
+            }
+        ]
     },
     "Trail": {"S3KeyPrefix": "changed", "IsLogging": False, "EnableLogFileValidation": False, "Tags": tags("changed")},
 }

@@ -54,12 +54,12 @@ def failures(aws: Emulator, name: str, region: str = "us-east-1") -> list[str]:
     ]
 
 
-def delete(aws: Emulator, name: str) -> str:
+def delete(aws: Emulator, name: str, region: str = "us-east-1") -> str:
     """Deletes the stack; its last status."""
-    cloudformation = aws.client("cloudformation")
+    cloudformation = aws.client("cloudformation", region)
     stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
     cloudformation.delete_stack(StackName=name)
-    return str(settled(aws, stack)["StackStatus"])
+    return str(settled(aws, stack, region)["StackStatus"])
 
 
 def outputs(stack: dict[str, Any]) -> dict[str, str]:
@@ -71,9 +71,9 @@ def physical(aws: Emulator, stack: str) -> dict[str, str]:
     return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
 
 
-def get(aws: Emulator, type_name: str, identifier: str) -> Properties:
+def get(aws: Emulator, type_name: str, identifier: str, region: str = "us-east-1") -> Properties:
     """What Cloud Control says of a resource."""
-    answer = aws.client("cloudcontrol").get_resource(TypeName=type_name, Identifier=identifier)
+    answer = aws.client("cloudcontrol", region).get_resource(TypeName=type_name, Identifier=identifier)
     properties: Properties = json.loads(answer["ResourceDescription"]["Properties"])
     return properties
 
@@ -82,6 +82,9 @@ def identifier(aws: Emulator, type_name: str, declared: Properties, ids: dict[st
     """The primary identifier: the physical id, or what of the declaration goes with it."""
     if type_name == "AWS::Logs::MetricFilter":
         return f"{ids[declared['LogGroupName']['Ref']]}|{physical_id}"
+    if type_name == "AWS::Route53::RecordSet":
+        zone = ids[declared["HostedZoneId"]["Ref"]]
+        return f"{physical_id}|{zone}|{declared['Type']}|{declared.get('SetIdentifier', '')}"
     if type_name == "AWS::Lambda::Permission":
         return f"{ids[declared['FunctionName']['Ref']]}|{physical_id}"
     if type_name == "AWS::Events::Rule":

@@ -51,7 +51,10 @@ def template() -> dict[str, Any]:
     chosen = {"Algorithm": "LATEST_WITHIN_WINDOW", "IncludeVaults": ["*"], "RecoveryPointTypes": ["SNAPSHOT"]}
     testing = {"RestoreTestingPlanName": "testing", "ScheduleExpression": "cron(0 5 * * ? *)", "RecoveryPointSelection": chosen}
     selection = {"SelectionName": "all", "IamRoleArn": ROLE, "Resources": [CLUSTER, TABLE]}
-    pattern = {"source": ["aws.backup"], "detail-type": ["Backup Job State Change", "Restore Job State Change"]}
+    pattern = {
+        "source": ["aws.backup"],
+        "detail-type": ["Backup Job State Change", "Copy Job State Change", "Restore Job State Change"],
+    }
     heard = samples.policy("sqs:SendMessage", samples.att("Heard", "Arn"), Principal={"Service": "events.amazonaws.com"})
     more: dict[str, tuple[str, dict[str, Any]]] = {
         "Key": samples.RESOURCES["Key"],
@@ -113,7 +116,10 @@ def clean(aws: Emulator, ids: dict[str, str]) -> None:
 
 @pytest.fixture
 def opted_in(aws: Emulator) -> None:
-    aws.client("backup").update_region_settings(ResourceTypeOptInPreference={"Aurora": True})
+    """To Aurora, and to what a table needs to be copied to another region."""
+    management = {"DynamoDB": True, "EFS": True}
+    preferences = {"ResourceTypeOptInPreference": {"Aurora": True}, "ResourceTypeManagementPreference": management}
+    aws.client("backup").update_region_settings(**preferences)
 
 
 def purge(aws: Emulator) -> None:
@@ -279,6 +285,31 @@ def test_a_cluster_to_which_the_validator_left_an_instance_is_not_removed(aws: E
     rds.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True)
 
 
+@pytest.mark.usefixtures("opted_in")
+def test_a_continuous_recovery_point_that_is_made_again_holds_what_there_is_by_then(aws: Emulator, ids: dict[str, str]) -> None:
+    rds, backup = aws.client("rds"), aws.client("backup")
+    connection = session(aws, rds.describe_db_instances(DBInstanceIdentifier=ids["Writer"])["DBInstances"][0]["Endpoint"])
+    connection.run("CREATE TABLE goes_on (one int)")
+    arn = next(arn for arn in aws.back_up("plan") if ":continuous:" in arn)
+    connection.run("INSERT INTO goes_on VALUES (1)")
+    connection.close()
+    assert arn in aws.back_up("plan")
+    metadata = {"DBClusterIdentifier": "goes-on", "DBSubnetGroupName": "subnets-of-backups"}
+    backup.start_restore_job(RecoveryPointArn=arn, Metadata=metadata, IamRoleArn=ROLE)
+    rds.create_db_instance(
+        DBInstanceIdentifier="goes-on-1",
+        DBClusterIdentifier="goes-on",
+        DBInstanceClass="db.t4g.medium",
+        Engine="aurora-postgresql",
+    )
+    endpoint = rds.describe_db_instances(DBInstanceIdentifier="goes-on-1")["DBInstances"][0]["Endpoint"]
+    connection = session(aws, endpoint)
+    assert connection.run("SELECT one FROM goes_on") == [[1]]
+    connection.close()
+    rds.delete_db_instance(DBInstanceIdentifier="goes-on-1", SkipFinalSnapshot=True)
+    rds.delete_db_cluster(DBClusterIdentifier="goes-on", SkipFinalSnapshot=True)
+
+
 def test_without_a_subnet_group_nothing_is_restored(aws: Emulator, ids: dict[str, str]) -> None:
     arn, backup = start(aws)["RecoveryPointArn"], aws.client("backup")
     job = backup.start_restore_job(RecoveryPointArn=arn, Metadata={}, IamRoleArn=ROLE)["RestoreJobId"]
@@ -314,3 +345,65 @@ def test_a_restored_instance_has_the_data_on_a_timeline_of_its_own(aws: Emulator
     connection.close()
     for name in ("single", "single-again"):
         rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
+
+
+def test_a_copy_is_restored_in_its_region_with_the_data(aws: Emulator) -> None:
+    rds, there, backup = aws.client("rds"), aws.client("rds", ELSEWHERE), aws.client("backup", ELSEWHERE)
+    made = rds.create_db_instance(
+        DBInstanceIdentifier="to-be-copied",
+        DBName="books",
+        Engine="postgres",
+        DBInstanceClass="db.r6g.large",
+        MasterUsername="master",
+        MasterUserPassword=PASSWORD,
+        DBSubnetGroupName="subnets-of-backups",
+    )["DBInstance"]
+    connection = session(aws, made["Endpoint"])
+    connection.run("CREATE TABLE kept AS SELECT 7 AS seven")
+    connection.close()
+    arn = start(aws, made["DBInstanceArn"])["RecoveryPointArn"]
+    copied = aws.client("backup").start_copy_job(
+        RecoveryPointArn=arn,
+        SourceBackupVaultName="vault",
+        DestinationBackupVaultArn=f"arn:aws:backup:{ELSEWHERE}:123456789012:backup-vault:copies",
+        IamRoleArn=ROLE,
+    )["CopyJobId"]
+    job = aws.client("backup").describe_copy_job(CopyJobId=copied)["CopyJob"]
+    assert (job["State"], job["ResourceType"], job["SourceRecoveryPointArn"]) == ("COMPLETED", "RDS", arn)
+    vpc = aws.client("ec2", ELSEWHERE).create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        aws.client("ec2", ELSEWHERE).create_subnet(VpcId=vpc, CidrBlock=f"10.8.{one}.0/24", AvailabilityZone=f"{ELSEWHERE}{zone}")
+        for one, zone in enumerate("ab")
+    ]
+    there.create_db_subnet_group(
+        DBSubnetGroupName="there", DBSubnetGroupDescription="x", SubnetIds=[one["Subnet"]["SubnetId"] for one in subnets]
+    )
+    metadata = {"DBInstanceIdentifier": "from-a-copy", "DBSubnetGroupName": "there"}
+    restored = backup.start_restore_job(RecoveryPointArn=job["DestinationRecoveryPointArn"], Metadata=metadata, IamRoleArn=ROLE)[
+        "RestoreJobId"
+    ]
+    arn = backup.describe_restore_job(RestoreJobId=restored)["CreatedResourceArn"]
+    assert arn.startswith(f"arn:aws:rds:{ELSEWHERE}:")
+    connection = session(aws, there.describe_db_instances(DBInstanceIdentifier="from-a-copy")["DBInstances"][0]["Endpoint"])
+    assert connection.run("SELECT seven FROM kept") == [[7]]
+    connection.close()
+    rds.delete_db_instance(DBInstanceIdentifier="to-be-copied", SkipFinalSnapshot=True)
+    there.delete_db_instance(DBInstanceIdentifier="from-a-copy", SkipFinalSnapshot=True)
+
+
+@pytest.mark.usefixtures("opted_in")
+def test_a_plan_names_its_copies_and_why_one_failed(aws: Emulator, ids: dict[str, str]) -> None:
+    backup = aws.client("backup")
+    backup.update_region_settings(ResourceTypeManagementPreference={"DynamoDB": False, "EFS": True})
+    made = aws.back_up("plan")
+    told = [event for event in heard(aws, ids) if event["detail-type"] == "Copy Job State Change"]
+    states = {event["detail"]["resourceArn"]: event["detail"]["state"] for event in told}
+    assert states == {CLUSTER: "COMPLETED", TABLE: "FAILED"}
+    event = next(event for event in told if event["detail"]["resourceArn"] == TABLE)
+    job = backup.describe_copy_job(CopyJobId=event["detail"]["copyJobId"])["CopyJob"]
+    assert "advanced features" in job["StatusMessage"]
+    assert job["CreatedBy"]["BackupPlanId"] == ids["Plan"]
+    assert backup.describe_backup_job(BackupJobId=job["CreatedByBackupJobId"])["RecoveryPointArn"] in made
+    failed = backup.list_copy_jobs(ByState="FAILED", ByResourceArn=TABLE)["CopyJobs"]
+    assert job["CopyJobId"] in [one["CopyJobId"] for one in failed]
+    assert len(points(aws, "copies", ELSEWHERE)) == 1

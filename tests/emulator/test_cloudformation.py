@@ -217,6 +217,7 @@ def test_everything_goes_with_its_stack_and_only_keys_are_left_in_waiting() -> N
             "cloudwatch",
             "dynamodb",
             "ec2",
+            "elasticache",
             "elasticfilesystem",
             "events",
             "kms",
@@ -227,6 +228,7 @@ def test_everything_goes_with_its_stack_and_only_keys_are_left_in_waiting() -> N
             "secretsmanager",
             "sns",
             "sqs",
+            "ssm",
         }
         assert stacks.delete(aws, STACK) == "DELETE_COMPLETE"
         assert tagged() <= {"kms"}
@@ -260,3 +262,36 @@ def test_the_policy_of_a_topic_goes_back_to_the_first_one(aws: Emulator) -> None
     assert sid() == "Changed"
     stacks.deploy(aws, "with-policy", topic("with-policy"))
     assert sid() == "__default_statement_ID"
+
+
+def offering(value: Any, default: str = "x") -> dict[str, Any]:
+    """A topic's template with one output."""
+    declared = {"Offered": {"Type": "String", "Default": default}}
+    return {**topic("offering"), "Parameters": declared, "Outputs": {"Out": {"Value": value, "Description": "What it offers."}}}
+
+
+def test_a_change_of_outputs_alone_can_be_executed(aws: Emulator) -> None:
+    cloudformation = aws.client("cloudformation")
+    stacks.deploy(aws, "offering", offering("one"))
+    for template, out in (
+        (offering("two"), "two"),
+        (offering({"Ref": "Offered"}), "x"),
+        (offering({"Ref": "Offered"}, "y"), "y"),
+    ):
+        found = change_set(aws, "offering", template, "UPDATE")
+        assert (found["Status"], found["ExecutionStatus"], found["Changes"]) == ("CREATE_COMPLETE", "AVAILABLE", [])
+        cloudformation.execute_change_set(StackName="offering", ChangeSetName="plan")
+        assert stacks.settled(aws, "offering")["Outputs"][0]["OutputValue"] == out
+        cloudformation.delete_change_set(StackName="offering", ChangeSetName="plan")
+    unchanged = offering({"Ref": "Offered"}, "y")
+    unchanged["Outputs"]["Out"]["Description"] = "A better sentence."
+    assert change_set(aws, "offering", unchanged, "UPDATE")["Status"] == "FAILED"
+
+
+def test_a_parameter_is_of_the_pattern_that_it_allows(aws: Emulator) -> None:
+    properties = {"Name": "/patterned", "Type": "String", "Value": "never", "AllowedPattern": "^(auto|approve)$"}
+    body = {"Resources": {"Parameter": {"Type": "AWS::SSM::Parameter", "Properties": properties}}}
+    stack = stacks.deploy(aws, "patterned", body)
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert "allowedPattern" in stack["Failures"][0]
+    stacks.delete(aws, "patterned")

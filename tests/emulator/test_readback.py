@@ -228,6 +228,38 @@ BEHIND: dict[str, tuple[str, str, dict[str, Any], str, Any]] = {
         "/Threshold",
         1,
     ),
+    "Parameter": (
+        "ssm",
+        "put_parameter",
+        {"Name": "/sample/dev/config/mode", "Value": "approve", "Overwrite": True},
+        "/Value",
+        "approve",
+    ),
+    "Zone": ("route53", "update_hosted_zone_comment", {"Id": "{Zone}", "Comment": "x"}, "/HostedZoneConfig/Comment", "x"),
+    "SecondaryRecord": (
+        "route53",
+        "change_resource_record_sets",
+        {
+            "HostedZoneId": "{Zone}",
+            "ChangeBatch": {
+                "Changes": [
+                    {
+                        "Action": "UPSERT",
+                        "ResourceRecordSet": {
+                            "Name": "writer.sample.internal",
+                            "Type": "CNAME",
+                            "SetIdentifier": "secondary",
+                            "Failover": "SECONDARY",
+                            "TTL": 60,
+                            "ResourceRecords": [{"Value": "x"}],
+                        },
+                    }
+                ]
+            },
+        },
+        "/ResourceRecords",
+        ["x"],
+    ),
     "Dashboard": (
         "cloudwatch",
         "put_dashboard",
@@ -249,6 +281,13 @@ BEHIND: dict[str, tuple[str, str, dict[str, Any], str, Any]] = {
         "rds",
         "modify_db_cluster",
         {"DBClusterIdentifier": "sample-cluster", "DeletionProtection": True},
+        "/DeletionProtection",
+        True,
+    ),
+    "Global": (
+        "rds",
+        "modify_global_cluster",
+        {"GlobalClusterIdentifier": "sample-global", "DeletionProtection": True},
         "/DeletionProtection",
         True,
     ),
@@ -338,6 +377,47 @@ BEHIND: dict[str, tuple[str, str, dict[str, Any], str, Any]] = {
         {"HealthCheckId": "{HealthCheck}", "Inverted": True},
         "/HealthCheckConfig/Inverted",
         True,
+    ),
+    "CacheSubnets": (
+        "elasticache",
+        "modify_cache_subnet_group",
+        {"CacheSubnetGroupName": "sample-cache-subnets", "CacheSubnetGroupDescription": "x"},
+        "/Description",
+        "x",
+    ),
+    "CacheParameters": (
+        "elasticache",
+        "modify_cache_parameter_group",
+        {
+            "CacheParameterGroupName": "{CacheParameters}",
+            "ParameterNameValues": [{"ParameterName": "timeout", "ParameterValue": "30"}],
+        },
+        "/Properties/timeout",
+        "30",
+    ),
+    "CacheUser": (
+        "elasticache",
+        "add_tags_to_resource",
+        {
+            "ResourceName": "arn:aws:elasticache:us-east-1:123456789012:user:sample-user",
+            "Tags": [{"Key": "Name", "Value": "x"}],
+        },
+        "/Tags/0/Value",
+        "x",
+    ),
+    "CacheUsers": (
+        "elasticache",
+        "modify_user_group",
+        {"UserGroupId": "sample-users", "UserIdsToRemove": ["sample-user"]},
+        "/UserIds",
+        ["sample-nobody"],
+    ),
+    "Cache": (
+        "elasticache",
+        "modify_replication_group",
+        {"ReplicationGroupId": "sample-cache", "SnapshotRetentionLimit": 9, "ApplyImmediately": True},
+        "/SnapshotRetentionLimit",
+        9,
     ),
     "GatewayEndpoint": (
         "ec2",
@@ -430,10 +510,15 @@ def test_every_readable_type_is_changed_or_deleted_by_a_test() -> None:
         ("AWS::Lambda::Permission", "no-second-part", "ValidationException"),
         ("AWS::ApiGateway::RestApi", "any", "UnsupportedActionException"),
         ("AWS::Backup::BackupVault", "none", "ResourceNotFoundException"),
+        ("AWS::ElastiCache::ReplicationGroup", "none", "ResourceNotFoundException"),
+        ("AWS::ElastiCache::User", "none", "ResourceNotFoundException"),
         ("AWS::EFS::AccessPoint", "fsap-0", "ResourceNotFoundException"),
         ("AWS::Events::Rule", "arn:aws:events:us-east-1:123456789012:rule/none", "ResourceNotFoundException"),
         ("AWS::RDS::DBCluster", "none", "ResourceNotFoundException"),
         ("AWS::Route53::HealthCheck", "00000000-0000-0000-0000-000000000000", "ResourceNotFoundException"),
+        ("AWS::SSM::Parameter", "/no/such", "ResourceNotFoundException"),
+        ("AWS::Route53::HostedZone", "Z0000000000000", "ResourceNotFoundException"),
+        ("AWS::Route53::RecordSet", "a|Z0000000000000|CNAME|", "ResourceNotFoundException"),
         ("AWS::SQS::Queue", "http://127.0.0.1:4566/123456789012/none", "ResourceNotFoundException"),
     ],
 )

@@ -37,7 +37,7 @@ def code(call: Any, **arguments: Any) -> str:
     return "allowed"
 
 
-def allow(action: str | list[str], resource: str = "*", **more: Any) -> dict[str, Any]:
+def allow(action: str | list[str], resource: str | list[str] = "*", **more: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
 
 
@@ -143,6 +143,34 @@ def test_a_table_under_a_key_asks_for_it(aws: Emulator) -> None:
     ):
         client = aws.client("dynamodb", **assume(aws, role, permitted))
         assert (role, code(client.put_item, **item)) == (role, expected)
+
+
+def test_an_instance_under_the_key_of_its_cluster_asks_for_the_key_and_the_subnet_group(aws: Emulator) -> None:
+    rds, key = aws.client("rds"), aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    common = {"Engine": "aurora-postgresql", "DBClusterIdentifier": "under-a-key"}
+    rds.create_db_cluster(**common, MasterUsername="one", MasterUserPassword="12345678", StorageEncrypted=True, KmsKeyId=key)
+    here = "arn:aws:rds:us-east-1:123456789012:"
+    through = {"StringEquals": {"kms:ViaService": "rds.us-east-1.amazonaws.com"}}
+    for_aws = {**through, "Bool": {"kms:GrantIsForAWSResource": "true"}}
+    instance = allow("rds:CreateDBInstance", [f"{here}db:member", f"{here}subgrp:own"])
+    grant, see = allow("kms:CreateGrant", key, Condition=for_aws), allow("kms:DescribeKey", key, Condition=through)
+    for name, permitted, group, expected in (
+        ("no-key", [instance], "own", "AccessDenied"),
+        ("no-look", [instance, grant], "own", "AccessDenied"),
+        ("another-group", [instance, grant, see], "another", "AccessDenied"),
+        ("whole", [instance, grant, see], "own", "allowed"),
+    ):
+        client = aws.client("rds", **assume(aws, f"adds-{name}", permitted))
+        made = code(
+            client.create_db_instance,
+            **common,
+            DBInstanceIdentifier="member",
+            DBInstanceClass="db.t4g.medium",
+            DBSubnetGroupName=group,
+        )
+        assert (name, made) == (name, expected)
+    rds.delete_db_instance(DBInstanceIdentifier="member", SkipFinalSnapshot=True)
+    rds.delete_db_cluster(DBClusterIdentifier="under-a-key", SkipFinalSnapshot=True)
 
 
 def test_a_secret_under_the_key_of_aws_asks_for_no_key(aws: Emulator) -> None:

@@ -92,7 +92,11 @@ with running() as aws:
         DBInstanceClass="db.r6g.large",
         MasterUsername="m",
         MasterUserPassword="secret-enough",
+        BackupRetentionPeriod=1,
     )
+    arn = "arn:aws:rds:us-east-1:123456789012:db:a"
+    aws.client("rds", "us-east-2").create_db_instance_read_replica(DBInstanceIdentifier="b", SourceDBInstanceIdentifier=arn)
+    aws.darken("us-east-2")
     print(aws.directory, flush=True)
     time.sleep(60)
 """
@@ -104,7 +108,7 @@ def test_it_and_its_servers_end_when_their_owner_is_killed() -> None:
     assert owner.stdout is not None
     with owner.stdout as said:
         directory = said.readline().strip()
-    assert len(processes(directory)) >= (2 if postgres.find() else 1)
+    assert len(processes(directory)) >= (3 if postgres.find() else 1)
     owner.kill()
     owner.wait()
     deadline = time.monotonic() + 20

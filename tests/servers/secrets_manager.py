@@ -132,6 +132,8 @@ class SecretsManager:
 
 def _random(asked: dict[str, Any]) -> str:
     kinds = [string.ascii_lowercase, string.ascii_uppercase, string.digits, string.punctuation]
+    if asked.get("ExcludePunctuation"):
+        kinds.pop()
     pools = ["".join(sorted(set(kind) - set(asked.get("ExcludeCharacters", "")))) for kind in kinds]
     length = asked.get("PasswordLength", 32)
     drawn = [secrets.choice(pool) for pool in pools] + [secrets.choice("".join(pools)) for _ in range(length - len(pools))]

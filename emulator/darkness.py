@@ -1,0 +1,58 @@
+"""Regions that nobody reaches: calls to them get no answer, and their databases hang. That is worse than a refusal."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from emulator import databases
+
+# Where a signed request says for which region: in its header, or in its address.
+SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/")
+
+_dark: set[str] = set()
+_lock = threading.Lock()
+
+
+def is_dark(region: str) -> bool:
+    return region in _dark
+
+
+def darken(region: str) -> Mapping[str, Any]:
+    """From now on the region does not answer; what runs there goes on, but reaches nothing of it either."""
+    with _lock:
+        _dark.add(region)
+        databases.freeze(region, frozen=True)
+    return {}
+
+
+def lighten(region: str) -> Mapping[str, Any]:
+    """The region answers again. Its databases go on where they stood, but for those whose place another one took."""
+    from ministack.core.responses import get_account_id, request_scope
+
+    from emulator.services import global_clusters
+
+    with _lock, request_scope(get_account_id(), region):
+        global_clusters.before_light(region)
+        databases.freeze(region, frozen=False)
+        _dark.discard(region)
+        global_clusters.after_light()
+    return {}
+
+
+def swallows(scope: Mapping[str, Any]) -> bool:
+    """Whether a request is one that gets no answer."""
+    if not _dark:
+        return False
+    headers = {name.lower(): value for name, value in scope.get("headers", [])}
+    said = SCOPE.search(headers.get(b"authorization", b"").decode() or unquote(scope.get("query_string", b"").decode()))
+    return said is not None and said[1] in _dark
+
+
+async def swallow(receive: Any) -> None:
+    """Returns when who asked has given up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

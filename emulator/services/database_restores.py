@@ -1,0 +1,308 @@
+"""RDS: instances and clusters from snapshots and at points in time, with the data of then; and other names for both."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from emulator import databases, postgres
+from emulator.services import aurora, query, rds, snapshots
+from emulator.services.query import Action, Answer, Parameters, Record
+
+# What a restore takes from its own call alone; left out, it is as AWS has it by default.
+FLAGS = ("CopyTagsToSnapshot", "DeletionProtection", "MultiAZ", "PubliclyAccessible")
+STALE = ("MaxAllocatedStorage", "_exports", "_kept", "_replication", "_shared_cluster_id")
+
+
+def install() -> None:
+    from ministack.services import rds as theirs
+
+    described = theirs._cluster_xml
+    theirs._cluster_xml = lambda one: query.described(described(one), one, {"LatestRestorableTime": _now()})
+    query.wrap(
+        theirs._ACTION_MAP,
+        {
+            "CreateDBSnapshot": _snapshot,
+            "CreateDBClusterSnapshot": _snapshot,
+            "DeleteDBSnapshot": _forget,
+            "DeleteDBClusterSnapshot": _forget,
+            "DeleteDBInstance": _delete,
+            "ModifyDBInstance": _rename_instance,
+            "ModifyDBCluster": _rename_cluster,
+        },
+    )
+    theirs._ACTION_MAP.update(
+        RestoreDBInstanceFromDBSnapshot=_instance_from_snapshot,
+        RestoreDBInstanceToPointInTime=_instance_at,
+        RestoreDBClusterFromSnapshot=_cluster_from_snapshot,
+        RestoreDBClusterToPointInTime=_cluster_at,
+    )
+
+
+def _now() -> str:
+    from ministack.services import rds as theirs
+
+    return str(theirs._format_time(time.time()))
+
+
+def _snapshot_of(p: Parameters) -> Record | None:
+    from ministack.services import rds as theirs
+
+    cluster = query.one(p, "DBClusterSnapshotIdentifier")
+    found: Record | None = (
+        theirs._db_cluster_snapshots.get(cluster) if cluster else theirs._snapshots.get(query.one(p, "DBSnapshotIdentifier"))
+    )
+    return found
+
+
+def _arn(snapshot: Record) -> str:
+    return str(snapshot.get("DBClusterSnapshotArn") or snapshot["DBSnapshotArn"])
+
+
+def _snapshot(theirs: Action, p: Parameters) -> Answer:
+    answer = theirs(p)
+    made = _snapshot_of(p)
+    if answer[0] < 300 and made is not None:
+        kind, name = ("cluster", "DBClusterIdentifier") if "DBClusterIdentifier" in made else ("db", "DBInstanceIdentifier")
+        snapshots.take(_resource(kind, made[name]), _arn(made))
+    return answer
+
+
+def _resource(kind: str, name: str) -> str:
+    from ministack.core.responses import get_account_id, get_region
+
+    return f"arn:aws:rds:{get_region()}:{get_account_id()}:{kind}:{name}"
+
+
+def _forget(theirs: Action, p: Parameters) -> Answer:
+    gone = _snapshot_of(p)
+    answer = theirs(p)
+    if answer[0] < 300 and gone is not None:
+        snapshots.forget(_arn(gone))
+    return answer
+
+
+def _delete(theirs: Action, p: Parameters) -> Answer:
+    """With a last snapshot, where one is asked for."""
+    from ministack.services import rds as service
+
+    final = query.one(p, "FinalDBSnapshotIdentifier")
+    if final and not query.true(p, "SkipFinalSnapshot") and query.one(p, "DBInstanceIdentifier") in service._instances:
+        made: Answer = service._ACTION_MAP["CreateDBSnapshot"]({**p, "DBSnapshotIdentifier": final})
+        if made[0] >= 300:
+            return made
+    return theirs({name: value for name, value in p.items() if name != "FinalDBSnapshotIdentifier"})
+
+
+def _instance_from_snapshot(p: Parameters) -> Answer:
+    from ministack.services import rds as theirs
+
+    snapshot = theirs._snapshots.get(query.one(p, "DBSnapshotIdentifier"))
+    if snapshot is None:
+        return query.error("DBSnapshotNotFound", f"DBSnapshot {query.one(p, 'DBSnapshotIdentifier')} not found.", 404)
+    point = _arn(snapshot)
+    return _instance(
+        p,
+        "RestoreDBInstanceFromDBSnapshot",
+        query.one(p, "DBInstanceIdentifier"),
+        snapshots.settings(point) or {},
+        lambda arn: databases.restore(point, arn, closed=False),
+    )
+
+
+def _instance_at(p: Parameters) -> Answer:
+    from ministack.services import rds as theirs
+
+    source = theirs._instances.get(query.one(p, "SourceDBInstanceIdentifier"))
+    if source is None:
+        return query.error("DBInstanceNotFound", f"DBInstance {query.one(p, 'SourceDBInstanceIdentifier')} not found.", 404)
+    if not int(source.get("BackupRetentionPeriod", 0)):
+        return query.error("PointInTimeRestoreNotEnabled", "Automated backups are not enabled for this database instance.")
+    action, name = "RestoreDBInstanceToPointInTime", query.one(p, "TargetDBInstanceIdentifier")
+    return _at(p, "RestoreTime", source, lambda reach: _instance(p, action, name, source, reach), closed=False)
+
+
+Reach = Callable[[str], tuple[str, int] | None]
+
+
+def _at(p: Parameters, parameter: str, source: Record, make: Callable[[Reach], Answer], *, closed: bool) -> Answer:
+    """Makes what is as its source was at the time that was asked for, if that can be had."""
+    latest, wanted = query.true(p, "UseLatestRestorableTime"), query.one(p, parameter)
+    if latest == bool(wanted):
+        return query.error("InvalidParameterCombination", f"Either {parameter} or UseLatestRestorableTime is needed.")
+    arn, now = source.get("DBClusterArn") or source["DBInstanceArn"], datetime.now(UTC)
+    first = _time(source.get("EarliestRestorableTime") or source["InstanceCreateTime"])
+    at = now if latest else _time(wanted)
+    if not first <= at <= now:
+        return query.error("InvalidParameterValue", f"{arn} can be restored to times from {first:%FT%TZ} to {now:%FT%TZ}.")
+    try:
+        return make(lambda new: databases.restore_at(arn, at.isoformat(), new, closed=closed))
+    except (LookupError, postgres.PostgresError) as error:
+        return query.error("InvalidParameterValue", f"{arn} cannot be restored to {at:%FT%TZ}: {error}".partition("\n")[0])
+
+
+def _time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _instance(p: Parameters, action: str, name: str, kept: Record, reach: Reach) -> Answer:
+    """A new instance, with the settings of its source where a restore keeps them, and the data to which ``reach`` leads."""
+    from ministack.core.responses import get_region, new_uuid
+    from ministack.services import rds as theirs
+
+    name, subnets = name.lower(), query.one(p, "DBSubnetGroupName")
+    if name in theirs._instances:
+        return query.error("DBInstanceAlreadyExists", f"DBInstance {name} already exists.")
+    if subnets not in theirs._subnet_groups:
+        return query.error("DBSubnetGroupNotFoundFault", f"DBSubnetGroup {subnets or 'default'} not found.", 404)
+    group = query.one(p, "DBParameterGroupName") or f"default.postgres{kept['EngineVersion'].split('.')[0]}"
+    one = {key: copy.deepcopy(value) for key, value in kept.items() if key not in STALE}
+    one.update(
+        DBInstanceIdentifier=name,
+        DBInstanceArn=_resource("db", name),
+        DbiResourceId=f"db-{new_uuid().replace('-', '')[:20].upper()}",
+        DBInstanceStatus="available",
+        InstanceCreateTime=_now(),
+        ReadReplicaSourceDBInstanceIdentifier="",
+        ReadReplicaDBInstanceIdentifiers=[],
+        AvailabilityZone=query.one(p, "AvailabilityZone") or f"{get_region()}a",
+        DBSubnetGroup=theirs._subnet_groups[subnets],
+        DBParameterGroups=[{"DBParameterGroupName": group, "ParameterApplyStatus": "in-sync"}],
+        VpcSecurityGroups=_groups(p),
+        MonitoringInterval=0,
+        MonitoringRoleArn="",
+        PerformanceInsightsEnabled=False,
+        PendingModifiedValues={},
+        TagList=theirs._parse_tags(p),
+        **{flag: query.true(p, flag) for flag in FLAGS},
+        **{text: query.one(p, text) for text in ("DBInstanceClass", "StorageType") if query.one(p, text)},
+    )
+    query.keep(one, p, rds.KEPT)
+    query.keep_exports(one, p)
+    place = reach(one["DBInstanceArn"])
+    if place is not None:
+        one["Endpoint"] = {**one["Endpoint"], "Address": place[0], "Port": place[1]}
+        databases.set_parameters(one["DBInstanceArn"], rds.parameters(one))
+    theirs._tags[one["DBInstanceArn"]] = one["TagList"]
+    theirs._instances[name] = one
+    return rds.said(action, one)
+
+
+def _groups(p: Parameters) -> list[dict[str, str]]:
+    return [{"VpcSecurityGroupId": group, "Status": "active"} for group in query.several(p, "VpcSecurityGroupIds")]
+
+
+def _cluster_from_snapshot(p: Parameters) -> Answer:
+    from ministack.services import rds as theirs
+
+    snapshot = theirs._db_cluster_snapshots.get(query.one(p, "SnapshotIdentifier"))
+    if snapshot is None:
+        name = query.one(p, "SnapshotIdentifier")
+        return query.error("DBClusterSnapshotNotFoundFault", f"DBClusterSnapshot {name} not found.", 404)
+    point = _arn(snapshot)
+    kept = snapshots.settings(point) or {}
+    return _cluster(p, "RestoreDBClusterFromSnapshot", kept, lambda arn: databases.restore(point, arn, closed=True))
+
+
+def _cluster_at(p: Parameters) -> Answer:
+    from ministack.services import rds as theirs
+
+    source = theirs._clusters.get(query.one(p, "SourceDBClusterIdentifier"))
+    if source is None:
+        return query.error("DBClusterNotFoundFault", f"DBCluster {query.one(p, 'SourceDBClusterIdentifier')} not found.", 404)
+    action = "RestoreDBClusterToPointInTime"
+    return _at(p, "RestoreToTime", source, lambda reach: _cluster(p, action, source, reach), closed=True)
+
+
+def _cluster(p: Parameters, action: str, kept: Record, reach: Reach) -> Answer:
+    """A new cluster, without an instance."""
+    from ministack.core.responses import new_uuid
+    from ministack.services import rds as theirs
+
+    name, subnets = query.one(p, "DBClusterIdentifier").lower(), query.one(p, "DBSubnetGroupName")
+    if name in theirs._clusters:
+        return query.error("DBClusterAlreadyExistsFault", f"DBCluster {name} already exists.")
+    if subnets not in theirs._subnet_groups:
+        return query.error("DBSubnetGroupNotFoundFault", f"DBSubnetGroup {subnets or 'default'} not found.", 404)
+    one = {key: copy.deepcopy(value) for key, value in kept.items() if key not in STALE}
+    group = query.one(p, "DBClusterParameterGroupName") or f"default.{aurora.ENGINE}{kept['EngineVersion'].split('.')[0]}"
+    one.update(
+        DBClusterIdentifier=name,
+        DBClusterArn=_resource("cluster", name),
+        DbClusterResourceId=f"cluster-{new_uuid().replace('-', '')[:20].upper()}",
+        Status="available",
+        ClusterCreateTime=_now(),
+        EarliestRestorableTime=_now(),
+        DBClusterMembers=[],
+        DBSubnetGroup=subnets,
+        DBClusterParameterGroup=group,
+        VpcSecurityGroups=_groups(p),
+        CopyTagsToSnapshot=query.true(p, "CopyTagsToSnapshot"),
+        DeletionProtection=query.true(p, "DeletionProtection"),
+        TagList=theirs._parse_tags(p),
+        _shared_endpoint=None,
+        **({"KmsKeyId": query.one(p, "KmsKeyId"), "StorageEncrypted": True} if query.one(p, "KmsKeyId") else {}),
+    )
+    one.pop("GlobalClusterIdentifier", None)
+    query.keep(one, {"AutoMinorVersionUpgrade": ["true"], **p}, aurora.KEPT)  # no restore takes it; RDS begins with true
+    query.keep_exports(one, p)
+    aurora.reach(one, reach(one["DBClusterArn"]))
+    databases.set_parameters(one["DBClusterArn"], aurora.parameters(one))
+    theirs._tags[one["DBClusterArn"]] = one["TagList"]
+    theirs._clusters[name] = one
+    return aurora.said(action, one)
+
+
+def _rename_instance(theirs: Action, p: Parameters) -> Answer:
+    from ministack.services import rds as service
+
+    new, one = query.one(p, "NewDBInstanceIdentifier").lower(), service._instances.get(query.one(p, "DBInstanceIdentifier"))
+    if not new or one is None:
+        return theirs(p)
+    if new in service._instances:
+        return query.error("DBInstanceAlreadyExists", f"DBInstance {new} already exists.")
+    if not query.true(p, "ApplyImmediately"):
+        return query.error("InvalidParameterCombination", "The emulator renames at once or not: ApplyImmediately is needed.")
+    answer = theirs(p)
+    old, arn = one["DBInstanceIdentifier"], one["DBInstanceArn"]
+    one.update(DBInstanceIdentifier=new, DBInstanceArn=_resource("db", new))
+    service._instances[new] = service._instances.pop(old)
+    service._tags[one["DBInstanceArn"]] = service._tags.pop(arn, [])
+    cluster = service._clusters.get(one.get("DBClusterIdentifier", ""))
+    for member in cluster["DBClusterMembers"] if cluster else []:
+        if member["DBInstanceIdentifier"] == old:
+            member["DBInstanceIdentifier"] = new
+    place = None if cluster else databases.rename(arn, one["DBInstanceArn"])
+    if place is not None:
+        one["Endpoint"] = {**one["Endpoint"], "Address": place[0], "Port": place[1]}
+    return answer if answer[0] >= 300 else rds.said("ModifyDBInstance", one)
+
+
+def _rename_cluster(theirs: Action, p: Parameters) -> Answer:
+    from ministack.services import rds as service
+
+    new, one = query.one(p, "NewDBClusterIdentifier").lower(), service._clusters.get(query.one(p, "DBClusterIdentifier"))
+    if not new or one is None:
+        return theirs(p)
+    if new in service._clusters:
+        return query.error("DBClusterAlreadyExistsFault", f"DBCluster {new} already exists.")
+    if not query.true(p, "ApplyImmediately"):
+        return query.error("InvalidParameterCombination", "The emulator renames at once or not: ApplyImmediately is needed.")
+    answer = theirs(p)
+    old, arn = one["DBClusterIdentifier"], one["DBClusterArn"]
+    one.update(DBClusterIdentifier=new, DBClusterArn=_resource("cluster", new))
+    service._clusters[new] = service._clusters.pop(old)
+    service._tags[one["DBClusterArn"]] = service._tags.pop(arn, [])
+    aurora.reach(one, databases.rename(arn, one["DBClusterArn"]))
+    for instance in service._instances.values():
+        if instance.get("DBClusterIdentifier") == old:
+            instance.update(DBClusterIdentifier=new, _shared_cluster_id=new, Endpoint=_endpoint(one, instance))
+    return answer if answer[0] >= 300 else aurora.said("ModifyDBCluster", one)
+
+
+def _endpoint(cluster: Record, instance: Record) -> Any:
+    return copy.deepcopy(cluster.get("_shared_endpoint") or instance["Endpoint"])
