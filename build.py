@@ -19,8 +19,17 @@ if TYPE_CHECKING:
     from generator.packages import Package
 
 ROOT = Path(__file__).resolve().parent
-SOURCES = ("build.py", "compliance", "functions", "generator", "model", "requirements.lock")
-OUTPUTS = ("templates", "docs/compliance.md", "docs/policies", "chain/types.json", "out/packages")
+SOURCES = ("build.py", "chain/statuses.py", "compliance", "functions", "generator", "model", "parameters", "requirements.lock")
+OUTPUTS = (
+    "templates",
+    "docs/compliance.md",
+    "docs/fips.md",
+    "docs/operations",
+    "docs/policies",
+    "docs/statuses.md",
+    "chain/types.json",
+    "out/packages",
+)
 STAMP, LINTED = "out/build.json", "out/lint"
 
 
@@ -62,13 +71,16 @@ def build(root: Path) -> tuple[list[str], str]:
 
 def generate(packages: dict[str, Package]) -> dict[str, str]:
     """Every generated text by its path, and the packages that templates name. Raises BuildError with all that is wrong."""
+    from chain import statuses
     from compliance import annotate, matrix
     from compliance.check import UnexplainedGapError, check
-    from generator import policies, readme, types
+    from compliance.profiles.fedramp_high import FEDRAMP_HIGH
+    from generator import fips, policies, readme, runbooks, types
     from generator.assemble import BuildError, assemble, inspect, too_large
     from generator.packages import package
     from generator.render import render
     from generator.systems import SYSTEMS
+    from model import read
 
     def key(function: str) -> str:
         packages.setdefault(function, package(function))
@@ -103,14 +115,18 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
         raise BuildError("\n".join(problems))
 
     documents = [one.document for layers in built.values() for one in layers.values()]
+    texts["docs/statuses.md"] = statuses.markdown()
     texts["docs/compliance.md"] = matrix.document([(system, findings[system.name]) for system in SYSTEMS], texts)
+    bound = [system for system in SYSTEMS if system.profile is FEDRAMP_HIGH]
+    texts["docs/fips.md"] = fips.document(bound, [one.document for system in bound for one in built[system.name].values()])
     texts["chain/types.json"] = types.types(documents).decode()
     texts |= {f"docs/policies/{name}": text for name, text in policies.documents(documents).items()}
-    return texts
+    values = {system.name: read((ROOT / "parameters" / system.name / "default.yaml").read_text()) for system in SYSTEMS}
+    return texts | runbooks.documents(SYSTEMS, built, values)
 
 
 def lint(root: Path) -> tuple[list[str], str]:
-    """cfn-lint over the committed templates, with the values of every environment that has a parameter file."""
+    """cfn-lint over the committed templates in every region where they stand, with the values of every environment."""
     from chain.graph import open_environment
     from chain.outcome import InputError
     from compliance.lint import job
@@ -127,7 +143,7 @@ def lint(root: Path) -> tuple[list[str], str]:
                 path = f"templates/{system}/{stack.template.layer}.yaml"
                 jobs.append(job(path, stack.template.body, stack.template.document, stack.region, stack.values))
     problems = judge(jobs, root / LINTED)
-    return problems, f"{len(jobs)} templates judged, {len(problems)} findings"
+    return problems, f"{len(jobs)} stacks judged, {len(problems)} findings"
 
 
 def _environments(root: Path, system: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from model import Deviation, Document, Finding
@@ -57,11 +58,10 @@ def metadata(findings: Iterable[Finding], deviations: Iterable[Deviation], layer
 
 
 def in_order(controls: Iterable[str]) -> tuple[str, ...]:
-    """Control ids as catalogues list them: ours (A-05, A-10) first, then A1.2, CC6.1 or AC-6, CP-9, CP-9(1)."""
+    """Control ids as catalogues list them: ours (A-05, A-10) first, then A1.2, CC6.1 or AC-6, CP-9, CP-9(1) or 164.312(a)(1)."""
     return tuple(sorted(set(controls), key=_rank))
 
 
-def _rank(control: str) -> tuple[bool, str, list[int]]:
-    digits = "".join(character if character.isdigit() else " " for character in control).split()
-    family = control[: next(index for index, character in enumerate(control) if not character.isalpha())]
-    return "-" not in control, family, [int(number) for number in digits]
+def _rank(control: str) -> tuple[bool, list[tuple[int, str]]]:
+    parts = re.findall(r"\d+|[A-Za-z]+", control)
+    return "-" not in control, [(int(part), "") if part.isdigit() else (0, part) for part in parts]

@@ -23,6 +23,10 @@ NAMED_BY: Mapping[str, str] = {
     "AWS::Backup::BackupVault": "BackupVaultName",
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::DynamoDB::Table": "TableName",
+    "AWS::ElastiCache::ReplicationGroup": "ReplicationGroupId",
+    "AWS::ElastiCache::SubnetGroup": "CacheSubnetGroupName",
+    "AWS::ElastiCache::User": "UserId",
+    "AWS::ElastiCache::UserGroup": "UserGroupId",
     "AWS::IAM::Role": "RoleName",
     "AWS::KMS::Alias": "AliasName",
     "AWS::Lambda::Function": "FunctionName",
@@ -32,6 +36,7 @@ NAMED_BY: Mapping[str, str] = {
     "AWS::RDS::DBInstance": "DBInstanceIdentifier",
     "AWS::RDS::DBParameterGroup": "DBParameterGroupName",
     "AWS::RDS::DBSubnetGroup": "DBSubnetGroupName",
+    "AWS::RDS::GlobalCluster": "GlobalClusterIdentifier",
     "AWS::S3::Bucket": "BucketName",
 }
 """The property that ``Ref`` of a type returns: a reference to it and its name written out are the same text."""
@@ -65,6 +70,8 @@ class View:
     def follow(self, layer: str, value: Any) -> Resource | None:
         """The resource that a value of this layer denotes, in whatever layer that stands; None if it denotes none, or several."""
         match value:
+            case {"Fn::Select": [_, {"Fn::Split": ["/" | ":", arn]}]}:  # a part of an ARN denotes what the ARN does
+                return self.follow(layer, arn)
             case {"Fn::Select": [int() | str() as index, entries]} if str(index).isdigit():
                 listed = self.members(layer, entries)
                 return listed[int(index)] if int(index) < len(listed) else None
@@ -136,7 +143,8 @@ class View:
         """A value as comparable text: ``rds-${EnvironmentSuffix}`` however it is written, in whatever layer; None if unknown.
 
         A reference to a resource becomes its name where the template gives one, else ``${layer.LogicalId}``; a
-        parameter that is not wired becomes ``${layer.Parameter}``; pseudo parameters and the suffix stay as they are.
+        parameter that is not wired becomes ``${layer.Parameter}``, the n-th part between colons of either ``${layer.Name:n}``;
+        pseudo parameters and the suffix stay as they are.
         """
         match value:
             case bool():
@@ -154,6 +162,8 @@ class View:
             case {"Fn::Join": [str(separator), list(entries)]}:
                 texts = [self.text(layer, entry) for entry in entries]
                 return None if None in texts else separator.join(text or "" for text in texts)
+            case {"Fn::Select": [int(index), {"Fn::Split": [str(separator), whole]}]}:
+                return _part(self.text(layer, whole), separator, index)
         return None
 
     def texts(self, layer: str, value: Any) -> tuple[str | None, ...]:
@@ -230,6 +240,14 @@ class Resource:
         sites = self.view.templates[self.layer].get("Metadata", {}).get("Layer", {}).get("Sites", {})
         return tuple(sites.values())
 
+    def stands_with(self, other: Resource) -> bool:
+        """Whether it is in every region in which the other is: a name is one resource's in its region only."""
+        return set(self.regions).issuperset(other.regions)
+
+    def elsewhere(self, other: Resource) -> bool:
+        """Whether both have regions, and share none."""
+        return bool(self.regions) and bool(other.regions) and not set(self.regions) & set(other.regions)
+
     def is_(self, other: Resource | None) -> bool:
         """Whether both are the same resource of the same layer."""
         return other is not None and (self.layer, self.id) == (other.layer, other.id)
@@ -283,6 +301,14 @@ def _allowed(parameter: Document) -> list[Any]:
         return list(parameter["AllowedValues"])
     enumerated = re.fullmatch(r"\^\(?((?:[\w /:@-]|\\\.)+(?:\|(?:[\w /:@-]|\\\.)+)*)\)?\$", parameter.get("AllowedPattern", ""))
     return enumerated[1].replace("\\.", ".").split("|") if enumerated else []
+
+
+def _part(text: str | None, separator: str, index: int) -> str | None:
+    """One part of a text that is split: told where the text holds no variable, or is one."""
+    if text is None or not _VARIABLE.search(text):
+        parts = [] if text is None else text.split(separator)
+        return parts[index] if index < len(parts) else None
+    return f"{text[:-1]}{separator}{index}}}" if _VARIABLE.fullmatch(text) else None
 
 
 def _denoted(value: Any) -> str | None:

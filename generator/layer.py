@@ -12,12 +12,12 @@ from model import PRIMARY, Site
 class Layer:
     """One template. Fields of a subclass are structural choices; its docstring's first line is the template's Description.
 
-    An ``optional`` layer is deployed only while some stack is wired to it.
+    An ``optional`` layer is deployed only while some stack is wired to it; one that names another layer, only where that one is.
     """
 
     name: str
     sites: tuple[Site, ...] = (PRIMARY,)
-    optional: bool = False
+    optional: bool | str = False
 
     def define(self, t: Template) -> None:
         """Write the layer's resources and outputs."""

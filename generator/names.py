@@ -57,6 +57,10 @@ NAMES: Mapping[str, Naming] = {
     "AWS::CloudWatch::Dashboard": Naming("DashboardName", Space.ACCOUNT, _WORD, 255),
     "AWS::DynamoDB::Table": Naming("TableName", Space.REGION, r"[A-Za-z0-9_.-]+", 255),
     "AWS::EC2::SecurityGroup": Naming("GroupName", Space.REGION, r"(?!sg-)[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]+", 255),
+    "AWS::ElastiCache::ReplicationGroup": Naming("ReplicationGroupId", Space.REGION, _RDS, 40),
+    "AWS::ElastiCache::SubnetGroup": Naming("CacheSubnetGroupName", Space.REGION, r"[a-z][a-z0-9-]*", 255),
+    "AWS::ElastiCache::User": Naming("UserId", Space.REGION, _RDS, 40),
+    "AWS::ElastiCache::UserGroup": Naming("UserGroupId", Space.REGION, _RDS, 40),
     "AWS::Events::Rule": Naming("Name", Space.REGION, r"[A-Za-z0-9_.-]+", 64),
     "AWS::IAM::Role": Naming("RoleName", Space.ACCOUNT, r"[A-Za-z0-9+=,.@_-]+", 64),
     "AWS::KMS::Alias": Naming("AliasName", Space.REGION, r"alias/(?!aws/)[A-Za-z0-9/_-]+", 256),
@@ -67,9 +71,11 @@ NAMES: Mapping[str, Naming] = {
     "AWS::RDS::DBInstance": Naming("DBInstanceIdentifier", Space.REGION, _RDS, 63),
     "AWS::RDS::DBParameterGroup": Naming("DBParameterGroupName", Space.REGION, _RDS, 255),
     "AWS::RDS::DBSubnetGroup": Naming("DBSubnetGroupName", Space.REGION, r"[a-z0-9 ._-]+", 255),
+    "AWS::RDS::GlobalCluster": Naming("GlobalClusterIdentifier", Space.ACCOUNT, _RDS, 63),
     "AWS::RDS::EventSubscription": Naming("SubscriptionName", Space.REGION, _RDS, 255),
     "AWS::S3::Bucket": Naming("BucketName", Space.PARTITION, r"[a-z0-9][a-z0-9-]+[a-z0-9]", 63),
     "AWS::SNS::Topic": Naming("TopicName", Space.REGION, _WORD, 256),
+    "AWS::SSM::Parameter": Naming("Name", Space.REGION, r"/(?!aws|ssm)[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+", 1011),
     "AWS::SecretsManager::Secret": Naming("Name", Space.REGION, r"[A-Za-z0-9/_+=.@-]+", 512),
 }
 
@@ -132,5 +138,10 @@ def check(names: Iterable[Named]) -> list[str]:
             problems.append(
                 f"{named.where}: {naming.property} {named.name!r} is taken by {other.where}; "
                 f"a {named.type} must be unique in its {naming.space}"
+            )
+        if naming.space is Space.PARTITION and not (ACCOUNT_ID in named.name and named.region in named.name):
+            problems.append(
+                f"{named.where}: {naming.property} {named.name!r} names no account or no region; somebody else in the "
+                f"{naming.space} may have it already"
             )
     return problems

@@ -6,9 +6,11 @@ name depends on sources and pinned distributions alone, not on the Python, the p
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import re
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +18,28 @@ from importlib import metadata
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
+from packaging.requirements import Requirement
+
 ROOT = Path(__file__).parent.parent
-VENDORED = ("pg8000",)  # what functions import beyond their runtime, which brings boto3
+PYTHON = "3.12"
+"""What functions run on. Later ones check certificates more strictly (RFC 5280) than anybody has tried with those of RDS."""
+
+BROUGHT = ("boto3", "botocore")  # by Lambda's runtime
 SHARED = "common"
+LAMBDA = {
+    "extra": "",
+    "implementation_name": "cpython",
+    "implementation_version": f"{PYTHON}.0",
+    "os_name": "posix",
+    "platform_machine": "aarch64",
+    "platform_python_implementation": "CPython",
+    "platform_system": "Linux",
+    "python_full_version": f"{PYTHON}.0",
+    "python_version": PYTHON,
+    "sys_platform": "linux",
+}
+"""Where a package runs, in the words of a requirement's marker; the machine that packs it is another."""
+
 OWN = (".py", ".pem")  # what is packed of our own folders
 LICENCES = re.compile(r"(licen[cs]e|copying|notice|authors)", re.IGNORECASE)
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
@@ -50,12 +71,14 @@ class Package:
 
 
 def package(name: str, root: Path = ROOT) -> Package:
-    """The package of the function in ``functions/<name>``, with what all functions share and the distributions they need."""
+    """The package of the function in ``functions/<name>``, with what all functions share and the distributions that it needs."""
     folder = root / "functions" / name
     if name == SHARED or not (folder / "handler.py").is_file():
         known = sorted(path.parent.name for path in (root / "functions").glob("*/handler.py"))
         raise PackageError(f"functions/{name} has no handler.py. The functions are {', '.join(known) or 'none yet'}.")
-    files = {**_own(folder, ""), **_own(root / "functions" / SHARED, f"{SHARED}/"), **_vendored(root / "requirements.lock")}
+    shared = root / "functions" / SHARED
+    vendored = _vendored(_imported(folder, shared), root / "requirements.lock")
+    files = {**_own(folder, ""), **_own(shared, f"{SHARED}/"), **vendored}
     return Package(name, f"{name}-{digest(files)[:8]}.zip", dict(sorted(files.items())))
 
 
@@ -70,11 +93,41 @@ def _own(folder: Path, prefix: str) -> dict[str, bytes]:
     return {prefix + path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
-def _vendored(lock: Path) -> dict[str, bytes]:
-    """Sources, licences and metadata of the distributions that functions import, and of those that these need."""
+def _imported(folder: Path, shared: Path) -> set[str]:
+    """What the function imports that neither Python nor its runtime brings, itself or through what it imports of the shared.
+
+    What is imported has the name of its distribution.
+    """
+    own = {path.stem for path in folder.iterdir()}
+    waiting, seen, found = sorted(folder.rglob("*.py")), set[Path](), set[str]()
+    while waiting:
+        source = waiting.pop()
+        seen.add(source)
+        for module in _modules(source):
+            top, *rest = module.split(".")
+            if top == SHARED:
+                path = shared / f"{rest[0]}.py" if rest else shared / "__init__.py"
+                waiting.extend(path for path in [path] if path.is_file() and path not in seen)
+            elif top not in sys.stdlib_module_names and top not in own and top not in BROUGHT:
+                found.add(top)
+    return found
+
+
+def _modules(source: Path) -> Iterator[str]:
+    """Every module that a source imports, wherever in it; of ``from a import b`` both a and a.b, which may be one."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"), str(source))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def _vendored(names: set[str], lock: Path) -> dict[str, bytes]:
+    """Sources, licences and metadata of these distributions, and of those that they need."""
     pins = _pins(lock)
     files: dict[str, bytes] = {}
-    waiting, seen = [*VENDORED], set[str]()
+    waiting, seen = sorted(names), set[str]()
     while waiting:
         name = waiting.pop()
         seen.add(name)
@@ -92,11 +145,11 @@ def _pins(lock: Path) -> dict[str, str]:
 
 def _installed(name: str, pins: Mapping[str, str]) -> metadata.Distribution:
     if name not in pins:
-        raise PackageError(f"{name} is packed into every function, but requirements.lock does not pin it. Run pip-compile again.")
+        raise PackageError(f"{name} is packed into functions, but requirements.lock does not pin it. Run pip-compile again.")
     try:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
-        raise PackageError(f"{name} {pins[name]} is packed into every function, but is not installed. Run make setup.") from None
+        raise PackageError(f"{name} {pins[name]} is packed into functions, but is not installed. Run make setup.") from None
     if distribution.version != pins[name]:
         raise PackageError(
             f"{name} {distribution.version} is installed, but requirements.lock pins {pins[name]}. Run make setup: a function's "
@@ -106,10 +159,10 @@ def _installed(name: str, pins: Mapping[str, str]) -> metadata.Distribution:
 
 
 def _requirements(distribution: metadata.Distribution) -> Iterator[str]:
-    """What it needs to run. Extras are left out; any other marker is taken as true, so that all platforms pack the same."""
-    for requirement in distribution.requires or ():
-        if not re.search(r";.*\bextra\b", requirement):
-            yield _canonical(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0])
+    """What it needs where it runs, without extras: all machines pack the same."""
+    for requirement in map(Requirement, distribution.requires or ()):
+        if requirement.marker is None or requirement.marker.evaluate(LAMBDA):
+            yield _canonical(requirement.name)
 
 
 def _contents(distribution: metadata.Distribution) -> Iterator[tuple[str, bytes]]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,14 @@ ARNS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "AWS::CloudWatch::Alarm": {"alarm": ["cloudwatch:{region}:*:alarm:{name}"]},
     "AWS::CloudWatch::Dashboard": {"dashboard": ["cloudwatch::*:dashboard/{name}"]},
     "AWS::DynamoDB::Table": {"table": ["dynamodb:{region}:*:table/{name}"]},
+    "AWS::ElastiCache::ReplicationGroup": {
+        "replicationgroup": ["elasticache:{region}:*:replicationgroup:{name}"],
+        "cluster": ["elasticache:{region}:*:cluster:{name}-*"],  # its nodes, which ElastiCache numbers
+        "snapshot": ["elasticache:{region}:*:snapshot:*"],
+    },
+    "AWS::ElastiCache::SubnetGroup": {"subnetgroup": ["elasticache:{region}:*:subnetgroup:{name}"]},
+    "AWS::ElastiCache::User": {"user": ["elasticache:{region}:*:user:{name}"]},
+    "AWS::ElastiCache::UserGroup": {"usergroup": ["elasticache:{region}:*:usergroup:{name}"]},
     "AWS::Events::Rule": {"rule-on-default-event-bus": ["events:{region}:*:rule/{name}"]},
     "AWS::IAM::Role": {"role": ["iam::*:role/{name}"]},
     "AWS::KMS::Alias": {"alias": ["kms:{region}:*:{name}"]},
@@ -52,8 +61,10 @@ ARNS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "AWS::RDS::DBParameterGroup": {"pg": ["rds:{region}:*:pg:{name}"]},
     "AWS::RDS::DBSubnetGroup": {"subgrp": ["rds:{region}:*:subgrp:{name}"]},
     "AWS::RDS::EventSubscription": {"es": ["rds:{region}:*:es:{name}"]},
+    "AWS::RDS::GlobalCluster": {"global-cluster": ["rds::*:global-cluster:{name}"]},
     "AWS::S3::Bucket": {"bucket": ["s3:::{name}"], "object": ["s3:::{name}/*"]},
     "AWS::SNS::Topic": {"topic": ["sns:{region}:*:{name}"]},
+    "AWS::SSM::Parameter": {"parameter": ["ssm:{region}:*:parameter{name}"]},
     "AWS::SecretsManager::Secret": {"Secret": ["secretsmanager:{region}:*:secret:{name}"]},
 }
 """The kinds of ARN that a named type has, in the words of the Service Authorization Reference."""
@@ -62,10 +73,32 @@ USED_TOO = {("kms", "key"), ("ec2", "network-interface"), ("ec2", "security-grou
 """Kinds that AWS names and that come with the types used, without being one of them."""
 
 NUMBERED = {
-    ("backup", "backupPlan"): ("AWS::Backup::BackupPlan", "backup-plan:*"),
-    ("backup", "restoreTestingPlan"): ("AWS::Backup::RestoreTestingPlan", "restore-testing-plan:*"),
+    ("backup", "backupPlan"): ("AWS::Backup::BackupPlan", "{region}:*:backup-plan:*"),
+    ("backup", "restoreTestingPlan"): ("AWS::Backup::RestoreTestingPlan", "{region}:*:restore-testing-plan:*"),
+    ("elasticache", "parametergroup"): ("AWS::ElastiCache::ParameterGroup", "{region}:*:parametergroup:*"),
+    ("elasticfilesystem", "access-point"): ("AWS::EFS::AccessPoint", "{region}:*:access-point/*"),
+    ("elasticfilesystem", "file-system"): ("AWS::EFS::FileSystem", "{region}:*:file-system/*"),
+    ("route53", "healthcheck"): ("AWS::Route53::HealthCheck", "::healthcheck/*"),
 }
-"""Kinds whose ARN AWS makes of a number, which no template can say beforehand."""
+"""Kinds whose ARN AWS makes of a number or name of its own, which no template can say beforehand."""
+
+REPLICATED = "AWS::SecretsManager::Secret"
+"""What may have a copy in any region of its system, whichever its template stands in."""
+
+SERVICES = {"efs": "elasticfilesystem"}
+"""Where IAM calls a service otherwise than CloudFormation."""
+
+UNSAID = {
+    "AWS::ElastiCache::ReplicationGroup": ("logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:PutResourcePolicy")
+}
+"""What a type needs and its handlers do not name: whoever sends a cache's logs to a group lets the service write there
+(ElastiCache User Guide, Log delivery; CloudWatch Logs User Guide, Enable logging from AWS services)."""
+
+SERVICE_ROLES = {
+    "AWS::ElastiCache::": ("FirstCacheOfTheAccount", "elasticache.amazonaws.com", "AWSServiceRoleForElastiCache"),
+    "AWS::RDS::": ("FirstDatabaseOfTheAccount", "rds.amazonaws.com", "AWSServiceRoleForRDS"),
+}
+"""The roles of services' own that the first resource of an account makes."""
 
 MANY = 5
 """So many names of one type are written as what they begin with."""
@@ -85,8 +118,9 @@ class Call:
 
     sid: str
     actions: tuple[str, ...]
-    on: str  # "stack", "change", a type of ARNS, or "" where AWS defines no resource
+    on: str  # "stack", a type that templates must use, or "" where AWS defines no resource
     reviewer: bool = False
+    arns: tuple[str, ...] = ()  # instead of those that ARNS gives the type
 
 
 CHAIN = (
@@ -107,7 +141,9 @@ CHAIN = (
     Call(
         "ChangeStacks",
         (
+            "cloudformation:ContinueUpdateRollback",
             "cloudformation:CreateChangeSet",
+            "cloudformation:CreateStack",
             "cloudformation:DeleteChangeSet",
             "cloudformation:DeleteStack",
             "cloudformation:ExecuteChangeSet",
@@ -125,6 +161,7 @@ CHAIN = (
     Call(
         "LookAround",
         (
+            "backup:DescribeRegionSettings",
             "cloudformation:GetResource",  # Cloud Control, for drift; the type's own read permissions decide what it shows
             "cloudformation:ListResources",
             "ec2:DescribeAddresses",
@@ -169,7 +206,62 @@ CHAIN = (
     Call("CountRecoveryPoints", ("backup:ListRecoveryPointsByBackupVault",), "AWS::Backup::BackupVault"),
     # A recovery point has an ARN of the service that it was taken of; which, nobody knows before it is there.
     Call("DeletePointsWithoutAName", ("backup:DeleteRecoveryPoint", "backup:DisassociateRecoveryPoint"), ""),
-    Call("StopBackups", ("backup:ListBackupJobs", "backup:StopBackupJob"), ""),
+    Call("StopBackups", ("backup:ListBackupJobs", "backup:ListCopyJobs", "backup:ListRestoreJobs", "backup:StopBackupJob"), ""),
+    Call("EndReplicationOfObjects", ("s3:PutReplicationConfiguration",), "AWS::S3::Bucket"),
+    Call(
+        "EndReplicationOfSecrets",
+        ("secretsmanager:DeleteSecret", "secretsmanager:RemoveRegionsFromReplication"),
+        "AWS::SecretsManager::Secret",
+    ),
+    Call(
+        "EndReplicationOfFiles",
+        (
+            "elasticfilesystem:DeleteFileSystem",  # of a rehearsed restore: neither its name nor its tags are ours
+            "elasticfilesystem:DeleteMountTarget",
+            "elasticfilesystem:DeleteReplicationConfiguration",
+            "elasticfilesystem:DescribeFileSystems",
+            "elasticfilesystem:DescribeMountTargets",
+            "elasticfilesystem:DescribeReplicationConfigurations",
+        ),
+        "AWS::EFS::FileSystem",
+        arns=("elasticfilesystem:{region}:*:file-system/*",),
+    ),
+    Call(
+        "EndGlobalDatabases",
+        ("rds:DeleteDBCluster", "rds:DescribeDBClusters", "rds:RemoveFromGlobalCluster"),
+        "AWS::RDS::DBCluster",
+    ),
+    Call(
+        "LeaveGlobalDatabases",
+        ("rds:DescribeGlobalClusters", "rds:RemoveFromGlobalCluster"),
+        "AWS::RDS::DBCluster",
+        arns=("rds::*:global-cluster:*",),
+    ),
+    Call(
+        "EndRehearsedDatabases",
+        ("rds:DeleteDBCluster", "rds:DeleteDBInstance", "rds:DescribeDBClusters", "rds:DescribeDBInstances"),
+        "AWS::Backup::RestoreTestingPlan",
+        arns=("rds:{region}:*:cluster:awsbackup-restore-test-*", "rds:{region}:*:db:*"),
+    ),
+    Call(
+        "EndRehearsedTables",
+        ("dynamodb:DeleteTable", "dynamodb:DescribeTable"),
+        "AWS::DynamoDB::Table",
+        arns=("dynamodb:{region}:*:table/awsbackup-restore-test-*",),
+    ),
+    Call(
+        "EndRehearsedBuckets",
+        (
+            "s3:DeleteBucket",
+            "s3:DeleteObject",
+            "s3:DeleteObjectVersion",
+            "s3:ListBucket",
+            "s3:ListBucketMultipartUploads",
+            "s3:ListBucketVersions",
+        ),
+        "AWS::Backup::RestoreTestingPlan",
+        arns=("s3:::awsbackup-restore-test-*", "s3:::awsbackup-restore-test-*/*"),
+    ),
     Call("KeysInTheirWaitingPeriod", ("kms:DescribeKey",), "AWS::KMS::Key", reviewer=True),
 )
 """What the chain calls apart from what CloudFormation calls for it."""
@@ -183,40 +275,60 @@ class Facts:
     systems: tuple[str, ...]
     regions: tuple[str, ...]
     names: Mapping[str, tuple[str, ...]]  # type -> patterns of names
+    places: frozenset[tuple[str, str, str]]  # type, pattern and region: no system stands in all regions
     trusted: tuple[str, ...]  # services that roles are passed to
     attached: tuple[str, ...]  # managed policies that roles carry
 
 
 def documents(templates: Iterable[Document]) -> dict[str, str]:
-    """The files of ``docs/policies``: the deployer's policies, the reviewer's, and how to attach them."""
+    """The files of ``docs/policies``: in a folder per system the deployer's and the reviewer's policies, and how to attach them.
+
+    A set of all systems would be more than a role can carry.
+    """
+    by_system: dict[str, list[Document]] = {}
+    for template in templates:
+        by_system.setdefault(template["Metadata"]["Layer"]["System"], []).append(template)
+    sets = {system: policies(own) for system, own in sorted(by_system.items())}
+    seen = facts([template for own in by_system.values() for template in own])
+    texts = {f"{system}/{name}": text for system, files in sets.items() for name, text in files.items()}
+    return {**texts, "README.md": _readme(seen, {system: list(files) for system, files in sets.items()})}
+
+
+def policies(templates: Iterable[Document]) -> dict[str, str]:
+    """The deployer's policies and the reviewer's for these templates."""
     seen = facts(list(templates))
     reference = _reference()
-    deployer = split(deploys(seen, reference), "deployer")
-    reviewer = split(reviews(seen, reference), "reviewer")
-    return {**deployer, **reviewer, "README.md": _readme(seen, list(deployer), list(reviewer))}
+    return {**split(deploys(seen, reference), "deployer"), **split(reviews(seen, reference), "reviewer")}
 
 
 def facts(templates: Sequence[Document]) -> Facts:
     """Read types, names, regions and roles out of the templates."""
-    resources = [resource for template in templates for resource in template["Resources"].values()]
+    placed = [(resource, template["Metadata"]["Layer"]) for template in templates for resource in template["Resources"].values()]
     layers = [template["Metadata"]["Layer"] for template in templates]
+    everywhere: dict[str, set[str]] = {}
+    for layer in layers:
+        everywhere.setdefault(layer["System"], set()).update(layer["Sites"].values())
     names: dict[str, set[str]] = {}
+    places: set[tuple[str, str, str]] = set()
     trusted: set[str] = set()
     attached: set[str] = set()
-    for resource in resources:
+    for resource, layer in placed:
         properties = resource.get("Properties", {})
         if resource["Type"] in NAMES and (name := _pattern(properties.get(NAMES[resource["Type"]].property))):
             names.setdefault(resource["Type"], set()).add(name)
+            regions = everywhere[layer["System"]] if resource["Type"] == REPLICATED else layer["Sites"].values()
+            places.update((resource["Type"], name, region) for region in regions)
         if resource["Type"] == "AWS::IAM::Role":
             for statement in properties["AssumeRolePolicyDocument"]["Statement"]:
                 service = statement["Principal"].get("Service", [])
                 trusted.update([service] if isinstance(service, str) else service)
             attached.update(filter(None, map(_pattern, properties.get("ManagedPolicyArns", []))))
     return Facts(
-        types=tuple(sorted({resource["Type"] for resource in resources})),
+        types=tuple(sorted({resource["Type"] for resource, _ in placed})),
         systems=tuple(sorted({layer["System"] for layer in layers})),
         regions=tuple(sorted({region for layer in layers for region in layer["Sites"].values()})),
         names={type_: tuple(sorted(found)) for type_, found in sorted(names.items())},
+        places=frozenset(places),
         trusted=tuple(sorted(trusted)),
         attached=tuple(sorted(attached)),
     )
@@ -225,7 +337,7 @@ def facts(templates: Sequence[Document]) -> Facts:
 def deploys(seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
     """The statements of whoever deploys: what the handlers ask for, bound as far as AWS binds it, and the chain's calls."""
     asked = _handled(seen, ("create", "read", "update", "delete"), reference)
-    statements = [_call(call, seen) for call in CHAIN]
+    statements = [_call(call, seen) for call in CHAIN if _applies(call, seen)]
     roles = _arns(seen, "AWS::IAM::Role", "role")
     if "iam:PassRole" in asked:
         statements.append(
@@ -236,11 +348,11 @@ def deploys(seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
     if "iam:AttachRolePolicy" in asked and seen.attached:
         only = StringEquals("iam:PolicyARN", list(seen.attached))
         statements.append(_allow("AttachOnlyWhatTemplatesName", ["iam:AttachRolePolicy", "iam:DetachRolePolicy"], roles, only))
-    if "iam:CreateServiceLinkedRole" in asked and any(type_.startswith("AWS::RDS::") for type_ in seen.types):
-        service = "rds.amazonaws.com"
-        arn = f"arn:aws:iam::*:role/aws-service-role/{service}/AWSServiceRoleForRDS"
-        only = StringEquals("iam:AWSServiceName", service)
-        statements.append(_allow("FirstDatabaseOfTheAccount", ["iam:CreateServiceLinkedRole"], [arn], only))
+    for prefix, (sid, service, role) in SERVICE_ROLES.items():
+        if "iam:CreateServiceLinkedRole" in asked and any(type_.startswith(prefix) for type_ in seen.types):
+            arn = f"arn:aws:iam::*:role/aws-service-role/{service}/{role}"
+            only = StringEquals("iam:AWSServiceName", service)
+            statements.append(_allow(sid, ["iam:CreateServiceLinkedRole"], [arn], only))
     if "AWS::KMS::Key" in seen.types:
         keys = _arns(seen, "AWS::KMS::Key", "key")
         through = StringLike("kms:ViaService", [f"*.{region}.amazonaws.com" for region in seen.regions])
@@ -263,7 +375,7 @@ def deploys(seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
 def reviews(seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
     """The statements of whoever reviews: how everything is set up, nothing of what it holds."""
     asked = {action for action in _handled(seen, ("read",), reference) if action.partition(":")[2].startswith(READING)}
-    statements = [_call(call, seen) for call in CHAIN if call.reviewer]
+    statements = [_call(call, seen) for call in CHAIN if call.reviewer and _applies(call, seen)]
     statements += _bound({action for action in asked if not SECRETIVE.fullmatch(action)}, seen, reference)
     return [*statements, *_never(seen)]
 
@@ -280,36 +392,46 @@ def _never(seen: Facts) -> list[Statement]:
 
 
 def split(statements: Sequence[Statement], name: str) -> dict[str, str]:
-    """As many managed policies as IAM's limit makes necessary, each as JSON; one that fits has no number."""
-    policies: list[list[dict[str, Any]]] = [[]]
+    """As many managed policies as IAM's limit makes necessary, each as JSON; one that fits has no number.
+
+    A statement goes into the first policy that has room for it.
+    """
+    policies: list[list[dict[str, Any]]] = []
     for statement in statements:
         plain = json.loads(PolicyDocument(Version="2012-10-17", Statement=[statement]).to_json())["Statement"][0]
-        if policies[-1] and _size([*policies[-1], plain]) > MOST_CHARACTERS:
-            policies.append([])
-        policies[-1].append(plain)
+        room = next((each for each in policies if _size([*each, plain]) <= MOST_CHARACTERS), None)
+        if room is None:
+            policies.append([plain])
+        else:
+            room.append(plain)
     texts = [json.dumps(_policy(each), indent=2) + "\n" for each in policies]
     if len(texts) == 1:
         return {f"{name}.json": texts[0]}
     return {f"{name}-{number}.json": text for number, text in enumerate(texts, 1)}
 
 
-def _readme(seen: Facts, deployer: Sequence[str], reviewer: Sequence[str]) -> str:
+def _readme(seen: Facts, sets: Mapping[str, Sequence[str]]) -> str:
     """How to attach the policies, and what they rest on."""
+
+    def links(system: str, kind: str) -> str:
+        return ", ".join(f"[{name}]({system}/{name})" for name in sets[system] if name.startswith(kind))
+
+    rows = "\n".join(f"| {system} | {links(system, 'deployer')} | {links(system, 'reviewer')} |" for system in sets)
     return f"""\
 <!-- Generated by `make build` from generator/policies.py and the types that templates/ uses. Do not edit. -->
 # Policies for people
 
 For the systems {", ".join(seen.systems)} in {", ".join(seen.regions)}. A managed policy holds {MOST_CHARACTERS:,} characters,
-so what does not fit stands in several files; attach all of one kind to the same role.
+so what does not fit stands in several files; attach all of one kind to the same role. A role carries {MOST_POLICIES} policies:
+make one role per system, or ask AWS for a larger quota.
 
-| for whoever | files |
-|---|---|
-| deploys | {", ".join(f"[{name}]({name})" for name in deployer)} |
-| reviews | {", ".join(f"[{name}]({name})" for name in reviewer)} |
+| system | for whoever deploys | for whoever reviews |
+|---|---|---|
+{rows}
 
 ```
-for file in deployer*.json; do
-  aws iam create-policy --policy-name "standby-${{file%.json}}" --policy-document "file://$file"
+for file in ledger/deployer*.json; do
+  aws iam create-policy --policy-name "standby-ledger-$(basename "${{file%.json}}")" --policy-document "file://$file"
 done
 ```
 
@@ -383,15 +505,25 @@ def _bound(actions: Iterable[str], seen: Facts, reference: Mapping[str, Any]) ->
 
 def _places(service: str, kind: str, seen: Facts) -> list[str]:
     """The ARNs of a kind that the templates make or rest on."""
-    types = [type_ for type_ in ARNS if type_.split("::")[1].lower() == service and kind in ARNS[type_]]
+    types = [type_ for type_ in ARNS if _service(type_) == service and kind in ARNS[type_]]
     if types:
         return [arn for type_ in types for arn in _arns(seen, type_, kind)]
     if (service, kind) in NUMBERED:
         type_, rest = NUMBERED[service, kind]
-        return [f"arn:aws:{service}:{region}:*:{rest}" for region in seen.regions if type_ in seen.types]
+        return _numbered(service, rest, seen) if type_ in seen.types else []
     if (service, kind) in USED_TOO or (service == "ec2" and _own_kind(kind, seen)):
         return [f"arn:aws:{service}:{region}:*:{kind}/*" for region in seen.regions]
     return []
+
+
+def _numbered(service: str, rest: str, seen: Facts) -> list[str]:
+    return sorted({f"arn:aws:{service}:{rest.format(region=region)}" for region in seen.regions})
+
+
+def _service(type_: str) -> str:
+    """What IAM calls the service of a type."""
+    word = type_.split("::")[1].lower()
+    return SERVICES.get(word, word)
 
 
 def _anywhere(service: str, kind: str, seen: Facts, reference: Mapping[str, Any]) -> list[str]:
@@ -416,19 +548,35 @@ def _arns(seen: Facts, type_: str, kind: str) -> list[str]:
     if type_ == "AWS::KMS::Key":
         return [f"arn:aws:kms:{region}:*:key/*" for region in seen.regions]
     found = []
-    for name in _shortened(seen.names.get(type_, ())):
-        for pattern in ARNS[type_][kind]:
-            found += [f"arn:aws:{pattern.format(region=region, name=name.replace('%R', region))}" for region in seen.regions]
+    for region in seen.regions:
+        here = [name for name in seen.names.get(type_, ()) if (type_, name, region) in seen.places]
+        for name in _shortened(here):
+            found += [f"arn:aws:{one.format(region=region, name=name.replace('%R', region))}" for one in ARNS[type_][kind]]
     return sorted(set(found))
 
 
 def _shortened(names: Sequence[str]) -> Sequence[str]:
-    """Many names that begin with the same word as that word: ``alarm-*``."""
-    words = {name.partition("-")[0] for name in names}
-    return [f"{words.pop()}-*"] if len(names) > MANY and len(words) == 1 else names
+    """Many names that begin with the same word as the words that all of them begin with: ``alarm-*``, ``dr-alarm-*``."""
+    begun: dict[str, list[list[str]]] = {}
+    for name in names:
+        begun.setdefault(name.partition("-")[0], []).append(name.split("-"))
+    return ["-".join(name) for found in begun.values() for name in (found if len(found) <= MANY else [_common(found)])]
+
+
+def _common(names: Sequence[Sequence[str]]) -> list[str]:
+    """The words that all of several names begin with, and an open end."""
+    return [*(words[0] for words in takewhile(lambda words: len(set(words)) == 1, zip(*names, strict=False))), "*"]
+
+
+def _applies(call: Call, seen: Facts) -> bool:
+    """Whether there is something that a call is made on."""
+    return call.on in ("", "stack", *seen.types)
 
 
 def _call(call: Call, seen: Facts) -> Statement:
+    if call.arns:
+        arns = sorted({f"arn:aws:{arn.format(region=region)}" for arn in call.arns for region in seen.regions})
+        return _allow(call.sid, list(call.actions), arns)
     if not call.on:
         return _allow(call.sid, list(call.actions), ["*"])
     if call.on == "stack":
@@ -472,12 +620,14 @@ def _kinds(action: str, reference: Mapping[str, Any]) -> list[str]:
 def _handled(seen: Facts, handlers: Sequence[str], reference: Mapping[str, Any]) -> set[str]:
     """What the handlers of the types used ask for, without the calls to services that none of our types belongs to, and
     without names that AWS's reference does not know."""
-    services = {type_.split("::")[1].lower() for type_ in seen.types} | {"backup-storage", "iam", "kms"}
+    services = {_service(type_) for type_ in seen.types} | {"backup-storage", "iam", "kms"}
     found: set[str] = set()
     for type_ in seen.types:
         schema = _registry(type_)
         listed = ["list"] if len(schema["primaryIdentifier"]) > 1 else []  # drift finds the other half of an identifier in a list
         asked = [schema.get("handlers", {}).get(handler, {}) for handler in (*handlers, *listed)]
+        if "create" in handlers:
+            asked.append({"permissions": UNSAID.get(type_, ())})
         for permission in (each for handler in asked for each in handler.get("permissions", [])):
             service, _, name = permission.partition(":")
             service = service.lower()

@@ -15,6 +15,9 @@ CONNECT = (
     "network.ApplicationSubnetIds",
     "database.Endpoint",
     "database.Port",
+    "aurora.Endpoint",
+    "aurora.ReadEndpoint",
+    "aurora.Port",
     "secrets.DatabaseSecretArn",
 )
 """What an application needs to know, where a system has it."""

@@ -45,11 +45,14 @@ class Template:
         """Declare a value that differs between environments; the parameter file answers it."""
         return self._declare(OWN, Parameter(name, Type=type_, Description=description, **limits))
 
-    def output_of(self, address: str, type_: str = "String") -> Ref:
-        """Import an output of an earlier layer: ``network.VpcId``, or ``primary:database.InstanceArn`` of a certain site."""
+    def output_of(self, address: str, type_: str = "String", *, name: str = "") -> Ref:
+        """Import an output of an earlier layer: ``network.VpcId``, or ``primary:database.InstanceArn`` of a certain site.
+
+        ``name`` is what the parameter is called where the requirements spell it out; otherwise its name is the address.
+        """
         site, _, wire = address.rpartition(":")
         layer, output = wire.split(".")
-        name = "".join(word.capitalize() for word in [site, *layer.split("-")]) + output
+        name = name or "".join(word.capitalize() for word in [site, *layer.split("-")]) + output
         if name not in self.imports:
             self.imports[name] = address
             place = f"{layer} layer" + (f" at the {site} site" if site else "")
@@ -86,6 +89,10 @@ class Template:
     def exactly(self, kind: str, space: Space = Space.REGION) -> Sub:
         """A name that the requirements spell out, without the system's first word."""
         return Sub(kind + TAILS[space])
+
+    def path(self, rest: str) -> Sub:
+        """The name of an SSM parameter: below the system and the environment."""
+        return Sub("/" + self._system + "/${EnvironmentSuffix}/" + rest)
 
     def underscored(self, kind: str) -> Join:
         """The same name for the types of AWS Backup that take no hyphen: underscores stand in their place."""

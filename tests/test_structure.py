@@ -1,6 +1,7 @@
 """Imports go down only; siblings on a floor never import each other; the emulator knows nothing of us."""
 
 import ast
+import os
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,10 @@ def test_imports_go_down_only(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in FILES if path.parts[0] in ("chain", "model")], ids=str)
 def test_nothing_downstream_of_templates_needs_troposphere(path: Path) -> None:
     assert not {module.split(".")[0] for module in _imported(path)} & {"troposphere", "awacs", "cfnlint", "cfn_flip"}
+
+
+@pytest.mark.xdist_group("one")
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="without workers there are no groups")
+def test_workers_see_groups(request: pytest.FixtureRequest) -> None:
+    """What is tried in one deployed environment stays in one process, or every worker deploys its own."""
+    assert request.node.nodeid.endswith("@one")

@@ -19,17 +19,27 @@ class Control:
 
 def catalogues() -> Mapping[str, tuple[Control, ...]]:
     """The controls of each profile's catalogue, by the profile's name: the whole of it, or ``remark`` says what is left out."""
-    from compliance.profiles import baseline, fedramp_moderate, financial_audit
+    from compliance.profiles import baseline, fedramp_high, fedramp_moderate, financial_audit, hipaa
 
     return {
         baseline.BASELINE.name: baseline.CONTROLS,
+        fedramp_high.FEDRAMP_HIGH.name: fedramp_high.CONTROLS,
         fedramp_moderate.FEDRAMP_MODERATE.name: fedramp_moderate.CONTROLS,
         financial_audit.FINANCIAL_AUDIT.name: financial_audit.CONTROLS,
+        hipaa.HIPAA.name: hipaa.CONTROLS,
     }
 
 
 def remark(profile: Profile, system: System) -> str:
     """What must be said where a system's answers to a catalogue are shown; nothing for most."""
-    from compliance.profiles import fedramp_moderate
+    from compliance.profiles import fedramp, fedramp_high, fedramp_moderate, hipaa
 
-    return fedramp_moderate.remark(system) if profile is fedramp_moderate.FEDRAMP_MODERATE else ""
+    whole = {
+        fedramp_high.FEDRAMP_HIGH.name: fedramp_high.WHOLE_BASELINE,
+        fedramp_moderate.FEDRAMP_MODERATE.name: fedramp_moderate.WHOLE_BASELINE,
+    }
+    if profile is hipaa.HIPAA:
+        return hipaa.remark(system)
+    if profile.name not in whole:
+        return ""
+    return fedramp.remark(system, len(catalogues()[profile.name]), whole[profile.name])

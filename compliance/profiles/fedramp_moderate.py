@@ -8,6 +8,7 @@ from compliance.rules import (
     alarms,
     backup,
     ec2,
+    elasticache,
     files,
     functions,
     iam,
@@ -23,13 +24,10 @@ from compliance.rules import (
     tables,
     trail,
 )
-from model import Profile, System
+from model import Profile
 
 WHOLE_BASELINE = 323
 """Controls and enhancements of FedRAMP's Moderate baseline, Revision 5."""
-
-AUTHORISED = "us-"
-"""How the names of AWS's regions in the United States begin, GovCloud's too: its FedRAMP authorisations name no others."""
 
 CONTROLS = (
     Control("AC-3", "Access is enforced as it was approved."),
@@ -66,21 +64,6 @@ CONTROLS = (
     Control("SI-7", "Changes to information are detected."),
     Control("SI-12", "Information is kept, and removed, as it should be."),
 )
-
-
-def remark(system: System) -> str:
-    """What has to be said of a system that answers these controls: how many there are, and whether an authorisation can hold."""
-    thin = (
-        f"{len(CONTROLS)} of the {WHOLE_BASELINE} controls of the baseline stand here so far: those to which templates "
-        "have something to say. The others are not answered, and policies and procedures are the agency's."
-    )
-    outside = sorted(region for region in system.regions.values() if not region.startswith(AUTHORISED))
-    if not outside:
-        return f"{system.name}: controls aligned; an authorisation is the agency's to give. {thin}"
-    return (
-        f"**{system.name} runs in {', '.join(outside)}: controls aligned, not authorised in this region.** AWS's FedRAMP "
-        f"authorisations cover its regions in the United States only, and no template changes that. {thin}"
-    )
 
 
 FEDRAMP_MODERATE = Profile(
@@ -123,6 +106,13 @@ FEDRAMP_MODERATE = Profile(
         files.mounted_only: ("AC-3", "SC-7"),
         files.in_every_zone: ("CP-10",),
         files.alarmed: ("SI-4", "SI-4(5)"),
+        elasticache.customer_key: ("SC-12", "SC-28", "SC-28(1)", "CP-9(8)"),
+        elasticache.tls_required: ("SC-8", "SC-8(1)"),
+        elasticache.named_users: ("AC-3", "AC-6", "IA-5(1)"),
+        elasticache.multi_az: ("CP-10",),
+        elasticache.logged: ("AU-12", "SI-4"),
+        elasticache.snapshots: ("CP-9",),
+        elasticache.alarmed: ("SC-5", "SI-4(5)"),
         tables.recoverable: ("CP-9", "CP-10(2)"),
         tables.customer_key: ("SC-12", "SC-28", "SC-28(1)"),
         tables.alarmed: ("SC-5", "SI-4(5)"),

@@ -53,7 +53,7 @@ CONTROLS = (
     Control("CC7.2", "Anomalies are monitored for and analysed."),
     Control("CC7.3", "Security events are evaluated."),
     Control("CC7.4", "Incidents are responded to.", ORGANISATION),
-    Control("CC7.5", "Recovery from incidents.", "Open: runbooks are not here yet; their rehearsal is organisational."),
+    Control("CC7.5", "Recovery from incidents.", "Runbooks are in docs/operations; their rehearsal is organisational."),
     Control(
         "CC8.1", "Changes are authorised, tested and documented.", "Templates are reviewed as YAML and deployed as change sets."
     ),

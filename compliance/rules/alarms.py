@@ -24,12 +24,17 @@ DIMENSIONS: Mapping[tuple[str, str], str | frozenset[str]] = {
     ("AWS/EFS", "DestinationFileSystemId"): "AWS::EFS::FileSystem",
     ("AWS/EFS", "FileSystemId"): "AWS::EFS::FileSystem",
     ("AWS/EFS", "StorageClass"): frozenset({"Archive", "IA", "Standard", "Total"}),
+    ("AWS/ElastiCache", "CacheClusterId"): "AWS::ElastiCache::ReplicationGroup",
     ("AWS/Events", "RuleName"): "AWS::Events::Rule",
     ("AWS/Lambda", "FunctionName"): FUNCTION,
     ("AWS/NATGateway", "NatGatewayId"): "AWS::EC2::NatGateway",
     ("AWS/RDS", "DBClusterIdentifier"): "AWS::RDS::DBCluster",
     ("AWS/RDS", "DBInstanceIdentifier"): "AWS::RDS::DBInstance",
     ("AWS/RDS", "Role"): frozenset({"READER", "WRITER"}),
+    ("AWS/RDS", "SourceRegion"): "AWS::RDS::DBCluster",
+    ("AWS/S3", "DestinationBucket"): "AWS::S3::Bucket",
+    ("AWS/S3", "RuleId"): "AWS::S3::Bucket",
+    ("AWS/S3", "SourceBucket"): "AWS::S3::Bucket",
     ("AWS/SNS", "TopicName"): "AWS::SNS::Topic",
 }
 """Which resource a dimension of an AWS namespace names, or which words it takes."""
@@ -39,10 +44,12 @@ TOGETHER: Mapping[str, tuple[set[str], ...]] = {
     "AWS/DynamoDB": ({"TableName"},),
     "AWS/EC2": ({"InstanceId"},),
     "AWS/EFS": ({"FileSystemId"},),
+    "AWS/ElastiCache": ({"CacheClusterId"},),
     "AWS/Events": ({"RuleName"},),
     "AWS/Lambda": ({"FunctionName"},),
     "AWS/NATGateway": ({"NatGatewayId"},),
     "AWS/RDS": ({"DBInstanceIdentifier"}, {"DBClusterIdentifier"}, {"DBClusterIdentifier", "Role"}),
+    "AWS/S3": ({"SourceBucket", "DestinationBucket", "RuleId"},),
     "AWS/SNS": ({"TopicName"},),
 }
 """The sets of dimensions under which a namespace publishes; any other set is a metric that nobody writes."""
@@ -54,6 +61,8 @@ OTHERWISE: Mapping[tuple[str, str], tuple[set[str], ...]] = {
     ("AWS/DynamoDB", "UserErrors"): (set(),),
     ("AWS/EFS", "StorageBytes"): ({"FileSystemId", "StorageClass"},),
     ("AWS/EFS", "TimeSinceLastSync"): ({"FileSystemId", "DestinationFileSystemId"},),
+    ("AWS/RDS", "AuroraGlobalDBReplicationLag"): ({"SourceRegion"},),
+    ("AWS/RDS", "AuroraGlobalDBRPOLag"): ({"SourceRegion"},),
     ("AWS/RDS", "BurstBalance"): ({"DBInstanceIdentifier"},),
     ("AWS/RDS", "FreeStorageSpace"): ({"DBInstanceIdentifier"},),
     ("AWS/RDS", "VolumeBytesUsed"): ({"DBClusterIdentifier"},),
@@ -116,7 +125,7 @@ def _exists(alarm: Resource, metric: Document) -> bool:
         allowed = OTHERWISE.get((namespace, name), TOGETHER.get(namespace, ()))
         return (
             set(given) in allowed
-            and all(_names(alarm, DIMENSIONS[namespace, dimension], value) for dimension, value in given.items())
+            and all(_means(alarm, namespace, dimension, value) for dimension, value in given.items())
             and not (name in NOT_IN_AURORA and _in_cluster(alarm, given.get("DBInstanceIdentifier")))
         )
     if given:
@@ -142,6 +151,27 @@ def _emitted(alarm: Resource, name: str, given: Mapping[str, Any]) -> bool:
     return set(rest) == ({emitted.dimension} if emitted.dimension else set()) and all(
         value in emitted.values for value in rest.values()
     )
+
+
+def _means(alarm: Resource, namespace: str, dimension: str, value: Any) -> bool:
+    """Whether a dimension's value is what AWS publishes there: a resource of ours, a word, a region, a rule of replication."""
+    wanted = DIMENSIONS[namespace, dimension]
+    if dimension == "SourceRegion":
+        cluster = cluster_in_region(alarm, value)
+        return cluster is not None and not set(cluster.regions) & set(alarm.regions)
+    if dimension == "RuleId":
+        buckets = alarm.view.resources(str(wanted))
+        return any(rule.get("Id") == value for each in buckets for rule in each.get("ReplicationConfiguration", "Rules") or [])
+    return _names(alarm, wanted, value)
+
+
+def cluster_in_region(resource: Resource, value: Any) -> Resource | None:
+    """The cluster whose region a value is: the fourth part of its ARN."""
+    match value:
+        case {"Fn::Select": [3 | "3", {"Fn::Split": [":", arn]}]}:
+            found = resource.view.follow(resource.layer, arn)
+            return found if found is not None and found.type == "AWS::RDS::DBCluster" else None
+    return None
 
 
 def _names(alarm: Resource, wanted: str | frozenset[str], value: Any) -> bool:

@@ -110,9 +110,12 @@ def _retention_agrees(database: Resource) -> tuple[str, bool]:
 
 
 def _covers(plan: Resource) -> tuple[str, bool]:
-    """Whether everything that holds data is in some selection of some plan: the gap is told of every plan."""
+    """Whether everything that holds data is in some selection of some plan: the gap is told of every plan.
+
+    A secondary holds what its primary holds.
+    """
     covered = [each for other in plan.view.resources(*PLAN) for each in selected_by(other)]
-    kept = [each for each in plan.view.resources(*PROTECTED) if rds.cluster_of(each) is None]
+    kept = [each for each in plan.view.resources(*PROTECTED) if rds.cluster_of(each) is None and rds.followed_by(each) is None]
     return "BackupSelection.Resources", bool(covered) and all(any(each.is_(one) for one in covered) for each in kept)
 
 
@@ -161,6 +164,19 @@ def _is_topic(rule: Resource, target: Document) -> bool:
     return found is not None and found.type == "AWS::SNS::Topic"
 
 
+def _elsewhere(plan: Resource) -> tuple[str, bool]:
+    """Whether recovery points are copied to a vault in another region, or are of a database with a replica there."""
+    copied = any(
+        vault is not None and vault.type in VAULT and not set(vault.regions) <= set(plan.regions)
+        for rule in rules_of(plan)
+        for action in rule.get("CopyActions") or []
+        for vault in [plan.view.follow(plan.layer, action.get("DestinationBackupVaultArn"))]
+    )
+    selected = selected_by(plan)
+    held = bool(selected) and all(each.type in DATABASES and rds.replicated(each) for each in selected)
+    return "BackupPlan.BackupPlanRule", copied or held
+
+
 def _absence_told(plan: Resource) -> tuple[str, bool]:
     vaults = [plan.view.follow(plan.layer, rule.get("TargetBackupVault")) for rule in rules_of(plan)]
     kinds = {PROTECTED[each.type] for each in selected_by(plan) if each.type in PROTECTED}
@@ -205,6 +221,38 @@ def _rehearsed(plan: Resource) -> tuple[str, bool]:
     selected = [each for each in selected_by(plan) if each.type in PROTECTED]
     return "RestoreTestingSelection.ProtectedResourceArns", bool(selected) and all(
         any(each.is_(one) for one in rehearsed) for each in selected
+    )
+
+
+def _validated(selection: Resource) -> tuple[str, bool]:
+    """Whether a function of ours hears that a cluster was restored, and an alarm watches how long it took until it answered."""
+    if selection.get("ProtectedResourceType") != "Aurora":
+        return "ValidationWindowHours", True
+    validators = [
+        function
+        for rule in selection.view.resources("AWS::Events::Rule")
+        if rule.certain
+        and rule.get("State") in (None, "ENABLED")
+        and "Restore Job State Change" in (rule.get("EventPattern", "detail-type") or [])
+        and "COMPLETED" in (rule.get("EventPattern", "detail", "status") or [])
+        for target in rule.get("Targets") or []
+        for function in [rule.view.follow(rule.layer, target.get("Arn"))]
+        if function is not None and function.type == alarms.FUNCTION
+    ]
+    waits = (_number(selection.get("ValidationWindowHours")) or 0) >= 1
+    return "ValidationWindowHours", waits and any(_timed(function) for function in validators)
+
+
+def _timed(function: Resource) -> bool:
+    """Whether an alarm on the seconds that the function measures rings when they are too many."""
+    return any(
+        alarm.certain
+        and alarm.get("MetricName") == "RestoreSeconds"
+        and str(alarm.get("ComparisonOperator")).startswith("GreaterThan")
+        and function.is_(alarms.named(alarm, alarms.FUNCTION, dimension["Value"]))
+        for alarm in function.view.resources(alarms.ALARM)
+        for dimension in alarm.get("Dimensions") or []
+        if dimension["Name"] == "FunctionName"
     )
 
 
@@ -294,6 +342,14 @@ clear_of_windows = Rule(
     PLAN,
     _clear_of_windows,
 )
+elsewhere = Rule(
+    "backup.elsewhere",
+    "Recovery points are copied into a vault in another region, or what they are of has a replica there.",
+    "Backups that are kept where the originals are go with them.",
+    "AWS Backup Developer Guide, Creating backup copies across AWS Regions; NIST SP 800-34 Revision 1, 5.1.2",
+    PLAN,
+    _elsewhere,
+)
 failures_told = Rule(
     "backup.failures_told",
     "Backup jobs that are aborted, expire, fail or end in part are told to a topic.",
@@ -333,6 +389,14 @@ rehearsed = Rule(
     "AWS Backup Developer Guide, Restore testing",
     PLAN,
     _rehearsed,
+)
+validated = Rule(
+    "backup.validated",
+    "A cluster that restore testing restores is asked by a function, and an alarm watches how long a restore takes.",
+    "AWS Backup restores a cluster without an instance: nobody would know whether it is any good, or when it would be.",
+    "AWS Backup Developer Guide, Restore testing validation",
+    TESTED,
+    _validated,
 )
 restore_failures_told = Rule(
     "backup.restore_failures_told",

@@ -9,6 +9,9 @@ from compliance.view import Resource
 from model import Rule
 
 GROUP = "AWS::EC2::SecurityGroup"
+FIPS = ("elasticfilesystem-fips", "kms-fips")
+"""Of the services of these systems those with a FIPS endpoint in Europe; docs/fips.md lists all."""
+
 NOWHERE = "127.0.0.1/32"
 """An egress rule to this address replaces the rule that EC2 adds to a group without any: everything to everywhere."""
 
@@ -48,6 +51,15 @@ def _flow_logged(vpc: Resource) -> tuple[str, bool]:
         log.certain and vpc.is_(log.follow("ResourceId")) and log.get("TrafficType") == "ALL"
         for log in vpc.view.resources("AWS::EC2::FlowLog")
     )
+
+
+def _fips(vpc: Resource) -> tuple[str, bool]:
+    served = {
+        (endpoint.text("ServiceName") or "").rpartition(".")[2]
+        for endpoint in vpc.view.resources("AWS::EC2::VPCEndpoint")
+        if endpoint.certain and vpc.is_(endpoint.follow("VpcId")) and endpoint.true("PrivateDnsEnabled")
+    }
+    return "VPCEndpoint.ServiceName", served.issuperset(FIPS)
 
 
 def _zones_distinct(group: Resource) -> tuple[str, bool]:
@@ -99,4 +111,12 @@ zones_distinct = Rule(
     "Amazon RDS User Guide, Working with DB subnet groups",
     ("AWS::RDS::DBSubnetGroup",),
     _zones_distinct,
+)
+fips_reached = Rule(
+    "ec2.fips_reached",
+    "The network reaches the FIPS endpoints of KMS and EFS under their own names.",
+    "A client that is built to call them would otherwise leave the VPC, or reach nothing.",
+    "AWS KMS Developer Guide, Connecting to AWS KMS through a VPC endpoint: FIPS endpoints",
+    ("AWS::EC2::VPC",),
+    _fips,
 )

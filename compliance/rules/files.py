@@ -61,6 +61,33 @@ def _zone(subnet: Resource) -> str | None:
     return subnet.text("AvailabilityZoneId") or subnet.text("AvailabilityZone")
 
 
+def replica_of(files: Resource) -> Resource | None:
+    """The file system in another region that EFS keeps as a replica of this one, and may write over."""
+    for destination in files.get("ReplicationConfiguration", "Destinations") or []:
+        found = files.view.follow(files.layer, destination.get("FileSystemId"))
+        if found is not None and found.type == files.type and found.certain and found.elsewhere(files):
+            unprotected = found.get("FileSystemProtection", "ReplicationOverwriteProtection") == "DISABLED"
+            return found if unprotected else None
+    return None
+
+
+def _replicated(files: Resource) -> tuple[str, bool]:
+    sources = files.view.resources(*FILE_SYSTEM)
+    return "ReplicationConfiguration", replica_of(files) is not None or any(files.is_(replica_of(each)) for each in sources)
+
+
+def _replica_watched(files: Resource) -> tuple[str, bool]:
+    replicates = files.get("ReplicationConfiguration") is not None
+    return "ReplicationConfiguration", not replicates or any(
+        alarm.certain
+        and alarm.get("MetricName") == "TimeSinceLastSync"
+        and str(alarm.get("ComparisonOperator")).startswith("GreaterThan")
+        and alarm.get("TreatMissingData") == "breaching"
+        and any(files.is_(alarms.named(alarm, files.type, each["Value"])) for each in alarm.get("Dimensions") or [])
+        for alarm in files.view.resources(alarms.ALARM)
+    )
+
+
 def _one_plan(files: Resource) -> tuple[str, bool]:
     return "BackupPolicy.Status", files.proves(lambda value: value in (None, "DISABLED"), "BackupPolicy", "Status")
 
@@ -70,6 +97,7 @@ def _alarmed(files: Resource) -> tuple[str, bool]:
         alarm.certain and files.is_(alarms.named(alarm, files.type, dimension["Value"]))
         for alarm in files.view.resources(alarms.ALARM)
         for metric in alarms.metrics_of(alarm)
+        if metric.get("MetricName") != "TimeSinceLastSync"  # which is about the replica
         for dimension in metric.get("Dimensions") or []
         if dimension["Name"] == "FileSystemId"
     )
@@ -106,6 +134,22 @@ in_every_zone = Rule(
     "Amazon EFS User Guide, Managing mount targets",
     FILE_SYSTEM,
     _in_every_zone,
+)
+replicated_elsewhere = Rule(
+    "files.replicated_elsewhere",
+    "EFS replicates the file system into one of ours in another region, which it may write over.",
+    "One that EFS makes by itself belongs to no stack, and stays behind after a destroy.",
+    "Amazon EFS User Guide, Replicating EFS file systems; AWS::EFS::FileSystem ReplicationDestination",
+    FILE_SYSTEM,
+    _replicated,
+)
+replica_watched = Rule(
+    "files.replica_watched",
+    "An alarm rings when the replica is too old, and when nothing is heard of it.",
+    "Replication has no bound of its own: 15 minutes are usual, many changes take longer.",
+    "Amazon EFS User Guide, Amazon CloudWatch metrics for Amazon EFS: TimeSinceLastSync",
+    FILE_SYSTEM,
+    _replica_watched,
 )
 one_plan = Rule(
     "files.one_plan",

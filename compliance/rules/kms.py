@@ -12,9 +12,14 @@ ACCOUNT_ROOT = "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"
 
 def key_of(resource: Resource, *path: str) -> Resource | None:
     """The customer-managed key that a property names, by key, by alias resource or by an alias's name."""
-    found = resource.follow(*path)
+    return key_in(resource, resource.get(*path))
+
+
+def key_in(resource: Resource, value: object) -> Resource | None:
+    """The customer-managed key that a value of a resource's layer names."""
+    found = resource.view.follow(resource.layer, value)
     if found is None:
-        text = resource.text(*path)
+        text = resource.view.text(resource.layer, value)
         aliases = resource.view.resources("AWS::KMS::Alias")
         found = next((alias for alias in aliases if text is not None and alias.text("AliasName") == text), None)
     if found is not None and found.type == "AWS::KMS::Alias":

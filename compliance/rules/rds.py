@@ -5,6 +5,7 @@ What an Aurora cluster decides for its instances (encryption, backups, parameter
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from compliance import statements
@@ -23,12 +24,20 @@ WATCHED_IN_CLUSTER = ("CPUUtilization", "DatabaseConnections", "FreeableMemory")
 WRITER = {"Name": "Role", "Value": "WRITER"}
 SLOT_METRICS = {"OldestReplicationSlotLag", "ReplicationSlotDiskUsage", "TransactionLogsDiskUsage"}
 LEAST_BACKUP_DAYS = 7
+APPROVED = re.compile(r"(EC)?DHE-(RSA|ECDSA)-AES(128|256)-GCM-SHA(256|384)")
+"""TLS 1.2 suites, by OpenSSL's names, of algorithms that FIPS 140 approves, with forward secrecy."""
 
 
 def cluster_of(database: Resource) -> Resource | None:
     """The Aurora cluster that an instance is a member of; of a cluster itself and of a plain instance None."""
     found = database.follow("DBClusterIdentifier") if database.type != CLUSTER else None
     return found if found is not None and found.type == CLUSTER else None
+
+
+def followed_by(cluster: Resource) -> Resource | None:
+    """The global database that a cluster follows as a secondary; of any other cluster None."""
+    found = cluster.follow("GlobalClusterIdentifier")
+    return found if found is not None and found.type == "AWS::RDS::GlobalCluster" else None
 
 
 def members_of(cluster: Resource) -> list[Resource]:
@@ -54,11 +63,70 @@ def _multi_az(database: Resource) -> bool:
 
 
 def _storage_encrypted(database: Resource) -> bool:
-    return database.true("StorageEncrypted")
+    """A replica cannot say so: RDS makes one under a key only of a source that is encrypted, and then not without."""
+    return database.true("StorageEncrypted") or (is_replica(database) and database.get("KmsKeyId") is not None)
+
+
+def is_replica(database: Resource) -> bool:
+    """Whether an instance follows another one."""
+    return database.get("SourceDBInstanceIdentifier") is not None
 
 
 def _customer_key(database: Resource) -> bool:
-    return database.true("StorageEncrypted") and kms.key_of(database, "KmsKeyId") is not None
+    return _storage_encrypted(database) and kms.key_of(database, "KmsKeyId") is not None
+
+
+def _approved_suites(database: Resource) -> bool:
+    group = group_of(database)
+    return (
+        group is not None
+        and group.proves(lambda value: str(value) in ("TLSv1.2", "TLSv1.3"), "Parameters", "ssl_min_protocol_version")
+        and group.proves(
+            lambda value: all(map(APPROVED.fullmatch, str(value).split(":"))),
+            "Parameters",
+            "ssl_ciphers",
+        )
+    )
+
+
+def replicated(instance: Resource) -> bool:
+    """Whether an instance has a replica in another region, or is one of an instance there; a cluster's is its own matter.
+
+    A cluster has one where another follows the global database that was made around it.
+    """
+    if cluster_of(instance) is not None:
+        return True
+    if instance.type == CLUSTER:
+        return any(
+            each.certain and each.elsewhere(instance) and instance.is_(whole.follow("SourceDBClusterIdentifier"))
+            for each in instance.view.resources(CLUSTER)
+            for whole in [followed_by(each)]
+            if whole is not None
+        )
+    source = instance.follow("SourceDBInstanceIdentifier")
+    return (source is not None and source.elsewhere(instance)) or any(
+        each.certain and instance.is_(each.follow("SourceDBInstanceIdentifier")) and each.elsewhere(instance)
+        for each in instance.view.resources(*INSTANCE)
+    )
+
+
+def _replicated(instance: Resource) -> tuple[str, bool]:
+    return "SourceDBInstanceIdentifier", replicated(instance)
+
+
+def _replica_watched(instance: Resource) -> tuple[str, bool]:
+    """Whether a lag that is too large rings, and one that nobody knows, too."""
+    alarms = [
+        alarm
+        for alarm in instance.view.resources("AWS::CloudWatch::Alarm")
+        if alarm.certain and alarm.get("MetricName") == "ReplicaLag" and watches(alarm, instance)
+    ]
+    large = any(str(alarm.get("ComparisonOperator")).startswith("GreaterThan") for alarm in alarms)
+    unknown = any(
+        str(alarm.get("ComparisonOperator")).startswith("LessThan") and alarm.get("TreatMissingData") == "breaching"
+        for alarm in alarms
+    )
+    return "SourceDBInstanceIdentifier", not is_replica(instance) or (large and unknown)
 
 
 def _tls_forced(database: Resource) -> bool:
@@ -132,6 +200,7 @@ def group_stands_first(resource: Resource, name: str) -> bool:
     return any(
         group.certain
         and group.text("LogGroupName") == name
+        and group.stands_with(resource)
         and (group.layer != resource.layer or group.id in resource.depends_on)
         for group in resource.view.resources("AWS::Logs::LogGroup")
     )
@@ -152,21 +221,33 @@ def _monitored(instance: Resource) -> tuple[str, bool]:
 
 
 def _alarmed(database: Resource) -> bool:
-    alarms = [alarm for alarm in database.view.resources("AWS::CloudWatch::Alarm") if alarm.certain and _watches(alarm, database)]
+    alarms = [alarm for alarm in database.view.resources("AWS::CloudWatch::Alarm") if alarm.certain and watches(alarm, database)]
     watched = {alarm.get("MetricName") for alarm in alarms}
     if database.type != CLUSTER:
         return watched.issuperset(WATCHED)
-    at_writer = any(alarm.get("MetricName") == "CPUUtilization" and WRITER in alarm.get("Dimensions") for alarm in alarms)
+    at_writer = any(
+        alarm.get("MetricName") == "CPUUtilization" and (WRITER in alarm.get("Dimensions") or _of_the_busiest(alarm))
+        for alarm in alarms
+    )
     return at_writer and watched.issuperset(WATCHED_IN_CLUSTER)
 
 
-def _watches(alarm: Resource, database: Resource) -> bool:
+def _of_the_busiest(alarm: Resource) -> bool:
+    """Whether it asks for the most of any member, in which that of the writer cannot hide."""
+    return len(alarm.get("Dimensions")) == 1 and alarm.get("Statistic") == "Maximum"
+
+
+def watches(alarm: Resource, database: Resource) -> bool:
+    """Whether an alarm is on a metric of this instance or cluster."""
     name = "DBClusterIdentifier" if database.type == CLUSTER else "DBInstanceIdentifier"
     return alarm.get("Namespace") == "AWS/RDS" and any(
         dimension.get("Name") == name
         and (
             database.is_(alarm.view.follow(alarm.layer, dimension.get("Value")))
-            or alarm.view.text(alarm.layer, dimension.get("Value")) == database.text(name) is not None
+            or (
+                alarm.view.text(alarm.layer, dimension.get("Value")) == database.text(name) is not None
+                and alarm.stands_with(database)
+            )
         )
         for dimension in alarm.get("Dimensions") or []
     )
@@ -186,7 +267,7 @@ def _slots_bounded(database: Resource) -> bool:
 
 def _slots_watched(database: Resource) -> bool:
     return not _replicates_logically(database) or any(
-        alarm.certain and alarm.get("MetricName") in SLOT_METRICS and _watches(alarm, database)
+        alarm.certain and alarm.get("MetricName") in SLOT_METRICS and watches(alarm, database)
         for alarm in database.view.resources("AWS::CloudWatch::Alarm")
     )
 
@@ -286,6 +367,30 @@ alarmed = Rule(
     "Amazon RDS User Guide, Best practices for Amazon RDS: monitor CPU, memory, storage and connections",
     DATABASE,
     _held("DBInstanceIdentifier", _alarmed),
+)
+approved_suites = Rule(
+    "rds.approved_suites",
+    "The server takes TLS 1.2 or later, and of TLS 1.2 only suites of FIPS-approved algorithms.",
+    "Which suite is used is agreed with the client; what the server does not offer cannot be agreed on.",
+    "NIST SP 800-52 Revision 2, 3.3.1 Cipher suites; PostgreSQL 15, 20.3 ssl_ciphers",
+    DATABASE,
+    _held("DBParameterGroupName.Parameters.ssl_ciphers", _approved_suites),
+)
+replicated_elsewhere = Rule(
+    "rds.replicated_elsewhere",
+    "A replica of the instance stands in another region.",
+    "A standby in a second zone goes with its region.",
+    "Amazon RDS User Guide, Creating a read replica in a different AWS Region",
+    INSTANCE,
+    _replicated,
+)
+replica_watched = Rule(
+    "rds.replica_watched",
+    "Alarms ring when a replica is behind, and when nobody knows whether it is.",
+    "A replica that has stopped says -1 or nothing: no lag is too large.",
+    "Amazon RDS User Guide, Monitoring read replication: ReplicaLag",
+    INSTANCE,
+    _replica_watched,
 )
 slots_bounded = Rule(
     "rds.slots_bounded",

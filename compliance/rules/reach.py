@@ -11,9 +11,13 @@ from compliance.statements import Statement
 from compliance.view import Resource
 from model import Rule
 
-HTTPS, NFS, POSTGRESQL = 443, 2049, 5432
-GROUPS = {"AWS::RDS::DBCluster": "VpcSecurityGroupIds", "AWS::RDS::DBInstance": "VPCSecurityGroups"}
-"""Where a database names its security groups."""
+HTTPS, NFS, POSTGRESQL, REDIS = 443, 2049, 5432, 6379
+GROUPS = {
+    "AWS::ElastiCache::ReplicationGroup": ("SecurityGroupIds", REDIS),
+    "AWS::RDS::DBCluster": ("VpcSecurityGroupIds", POSTGRESQL),
+    "AWS::RDS::DBInstance": ("VPCSecurityGroups", POSTGRESQL),
+}
+"""Where a database or a cache names its security groups, and the port at which it is reached."""
 
 GROUP, ENDPOINT = "AWS::EC2::SecurityGroup", "AWS::EC2::VPCEndpoint"
 
@@ -68,9 +72,10 @@ def _peers(function: Resource) -> tuple[str, bool]:
     named = [function.view.follow(function.layer, value) for value in (function.get("Environment", "Variables") or {}).values()]
     databases = [each for each in named if each is not None and each.type in GROUPS]
     mounts = [function.view.follow(function.layer, mount.get("Arn")) for mount in function.get("FileSystemConfigs") or []]
-    return "VpcConfig.SecurityGroupIds", all(
-        _lets_in(database, GROUPS[database.type], groups, POSTGRESQL) for database in databases
-    ) and all(_mounts(point, groups) for point in mounts)
+    reached = all(
+        _lets_in(database, property_, groups, port) for database in databases for property_, port in [GROUPS[database.type]]
+    )
+    return "VpcConfig.SecurityGroupIds", reached and all(_mounts(point, groups) for point in mounts)
 
 
 def _mounts(point: Resource | None, groups: list[Resource]) -> bool:
@@ -127,7 +132,7 @@ endpoints = Rule(
 )
 peers = Rule(
     "reach.peers",
-    "Databases that the function's environment names, and file systems that it mounts, let one of its groups in.",
+    "Databases and caches that the function's environment names, and file systems that it mounts, let one of its groups in.",
     "A rule that is missing on either side is a connection that hangs.",
     "Amazon VPC User Guide, Security group rules; AWS Lambda Developer Guide, Configuring Amazon EFS file system access",
     ("AWS::Lambda::Function",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from compliance import statements
 from compliance.rules import kms
@@ -75,6 +76,144 @@ def _for_every_object(rule: dict[str, object]) -> bool:
     return rule.get("Status") == "Enabled" and not any(rule.get(part) for part in ("Prefix", "TagFilters", "ObjectSizeLessThan"))
 
 
+def replicas_of(bucket: Resource) -> list[tuple[dict[str, Any], Resource | None]]:
+    """The rules by which a bucket is replicated, each with the bucket that takes the replicas, if that is ours."""
+    rules = bucket.get("ReplicationConfiguration", "Rules") or []
+    return [(rule, bucket.view.follow(bucket.layer, (rule.get("Destination") or {}).get("Bucket"))) for rule in rules]
+
+
+def _on(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("Status") == "Enabled"
+
+
+def _replicated_in_time(bucket: Resource) -> tuple[str, bool]:
+    return "ReplicationConfiguration", all(_in_time(bucket, rule) for rule, _ in replicas_of(bucket))
+
+
+def _in_time(bucket: Resource, rule: dict[str, Any]) -> bool:
+    there = rule.get("Destination") or {}
+    key = bucket.view.follow(bucket.layer, (there.get("EncryptionConfiguration") or {}).get("ReplicaKmsKeyID"))
+    return (
+        _on(rule)
+        and not (rule.get("Filter") or {}).get("Prefix")
+        and _on(there.get("ReplicationTime"))
+        and _on(there.get("Metrics"))
+        and _on(rule.get("DeleteMarkerReplication"))
+        and _on((rule.get("SourceSelectionCriteria") or {}).get("SseKmsEncryptedObjects"))
+        and key is not None
+        and key.type == kms.KEY
+    )
+
+
+READS = ("s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging")
+WRITES = ("s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags")
+
+
+def _replication_allowed(bucket: Resource) -> tuple[str, bool]:
+    """Whether the role that S3 replicates with may read here, write there, and use a key for each."""
+    found = replicas_of(bucket)
+    role = bucket.follow("ReplicationConfiguration", "Role")
+    return "ReplicationConfiguration.Role", not found or (
+        role is not None and all(there is not None and _may_replicate(role, bucket, there) for _, there in found)
+    )
+
+
+def _may_replicate(role: Resource, here: Resource, there: Resource) -> bool:
+    assumed = any(
+        each.allows and each.names_service("s3", role.regions) and each.covers("sts:AssumeRole")
+        for each in statements.of(role, "AssumeRolePolicyDocument")
+    )
+    granted = [
+        each
+        for policy in role.get("Policies") or []
+        for each in statements.statements(role.view, role.layer, policy.get("PolicyDocument"))
+        if each.allows
+    ]
+
+    def may(actions: tuple[str, ...], *resources: str) -> bool:
+        return all(any(each.covers(action) and set(resources) & set(each.resources) for each in granted) for action in actions)
+
+    def keyed(action: str, context: Resource) -> bool:
+        return any(
+            each.covers(action)
+            and (condition := each.condition("kms:EncryptionContext:aws:s3:arn")) is not None
+            and set(arns(context)) & set(condition.values)
+            for each in granted
+        )
+
+    return (
+        assumed
+        and may(("s3:GetReplicationConfiguration", "s3:ListBucket"), *arns(here))
+        and may(READS, *(f"{arn}/*" for arn in arns(here)))
+        and may(WRITES, *(f"{arn}/*" for arn in arns(there)))
+        and keyed("kms:Decrypt", here)
+        and keyed("kms:Encrypt", there)
+        and all(_versioned(each)[1] for each in (here, there))
+    )
+
+
+def _replication_watched(bucket: Resource) -> tuple[str, bool]:
+    """Whether failures are watched in this region, where S3 publishes them, and latency in that of the replicas."""
+    return "ReplicationConfiguration", all(
+        there is not None
+        and _rings(bucket, "OperationsFailedReplication", bucket, there, rule)
+        and _rings(there, "ReplicationLatency", bucket, there, rule)
+        for rule, there in replicas_of(bucket)
+    )
+
+
+def _rings(place: Resource, metric: str, source: Resource, destination: Resource, rule: dict[str, Any]) -> bool:
+    for alarm in place.view.resources("AWS::CloudWatch::Alarm"):
+        given = {each["Name"]: each["Value"] for each in alarm.get("Dimensions") or []}
+        if (
+            alarm.certain
+            and (alarm.get("Namespace"), alarm.get("MetricName")) == ("AWS/S3", metric)
+            and set(place.regions) <= set(alarm.regions)
+            and source.is_(alarm.view.follow(alarm.layer, given.get("SourceBucket")))
+            and destination.is_(alarm.view.follow(alarm.layer, given.get("DestinationBucket")))
+            and given.get("RuleId") == rule.get("Id")
+        ):
+            return True
+    return False
+
+
+def _replica_kept_alike(bucket: Resource) -> tuple[str, bool]:
+    name = "LifecycleConfiguration"
+    return name, all(there is not None and there.get(name) == bucket.get(name) for _, there in replicas_of(bucket))
+
+
+replicated_in_time = Rule(
+    "s3.replicated_in_time",
+    "What is replicated is replicated whole, in 15 minutes: delete markers and encrypted objects too, with metrics.",
+    "S3 leaves out delete markers and encrypted objects unless it is told, and promises no time.",
+    "Amazon S3 User Guide, Meeting compliance requirements using S3 Replication Time Control; Replicating encrypted objects",
+    BUCKET,
+    _replicated_in_time,
+)
+replication_allowed = Rule(
+    "s3.replication_allowed",
+    "The role that S3 replicates with may read versions here, write them there, and use both keys; both buckets are versioned.",
+    "Without one of these every object fails, and S3 does not try it again.",
+    "Amazon S3 User Guide, Setting up permissions for live replication; Replicating encrypted objects",
+    BUCKET,
+    _replication_allowed,
+)
+replication_watched = Rule(
+    "s3.replication_watched",
+    "Alarms watch failures in the region of the source, and latency in that of the replica.",
+    "Each is published in that region only.",
+    "Amazon S3 User Guide, Using S3 Replication metrics",
+    BUCKET,
+    _replication_watched,
+)
+replica_kept_alike = Rule(
+    "s3.replica_kept_alike",
+    "A replica's lifecycle is that of its source.",
+    "What a lifecycle does is not replicated: a replica would keep, or lose, what its source does not.",
+    "Amazon S3 User Guide, What does Amazon S3 replicate? What isn't replicated",
+    BUCKET,
+    _replica_kept_alike,
+)
 tls_only = Rule(
     "s3.tls_only",
     "The bucket refuses requests without TLS, and with TLS before 1.2.",

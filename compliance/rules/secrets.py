@@ -57,6 +57,17 @@ def _often(schedule: Resource) -> bool:
     return in_time and function is not None and function.type == "AWS::Lambda::Function"
 
 
+def _replicated(secret: Resource) -> tuple[str, bool]:
+    replicas = secret.get("ReplicaRegions") or []
+    keys = [kms.key_in(secret, replica.get("KmsKeyId")) for replica in replicas]
+    return "ReplicaRegions", bool(keys) and all(key is not None and not _only_here(secret, key) for key in keys)
+
+
+def _only_here(secret: Resource, key: Resource) -> bool:
+    """Whether a key stands in no region but the secret's own."""
+    return set(key.regions) <= set(secret.regions)
+
+
 def _no_clear_credential(template: Resource) -> tuple[str, bool]:
     found = [*_in_parameters(template), *_in_values(template.body.get("Resources", {}), "Resources"), *_in_outputs(template)]
     return (found or ["Resources"])[0], not found
@@ -137,6 +148,14 @@ rotated = Rule(
     "AWS Security Hub SecretsManager.1, SecretsManager.4",
     SECRET,
     _rotated,
+)
+replicated = Rule(
+    "secrets.replicated",
+    "Secrets Manager keeps a replica in another region, under a customer-managed key of that region.",
+    "A database that takes over is of no use to those who cannot log in; without a key AWS's own is taken.",
+    "AWS Secrets Manager User Guide, Replicate secrets across Regions; API ReplicaRegionType: KmsKeyId",
+    SECRET,
+    _replicated,
 )
 no_clear_credential = Rule(
     "secrets.no_clear_credential",

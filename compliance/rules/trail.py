@@ -8,6 +8,9 @@ from compliance.view import Resource
 from model import Rule
 
 TRAIL = ("AWS::CloudTrail::Trail",)
+SIX_YEARS = 2192
+"""Days, leap days included."""
+
 SWITCHES = ("IsLogging", "IsMultiRegionTrail", "IncludeGlobalServiceEvents", "EnableLogFileValidation")
 
 
@@ -54,6 +57,46 @@ def _may_write(trail: Resource, bucket: Resource, action: str) -> bool:
     )
 
 
+def _retained(trail: Resource) -> tuple[str, bool]:
+    bucket = trail.follow("S3BucketName")
+    rules = (bucket.get("LifecycleConfiguration", "Rules") or []) if bucket is not None else []
+    return "S3BucketName", bucket is not None and all(
+        bucket.view.bounded(bucket.layer, rule["ExpirationInDays"], least=SIX_YEARS)
+        for rule in rules
+        if "ExpirationInDays" in rule
+    )
+
+
+def _data_events(trail: Resource) -> tuple[str, bool]:
+    """Whether calls on the objects of every bucket that holds data are recorded, and those of every function at every site."""
+    functions = list(trail.view.resources("AWS::Lambda::Function"))
+    apart = [trail.follow("S3BucketName"), *(function.follow("Code", "S3Bucket") for function in functions)]
+    buckets = [each for each in trail.view.resources("AWS::S3::Bucket") if not any(each.is_(other) for other in apart)]
+    regions = {region for function in functions for region in function.regions}
+    of_objects = _beginnings(trail, "AWS::S3::Object", ":::")
+    of_functions = _beginnings(trail, "AWS::Lambda::Function", ":function:")
+    objects = all(_begun(f"{bucket.text('BucketName')}/", of_objects) for bucket in buckets)
+    return "AdvancedEventSelectors", objects and all(
+        _begun(function.text("FunctionName") or "", of_functions) >= len(regions) for function in functions
+    )
+
+
+def _begun(name: str, beginnings: list[str]) -> int:
+    return sum(name.startswith(each) for each in beginnings)
+
+
+def _beginnings(trail: Resource, type_: str, mark: str) -> list[str]:
+    """With which names of a type data events are recorded: what stands behind ``mark`` in the ARNs of the trail's selectors."""
+    found = []
+    for selector in trail.get("AdvancedEventSelectors") or []:
+        fields = {field.get("Field"): field for field in selector.get("FieldSelectors") or []}
+        if fields.get("resources.type", {}).get("Equals") == [type_]:
+            for value in fields.get("resources.ARN", {}).get("StartsWith") or []:
+                text = value.get("Fn::Sub", "") if isinstance(value, dict) else value
+                found.append(str(text[0] if isinstance(text, list) else text).partition(mark)[2])
+    return found
+
+
 def _watched(trail: Resource) -> tuple[str, bool]:
     group = trail.follow("CloudWatchLogsLogGroupArn")
     role = trail.follow("CloudWatchLogsRoleArn")
@@ -70,6 +113,22 @@ def _watched(trail: Resource) -> tuple[str, bool]:
     return "CloudWatchLogsLogGroupArn", written
 
 
+data_events = Rule(
+    "trail.data_events",
+    "The trail records calls on objects of every bucket that holds data, and calls of every function.",
+    "Who read or deleted an object is no management event, and nobody can say it afterwards.",
+    "AWS CloudTrail User Guide, Logging data events",
+    TRAIL,
+    _data_events,
+)
+retained = Rule(
+    "trail.retained",
+    "The trail's files are kept for six years or more.",
+    "Whoever investigates, or audits, comes years later.",
+    "45 CFR 164.316(b)(2)(i)",
+    TRAIL,
+    _retained,
+)
 complete = Rule(
     "trail.complete",
     "The trail records management events of all regions, and its files can be proven unchanged.",

@@ -17,11 +17,12 @@ class Artifacts(Layer):
     """The bucket that holds what a region's stacks are made of: function packages, under its own key."""
 
     name: str = "artifacts"
+    kind: str = "bucket-artifacts"
     superseded_for: timedelta = timedelta(days=90)
 
     def define(self, t: Template) -> None:
         key, alias = customer_key(t, "Key", "artifacts", "Encrypts function packages and deployment records.")
-        bucket = private_bucket(t, "Bucket", "bucket-artifacts", GetAtt(key, "Arn"), [tidy_rule(self.superseded_for.days)])
+        bucket = private_bucket(t, "Bucket", self.kind, GetAtt(key, "Arn"), [tidy_rule(self.superseded_for.days)])
         policy = s3.BucketPolicy("BucketPolicy", Bucket=Ref(bucket), PolicyDocument=policies.document(*tls_only(bucket)))
 
         t.section("The key of this bucket, apart from those of the data.", key, alias)

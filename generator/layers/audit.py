@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from awacs import logs as log_actions
 from awacs import s3 as s3_actions
 from awacs.aws import StringEquals
-from troposphere import GetAtt, Ref, Sub, cloudtrail, iam, logs, s3
+from troposphere import GetAtt, Ref, Select, Split, Sub, cloudtrail, iam, logs, s3
 
 from generator.layer import Layer
 from generator.names import Space
@@ -67,19 +68,47 @@ WATCHES = (
 )
 
 
+@dataclass(frozen=True)
+class DataEvents:
+    """Calls that a trail records on request only: on objects in buckets of these kinds, and of this environment's functions.
+
+    ``elsewhere`` is the address of an ARN in the other region, where functions of the environment run too.
+    """
+
+    buckets: tuple[str, ...]
+    elsewhere: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Audit(Layer):
     """Who did what: every management call in every region, validated, encrypted and kept.
 
-    ``retention`` is how long log files stay; seven years is what auditors of financial records ask for (17 CFR 210.2-06).
+    ``retention`` is how long log files stay; seven years is what auditors of financial records ask for (17 CFR 210.2-06). Where
+    it is ``retention_chosen``, an environment may keep them longer, and no shorter. ``log_retention`` is that of the log group in
+    which calls are read first. ``data`` adds the calls on objects and functions. ``key`` is the address of the trail's key.
     """
 
     name: str = "audit"
+    kind: str = "bucket-cloudtrail"
+    key: str = "keys.TrailKeyArn"
     retention: timedelta = timedelta(days=2557)
+    retention_chosen: bool = False
+    log_retention: timedelta = WORKING_LOGS
+    data: DataEvents | None = None
     watches: tuple[Watch, ...] = WATCHES
 
     def define(self, t: Template) -> None:
-        trail_key = t.output_of("keys.TrailKeyArn")
+        kept: Ref | int = self.retention.days
+        if self.retention_chosen:
+            kept = t.parameter(
+                "LogFilesKeptDays",
+                "How long log files stay.",
+                "Number",
+                Default=self.retention.days,
+                MinValue=self.retention.days,
+                MaxValue=36_500,
+            )
+        trail_key = t.output_of(self.key)
         logs_key = t.output_of("keys.LogsKeyArn")
         topic = t.output_of("notify.TopicArn")
 
@@ -90,10 +119,10 @@ class Audit(Layer):
             Id="KeepThenRemove",
             Status="Enabled",
             Transitions=[s3.LifecycleRuleTransition(StorageClass="GLACIER", TransitionInDays=90)],
-            ExpirationInDays=self.retention.days,
+            ExpirationInDays=kept,
         )
         # The key's policy asks for CloudTrail's own encryption context, which a bucket key would replace.
-        bucket = private_bucket(t, "Bucket", "bucket-cloudtrail", trail_key, [keep, tidy_rule(90)], bucket_key=False)
+        bucket = private_bucket(t, "Bucket", self.kind, trail_key, [keep, tidy_rule(90)], bucket_key=False)
         cloudtrail_only = policies.service("cloudtrail")
         bucket_policy = s3.BucketPolicy(
             "BucketPolicy",
@@ -118,7 +147,7 @@ class Audit(Layer):
         )
         t.section("Where log files stay.", bucket, bucket_policy)
 
-        group = log_group("LogGroup", t.named("/aws/cloudtrail/trail"), logs_key, WORKING_LOGS)
+        group = log_group("LogGroup", t.named("/aws/cloudtrail/trail"), logs_key, self.log_retention)
         role = iam.Role(
             "Role",
             RoleName=t.named("role-cloudtrail", Space.ACCOUNT),
@@ -157,7 +186,7 @@ class Audit(Layer):
             KMSKeyId=trail_key,
             CloudWatchLogsLogGroupArn=GetAtt(group, "Arn"),
             CloudWatchLogsRoleArn=GetAtt(role, "Arn"),
-            EventSelectors=[cloudtrail.EventSelector(IncludeManagementEvents=True, ReadWriteType="All")],
+            **self._selected(t),
         )
         t.section("The trail: all regions, with digests that show whether a log file was changed.", trail)
 
@@ -196,3 +225,41 @@ class Audit(Layer):
 
         t.output("TrailArn", GetAtt(trail, "Arn"), "The trail.")
         t.output("BucketName", Ref(bucket), "Where its log files are.")
+
+    def _selected(self, t: Template) -> dict[str, Any]:
+        """What the trail records: management calls, and those on data where they are asked for."""
+        if self.data is None:
+            return {"EventSelectors": [cloudtrail.EventSelector(IncludeManagementEvents=True, ReadWriteType="All")]}
+
+        def selector(name: str, *fields: cloudtrail.AdvancedFieldSelector) -> cloudtrail.AdvancedEventSelector:
+            return cloudtrail.AdvancedEventSelector(Name=name, FieldSelectors=list(fields))
+
+        def data(name: str, type_: str, **arns: list[Any]) -> cloudtrail.AdvancedEventSelector:
+            return selector(
+                name, _field("eventCategory", "Data"), _field("resources.type", type_), _field("resources.ARN", **arns)
+            )
+
+        # The name of a bucket ends in its region: without it, the replica's objects are meant too.
+        buckets = [
+            Sub("arn:${AWS::Partition}:s3:::" + t.name(kind, Space.PARTITION).removesuffix("${AWS::Region}"))
+            for kind in self.data.buckets
+        ]
+        functions = "arn:${AWS::Partition}:lambda:%s:${AWS::AccountId}:function:" + t.name("function").removesuffix(
+            "${EnvironmentSuffix}"
+        )
+        beginnings = [Sub(functions % "${AWS::Region}")]
+        if self.data.elsewhere:
+            other = Select(3, Split(":", t.output_of(self.data.elsewhere)))
+            beginnings.append(Sub(functions % "${Elsewhere}", Elsewhere=other))
+        ending = Sub("-${EnvironmentSuffix}")
+        return {
+            "AdvancedEventSelectors": [
+                selector("Management", _field("eventCategory", "Management")),
+                data("Objects", "AWS::S3::Object", StartsWith=buckets),
+                data("Functions", "AWS::Lambda::Function", StartsWith=beginnings, EndsWith=[ending]),
+            ]
+        }
+
+
+def _field(name: str, *equals: str, **tests: list[Any]) -> cloudtrail.AdvancedFieldSelector:
+    return cloudtrail.AdvancedFieldSelector(Field=name, **({"Equals": list(equals)} if equals else {}), **tests)

@@ -1,157 +1,302 @@
 """The backup layer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from troposphere import GetAtt, Ref, Sub, backup, iam
+from awacs import backup as actions
+from awacs import kms, tag
+from awacs.aws import Bool, Statement
+from troposphere import AWSObject, GetAtt, Ref, Sub, backup, events, iam
 
 from generator.layer import Layer
 from generator.names import Space
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
+from generator.parts.protected import FILE_SYSTEM, INSTANCE, Protected
 from generator.parts.rules import told
 from generator.template import Template
+from model import Site
 
-ENDED_BADLY = ["ABORTED", "EXPIRED", "FAILED", "PARTIAL"]
-MANAGED = "arn:${AWS::Partition}:iam::aws:policy/service-role/"
+ENDED_BADLY = ("ABORTED", "EXPIRED", "FAILED", "PARTIAL")
+EVERY_END = (*ENDED_BADLY, "COMPLETED")
+"""States of a job that operators may be told of; of restore and copy jobs there are not all of them."""
+
+DAY = timedelta(days=1)
+
+COPIED = (
+    "backup:*:${AWS::AccountId}:recovery-point:*",
+    "rds:*:${AWS::AccountId}:snapshot:awsbackup:*",
+    "rds:*:${AWS::AccountId}:cluster-snapshot:awsbackup:*",
+)
+"""Recovery points, by the services that hold them: what CopyFromBackupVault is asked of (Service Authorization Reference)."""
 
 
 @dataclass(frozen=True)
-class Protected:
-    """What is backed up: the address of its ARN, and its resource type in AWS Backup's words."""
+class Rule:
+    """When recovery points are made, ``schedule`` being a cron expression in UTC, and how long they are kept.
 
-    address: str
-    type: str
+    A ``continuous`` one is restorable to any second, and owns the point-in-time recovery of what it protects: that must keep its
+    own backups exactly as long. ``copy_to`` is the site whose vault takes a copy of each, kept for the same time.
+    """
+
+    name: str
+    schedule: str
+    retention: timedelta
+    continuous: bool = False
+    copy_to: Site = ""
 
 
-INSTANCE = Protected("database.InstanceArn", "RDS")
-FILE_SYSTEM = Protected("files.FileSystemArn", "EFS")
+@dataclass(frozen=True)
+class Plan:
+    """Rules that all hold for everything that is ``protected``; ``kind`` tells it from other plans of the layer.
+
+    Where the start windows of two rules of one plan overlap, AWS Backup runs only that which keeps longer.
+    """
+
+    rules: tuple[Rule, ...]
+    protected: tuple[Protected, ...]
+    kind: str = ""
+
+    def title(self, noun: str) -> str:
+        """A logical id: ``Plan`` alone, or after what is protected where there are several."""
+        return (self.protected[0].type if self.kind else "") + noun
+
+    def named(self, t: Template, noun: str) -> Sub:
+        """The name of the plan, or of its selection."""
+        return t.named(f"backup-{noun}" + (f"-{self.kind}" if self.kind else ""))
+
+
+THREE_A_DAY = Rule("three-a-day", "cron(0 0,8,16 * * ? *)", timedelta(days=35))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backup(Layer):
-    """Recovery points on schedule, their restore rehearsed every week, and word of every job that ends badly or is missing.
+    """Recovery points on schedule, their restore rehearsed, and word of every job that ends badly or is missing.
 
-    ``schedule`` and ``rehearsal`` are cron expressions in UTC, clear by more than an hour of the instance's own backup and
-    maintenance windows, in which AWS Backup's jobs fail.
+    ``rehearsal`` is a cron expression in UTC; like the rules' it stays clear by more than an hour of an RDS instance's own backup
+    and maintenance windows, in which AWS Backup's jobs fail. What is restored is kept for ``validation`` where a function of ours
+    looks at it, ``validated`` being its types, and removed at once where the restore itself is the proof. ``absent_after`` is
+    how long no job may have been completed. ``told_of`` are the states that operators are told.
     """
 
     name: str = "backup"
-    protected: tuple[Protected, ...] = (INSTANCE, FILE_SYSTEM)
-    schedule: str = "cron(0 0,8,16 * * ? *)"
+    plans: tuple[Plan, ...] = (Plan((THREE_A_DAY,), (INSTANCE, FILE_SYSTEM)),)
     rehearsal: str = "cron(0 10 ? * MON *)"
-    retention: timedelta = timedelta(days=35)
+    rehearsed_within: timedelta = timedelta(days=7)
+    validated: tuple[str, ...] = ()
+    validation: timedelta = timedelta(hours=4)
+    absent_after: timedelta = DAY
+    told_of: tuple[str, ...] = ENDED_BADLY
 
     def define(self, t: Template) -> None:
         vault = t.output_of("vault.VaultName")
         topic = t.output_of("notify.TopicArn")
-        key = t.output_of("keys.FilesKeyArn")
-        arns = {one: t.output_of(one.address) for one in self.protected}
+        protected = self._protected()
 
-        role = iam.Role(
-            "Role",
-            RoleName=t.named("role-backup", Space.ACCOUNT),
+        backing = self._role(t, "BackupRole", "backup", self._backs_up(t, protected))
+        restoring = self._role(t, "RestoreRole", "restore", [each for one in protected for each in one.restores(t, one)])
+        t.section("With which permissions AWS Backup makes recovery points, and restores them.", backing, restoring)
+
+        plans = {plan: self._plan(t, plan, vault) for plan in self.plans}
+        selections = [
+            backup.BackupSelection(
+                plan.title("Selection"),
+                BackupPlanId=Ref(made),
+                BackupSelection=backup.BackupSelectionResourceType(
+                    SelectionName=plan.named(t, "selection"),
+                    IamRoleArn=GetAtt(backing, "Arn"),
+                    Resources=[one.arn(t) for one in plan.protected],
+                ),
+            )
+            for plan, made in plans.items()
+        ]
+        heading = "What is backed up, and when."
+        if len(protected) > 1 and len(plans) > 1:
+            heading += (
+                " Several plans: all rules of a plan hold for all that it selects, and not everything takes a continuous one."
+            )
+        elif len(plans) > 1:
+            heading += " Several plans for one: of two rules of a plan whose start windows overlap, AWS Backup runs one."
+        t.section(heading, *plans.values(), *selections)
+
+        testing = self._rehearsal(t, protected, restoring)
+        t.section("Whom AWS Backup's jobs are reported to.", *self._told(t, backing, restoring, topic))
+        t.section("And so is the absence of jobs that end well.", *self._absent(t, vault, topic))
+
+        for plan, made in plans.items():
+            t.output(plan.title("PlanId"), Ref(made), "A backup plan.")
+        t.output("RestoreTestingPlanName", Ref(testing), "The plan of the rehearsal.")
+        t.output("RestoreTestingPlanArn", GetAtt(testing, "RestoreTestingPlanArn"), "The plan of the rehearsal.")
+        t.output("RestoreRoleArn", GetAtt(restoring, "Arn"), "With which role AWS Backup restores, rehearsing or by hand.")
+
+    def _protected(self) -> tuple[Protected, ...]:
+        """Each resource once: several plans may be for one, whose rules would keep each other from running in a single one."""
+        return tuple(dict.fromkeys(one for plan in self.plans for one in plan.protected))
+
+    def _copied_to(self) -> list[Site]:
+        return sorted({rule.copy_to for plan in self.plans for rule in plan.rules} - {""})
+
+    def _backs_up(self, t: Template, protected: Sequence[Protected]) -> list[Statement]:
+        vault = t.output_of("vault.VaultArn")
+        others = [t.output_of(f"{site}:vault.VaultArn") for site in self._copied_to()]
+        statements = [
+            policies.allow("WriteToTheVault", [actions.CopyIntoBackupVault, actions.DescribeBackupVault], [vault, *others]),
+            policies.allow(
+                "TagRecoveryPoints",
+                [actions.TagResource],
+                [Sub("arn:${AWS::Partition}:backup:*:${AWS::AccountId}:recovery-point:*")],
+            ),
+            policies.allow("FindingByTagHasNoResource", [tag.GetResources], ["*"]),
+            *(each for one in protected for each in one.backs_up(t, one)),
+        ]
+        if others:
+            points = [Sub("arn:${AWS::Partition}:" + each) for each in COPIED]
+            statements.append(policies.allow("CopyFromTheVault", [actions.CopyFromBackupVault], points))
+        return statements
+
+    def _role(self, t: Template, title: str, kind: str, statements: list[Statement]) -> iam.Role:
+        """A role that AWS Backup assumes, with the keys of what it touches."""
+        protected = self._protected()
+        vaults = [t.output_of("keys.BackupKeyArn"), *(t.output_of(f"{site}:keys.BackupKeyArn") for site in self._copied_to())]
+        keys = [
+            policies.allow(
+                "ServicesHoldTheKeysWhileTheyWork",
+                [kms.CreateGrant],
+                [*(one.key_arn(t) for one in protected), *vaults],
+                Bool("kms:GrantIsForAWSResource", "true"),
+            ),
+            policies.allow("UseTheVaultUnderItsKey", [kms.Decrypt, kms.DescribeKey, kms.GenerateDataKey], vaults),
+        ]
+        return iam.Role(
+            title,
+            RoleName=t.named(f"role-{kind}", Space.ACCOUNT),
             AssumeRolePolicyDocument=policies.trust(policies.service("backup"), policies.THIS_ACCOUNT),
-            ManagedPolicyArns=[
-                Sub(MANAGED + "AWSBackupServiceRolePolicyForBackup"),
-                Sub(MANAGED + "AWSBackupServiceRolePolicyForRestores"),
-            ],
+            Policies=[iam.Policy(PolicyName=kind, PolicyDocument=policies.document(*statements, *keys))],
         )
-        t.section("With which permissions AWS Backup works.", role)
 
-        plan = backup.BackupPlan(
-            "Plan",
+    @staticmethod
+    def _plan(t: Template, plan: Plan, vault: Ref) -> backup.BackupPlan:
+        def rule(each: Rule) -> backup.BackupRuleResourceType:
+            kept = backup.LifecycleResourceType(DeleteAfterDays=each.retention.days)
+            copies: dict[str, Any] = {}
+            if each.copy_to:
+                there = t.output_of(f"{each.copy_to}:vault.VaultArn")
+                copies["CopyActions"] = [
+                    backup.CopyActionResourceType(DestinationBackupVaultArn=there, Lifecycle=kept),
+                ]
+            return backup.BackupRuleResourceType(
+                RuleName=each.name,
+                TargetBackupVault=vault,
+                ScheduleExpression=each.schedule,
+                # AWS Backup takes no shorter window; a job starts when it is free to.
+                StartWindowMinutes=60,
+                CompletionWindowMinutes=180,
+                EnableContinuousBackup=each.continuous,
+                Lifecycle=kept,
+                **copies,
+            )
+
+        return backup.BackupPlan(
+            plan.title("Plan"),
+            BackupPlanTags=t.owner(),
             BackupPlan=backup.BackupPlanResourceType(
-                BackupPlanName=t.named("backup-plan"),
-                BackupPlanRule=[
-                    backup.BackupRuleResourceType(
-                        RuleName="three-a-day",
-                        TargetBackupVault=vault,
-                        ScheduleExpression=self.schedule,
-                        StartWindowMinutes=60,
-                        CompletionWindowMinutes=180,
-                        Lifecycle=backup.LifecycleResourceType(DeleteAfterDays=self.retention.days),
-                    )
-                ],
+                BackupPlanName=plan.named(t, "plan"), BackupPlanRule=[rule(each) for each in plan.rules]
             ),
         )
-        selection = backup.BackupSelection(
-            "Selection",
-            BackupPlanId=Ref(plan),
-            BackupSelection=backup.BackupSelectionResourceType(
-                SelectionName=t.named("backup-selection"), IamRoleArn=GetAtt(role, "Arn"), Resources=list(arns.values())
-            ),
-        )
-        t.section("What is backed up, and when.", plan, selection)
 
+    def _rehearsal(self, t: Template, protected: Sequence[Protected], role: iam.Role) -> backup.RestoreTestingPlan:
+        continuous = any(rule.continuous for plan in self.plans for rule in plan.rules)
         testing = backup.RestoreTestingPlan(
             "RestoreTestingPlan",
             RestoreTestingPlanName=t.underscored("restore-testing-plan"),
             ScheduleExpression=self.rehearsal,
-            StartWindowHours=4,
+            StartWindowHours=1,
             RecoveryPointSelection=backup.RestoreTestingRecoveryPointSelection(
                 Algorithm="LATEST_WITHIN_WINDOW",
                 IncludeVaults=[t.output_of("vault.VaultArn")],
-                RecoveryPointTypes=["SNAPSHOT"],
-                SelectionWindowDays=7,
+                RecoveryPointTypes=[*(["CONTINUOUS"] if continuous else []), "SNAPSHOT"],
+                SelectionWindowDays=self.rehearsed_within.days,
             ),
         )
-        groups = Sub('["${group}"]', group=t.output_of("network.DatabaseGroupId", "AWS::EC2::SecurityGroup::Id"))
-        overrides = {
-            # Without these RDS restores into the default VPC, and fails where there is none.
-            "RDS": {"dbSubnetGroupName": t.output_of("database.SubnetGroupName"), "vpcSecurityGroupIds": groups},
-            # Without it EFS restores under the AWS-managed key.
-            "EFS": {"kmsKeyId": key},
-        }
-        rehearsed = [
+        selections: list[AWSObject] = [
             backup.RestoreTestingSelection(
-                f"Rehearse{one.type.title()}",
+                f"Rehearse{one.type}",
                 RestoreTestingPlanName=Ref(testing),
-                RestoreTestingSelectionName=t.underscored(f"restore-testing-{one.type.lower()}"),
+                RestoreTestingSelectionName=t.underscored(f"restore-testing-{one.kind}"),
                 ProtectedResourceType=one.type,
-                ProtectedResourceArns=[arn],
+                ProtectedResourceArns=[one.arn(t)],
                 IamRoleArn=GetAtt(role, "Arn"),
-                RestoreMetadataOverrides=overrides[one.type],
-                ValidationWindowHours=4,
+                RestoreMetadataOverrides=one.overrides(t, one),
+                ValidationWindowHours=self.validation // timedelta(hours=1) if one.type in self.validated else 0,
             )
-            for one, arn in arns.items()
+            for one in protected
         ]
-        t.section("The rehearsal: what was backed up is restored every week and removed again.", testing, *rehearsed)
+        t.section("The rehearsal: what was backed up is restored beside the old one, and removed again.", testing, *selections)
+        return testing
 
-        badly = [
-            told(
+    def _told(self, t: Template, backing: iam.Role, restoring: iam.Role, topic: Ref) -> list[events.Rule]:
+        """A job is this environment's by its role: the events of an account's jobs are one stream."""
+        jobs = [("Backup", "state", backing), ("Restore", "status", restoring)]
+        if self._copied_to():
+            jobs.append(("Copy", "state", backing))
+        every = self.told_of == EVERY_END
+
+        def rule(what: str, state: str, role: iam.Role) -> events.Rule:
+            kind = f"{what.lower()}-job-" + ("state-change" if every else "ended-badly")
+            return told(
                 t,
-                f"{what}EndedBadly",
-                f"{what.lower()}-job-ended-badly",
-                f"A {what.lower()} job ended without success.",
-                {"source": ["aws.backup"], "detail-type": [f"{what} Job State Change"], "detail": {key_: ENDED_BADLY}},
+                f"{what}Job" + ("StateChange" if every else "EndedBadly"),
+                kind,
+                f"A {what.lower()} job of this environment ended" + (", well or badly." if every else " without success."),
+                {
+                    "source": ["aws.backup"],
+                    "detail-type": [f"{what} Job State Change"],
+                    "detail": {state: sorted(self.told_of), "iamRoleArn": [GetAtt(role, "Arn")]},
+                },
                 topic,
+                # The names of those who are told of every end are spelled out in requirements.
+                name=t.exactly(kind) if every else None,
             )
-            for what, key_ in (("Backup", "state"), ("Restore", "status"))
-        ]
-        missing = [
-            alarm(
+
+        return [rule(*job) for job in jobs]
+
+    def _absent(self, t: Template, vault: Ref, topic: Ref) -> list[AWSObject]:
+        """Silence of a metric is the trouble here, so missing data are breaching."""
+        period = DAY if self.absent_after >= DAY else timedelta(hours=1)
+        since = (
+            f"{self.absent_after.days} days"
+            if self.absent_after >= 2 * DAY
+            else f"{self.absent_after // timedelta(hours=1)} hours"
+        )
+
+        def absent(one: Protected, what: str, titled: str, asked: str) -> AWSObject:
+            return alarm(
                 t,
-                f"{one.type.title()}BackupMissing",
-                f"{one.type.lower()}-backup-missing",
-                f"No backup of the {one.type} resource was completed for a day, where {self.schedule} asks for several. "
-                "Read the jobs of the vault; start one by hand.",
+                f"{one.type}{titled}Absent",
+                f"{one.kind}-{what}-absent",
+                f"For {since} no {what} of {one.type} was completed, where {asked} asks for more. "
+                "Read the jobs of the vault; start one by hand. In a new environment it lasts until the first is completed.",
                 Metric(
                     namespace="AWS/Backup",
-                    name="NumberOfBackupJobsCompleted",
+                    name=f"NumberOf{titled}JobsCompleted",
                     statistic="Sum",
                     dimensions={"BackupVaultName": vault, "ResourceType": one.type},
                 ),
                 "LessThanThreshold",
                 1,
                 topic,
-                period=timedelta(days=1),
-                periods=1,
+                period=period,
+                periods=self.absent_after // period,
                 missing="breaching",
             )
-            for one in self.protected
-        ]
-        t.section("Jobs that end badly are told, and so is the absence of those that end well.", *badly, *missing)
 
-        t.output("PlanId", Ref(plan), "The backup plan.")
-        t.output("RestoreTestingPlanName", Ref(testing), "The plan of the weekly rehearsal.")
+        alarms = []
+        for one in self._protected():
+            rules = [rule for plan in self.plans if one in plan.protected for rule in plan.rules]
+            alarms.append(absent(one, "backup", "Backup", " or ".join(dict.fromkeys(rule.schedule for rule in rules))))
+            copied = " or ".join(rule.schedule for rule in rules if rule.copy_to)
+            if copied:
+                alarms.append(absent(one, "copy", "Copy", copied))
+        return alarms

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from awacs import logs as log_actions
-from awacs.aws import ArnLike
-from troposphere import GetAtt, Ref, Sub, iam, rds, secretsmanager
+from troposphere import GetAtt, Ref, Select, Split, Sub, rds, secretsmanager
 
 from generator.layer import Layer
-from generator.names import Space
-from generator.parts import policies
 from generator.parts.log_group import log_group
+from generator.parts.os_metrics import monitoring_role
 from generator.template import Template
 
 ENGINE_VERSION = "15.19"
@@ -23,31 +21,51 @@ CLASSES = [
 ]
 LOGS = ("postgresql", "upgrade")
 
+APPROVED_SUITES = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+)
+"""TLS 1.2 suites of FIPS-approved algorithms alone, with forward secrecy, by OpenSSL's names (NIST SP 800-52 Rev. 2, 3.3.1.1)."""
+
+FAMILIES = "^postgres(14|15|16|17)$"
+"""Of a replica's source: RDS keeps automated backups of a replica from PostgreSQL 14 on."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Database(Layer):
     """A Multi-AZ PostgreSQL instance: a synchronous standby in a second zone takes over by itself.
 
     ``customer_key`` encrypts with the keys layer's key instead of the AWS-managed one. ``tls_required`` refuses clients without
-    TLS; ``logged_statements`` is PostgreSQL's log_statement; ``archived`` lets a logical slot read changes, bounded on disk.
+    TLS, ``approved_suites`` those whose suite is not of FIPS-approved algorithms; ``logged_statements`` is PostgreSQL's
+    log_statement; ``archived`` lets a logical slot read changes, bounded on disk. The windows are UTC.
+
+    ``replica_of`` is the address of the instance that this one replicates from another region, ``source_named`` what the
+    parameter for it is called where the requirements say so. A replica takes engine, version, storage and users from its source.
     """
 
     name: str = "database"
-    database: str
+    database: str = ""
     customer_key: bool = True
     archived: bool = False
+    replica_of: str = ""
+    source_named: str = ""
     engine_version: str = ENGINE_VERSION
     backup_retention: timedelta = timedelta(days=7)
+    backup_window: str = "03:00-04:00"
+    maintenance_window: str = "sun:05:00-sun:06:00"
     tls_required: bool = True
+    approved_suites: bool = False
     logged_statements: str = "ddl"
     log_retention: timedelta = timedelta(days=400)
 
     def define(self, t: Template) -> None:
         size = t.parameter("InstanceClass", "Size of the instance and of its standby.", Default=CLASSES[0], AllowedValues=CLASSES)
-        storage = t.parameter("StorageGiB", "Storage allocated at first.", "Number", Default=100, MinValue=20, MaxValue=65536)
+        origin, family = self._origin(t)
         limit = t.parameter(
             "StorageLimitGiB",
-            "How far storage may grow by itself; at least a tenth above StorageGiB.",
+            "How far storage may grow by itself; at least a tenth above what is allocated at first.",
             "Number",
             Default=1000,
             MinValue=22,
@@ -59,29 +77,13 @@ class Database(Layer):
             Default="false",
             AllowedValues=["true", "false"],
         )
-        changes: dict[str, object] = {}
-        if self.archived:
-            backlog = t.parameter(
-                "ArchiveBacklogMiB",
-                "Write-ahead log kept for an archive that does not keep up; a fifth of the storage. Beyond it the archive has a "
-                "gap, and the database goes on.",
-                "Number",
-                Default=20480,
-                MinValue=1024,
-                MaxValue=2097151,
-            )
-            changes = {
-                "rds.logical_replication": "1",
-                "max_slot_wal_keep_size": backlog,
-                # With the time of each commit, a replay proves where a restored database stands.
-                "track_commit_timestamp": "1",
-            }
+        archive = self._archive(t)
         subnets = t.output_of("network.DatabaseSubnetIds", "List<AWS::EC2::Subnet::Id>")
         group = t.output_of("network.DatabaseGroupId", "AWS::EC2::SecurityGroup::Id")
         logs_key = t.output_of("keys.LogsKeyArn")
         own_key = t.output_of("keys.DatabaseKeyArn") if self.customer_key else None
         topic = t.output_of("notify.TopicArn")
-        secret = t.output_of("secrets.DatabaseSecretArn")
+        secret = None if self.replica_of else t.output_of("secrets.DatabaseSecretArn")
 
         placement = rds.DBSubnetGroup(
             "SubnetGroup",
@@ -93,83 +95,46 @@ class Database(Layer):
             "ParameterGroup",
             DBParameterGroupName=t.named("parameter-group-rds"),
             Description="Statements logged, TLS and passwords",
-            Family=f"postgres{self.engine_version.split('.')[0]}",
+            Family=family,
             Parameters={
                 # From PostgreSQL 15 RDS sets 1 by itself, so 0 must be said.
                 "rds.force_ssl": "1" if self.tls_required else "0",
                 "ssl_min_protocol_version": "TLSv1.2",
+                **({"ssl_ciphers": ":".join(APPROVED_SUITES)} if self.approved_suites else {}),
                 "password_encryption": "scram-sha-256",
                 "log_statement": self.logged_statements,
                 "log_connections": "1",
                 "log_disconnections": "1",
                 # Minutes on the instance's own disk; the log groups keep them longer.
                 "rds.log_retention_period": "1440",
-                **changes,
+                **archive,
             },
         )
         t.section("Where it runs, and how it is set up.", placement, parameters)
 
+        identifier = t.name("rds")
         groups = [
-            log_group(
-                f"{log.capitalize()}LogGroup",
-                Sub(f"/aws/rds/instance/{t.name('rds')}/{log}"),
-                logs_key,
-                self.log_retention,
-            )
+            log_group(f"{log.capitalize()}LogGroup", Sub(f"/aws/rds/instance/{identifier}/{log}"), logs_key, self.log_retention)
             for log in LOGS
         ]
         t.section("Where it logs: made before the instance, which would make them without key and retention.", *groups)
 
-        identifier = t.name("rds")
-        instance_arn = Sub("arn:${AWS::Partition}:rds:${AWS::Region}:${AWS::AccountId}:db:" + identifier)
-        os_metrics = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:RDS*"
-        monitor = iam.Role(
-            "MonitoringRole",
-            RoleName=t.named("role-rds-monitoring", Space.ACCOUNT),
-            AssumeRolePolicyDocument=policies.trust(
-                policies.service("monitoring.rds"), policies.THIS_ACCOUNT, ArnLike("aws:SourceArn", instance_arn)
-            ),
-            Policies=[
-                iam.Policy(
-                    PolicyName="write-os-metrics",
-                    PolicyDocument=policies.document(
-                        policies.allow(
-                            "MakeTheLogGroupOfTheAccount",
-                            [log_actions.CreateLogGroup, log_actions.PutRetentionPolicy],
-                            [Sub(os_metrics)],
-                        ),
-                        policies.allow(
-                            "WriteOsMetrics",
-                            [
-                                log_actions.CreateLogStream,
-                                log_actions.DescribeLogStreams,
-                                log_actions.GetLogEvents,
-                                log_actions.PutLogEvents,
-                            ],
-                            [Sub(os_metrics + ":log-stream:*")],
-                        ),
-                    ),
-                )
-            ],
-        )
+        monitor = monitoring_role(t, "rds", identifier)
         t.section(
             "Who writes the operating system's metrics: Enhanced Monitoring, into the account's group RDSOSMetrics.", monitor
         )
 
-        credential = "{{resolve:secretsmanager:${%s}:SecretString:%s}}"
         instance = rds.DBInstance(
             "Instance",
+            # troposphere knows no replica with a standby or under a key of its own; cfn-lint judges what is rendered.
+            validation=not self.replica_of,
             DependsOn=[log.title for log in groups],
             DeletionPolicy="Delete",
             UpdateReplacePolicy="Delete",
             DBInstanceIdentifier=Sub(identifier),
-            DBName=self.database,
-            Engine="postgres",
-            EngineVersion=self.engine_version,
+            **origin,
             AutoMinorVersionUpgrade=False,
             DBInstanceClass=size,
-            StorageType="gp3",
-            AllocatedStorage=storage,
             MaxAllocatedStorage=limit,
             DBParameterGroupName=Ref(parameters),
             MultiAZ=True,
@@ -177,13 +142,13 @@ class Database(Layer):
             VPCSecurityGroups=[group],
             PubliclyAccessible=False,
             CACertificateIdentifier="rds-ca-rsa2048-g1",
-            StorageEncrypted=True,
+            # Of a replica the key alone may be said.
+            **({} if self.replica_of else {"StorageEncrypted": True}),
             **({"KmsKeyId": own_key} if own_key else {}),
-            MasterUsername=Sub(credential % (secret.data["Ref"], "username")),
-            MasterUserPassword=Sub(credential % (secret.data["Ref"], "password")),
+            **_credential(secret),
             BackupRetentionPeriod=self.backup_retention.days,
-            PreferredBackupWindow="03:00-04:00",
-            PreferredMaintenanceWindow="sun:05:00-sun:06:00",
+            PreferredBackupWindow=self.backup_window,
+            PreferredMaintenanceWindow=self.maintenance_window,
             ApplyImmediately=at_once,
             CopyTagsToSnapshot=True,
             DeleteAutomatedBackups=True,
@@ -191,24 +156,34 @@ class Database(Layer):
             EnableCloudwatchLogsExports=list(LOGS),
             MonitoringInterval=60,
             MonitoringRoleArn=GetAtt(monitor, "Arn"),
-            DatabaseInsightsMode="standard",
+            # RDS refuses the mode where it makes a replica, and takes this one by itself.
+            **({} if self.replica_of else {"DatabaseInsightsMode": "standard"}),
             EnablePerformanceInsights=True,
             PerformanceInsightsRetentionPeriod=7,
             **({"PerformanceInsightsKMSKeyId": own_key} if own_key else {}),
         )
-        attachment = secretsmanager.SecretTargetAttachment(
-            "SecretAttachment", SecretId=secret, TargetType="AWS::RDS::DBInstance", TargetId=Ref(instance)
-        )
-        t.section("The database, with a standby in a second zone.", instance)
-        t.section("The secret learns where the database is, for those who connect.", attachment)
+        if self.replica_of:
+            t.section(
+                "The replica, with a standby of its own in a second zone. It stays one until a failover promotes it: "
+                "without its source in the template, CloudFormation would promote it.",
+                instance,
+            )
+        else:
+            t.section("The database, with a standby in a second zone.", instance)
+        if secret:
+            attachment = secretsmanager.SecretTargetAttachment(
+                "SecretAttachment", SecretId=secret, TargetType="AWS::RDS::DBInstance", TargetId=Ref(instance)
+            )
+            t.section("The secret learns where the database is, for those who connect.", attachment)
 
+        categories = ["availability", "failover", "failure", "low storage", "maintenance", "notification", "recovery"]
         events = rds.EventSubscription(
             "EventSubscription",
             SubscriptionName=t.named("event-subscription-rds"),
             SnsTopicArn=topic,
             SourceType="db-instance",
             SourceIds=[Ref(instance)],
-            EventCategories=["availability", "failover", "failure", "low storage", "maintenance", "notification", "recovery"],
+            EventCategories=sorted([*categories, "read replica"]) if self.replica_of else categories,
             Enabled=True,
         )
         t.section("Failovers and failures are told to operators.", events)
@@ -218,3 +193,56 @@ class Database(Layer):
         t.output("InstanceArn", GetAtt(instance, "DBInstanceArn"), "The instance.")
         t.output("Endpoint", GetAtt(instance, "Endpoint.Address"), "Where clients connect; the same name after a failover.")
         t.output("Port", GetAtt(instance, "Endpoint.Port"), "The port at which clients connect.")
+
+    def _origin(self, t: Template) -> tuple[dict[str, Any], Any]:
+        """Where the data come from: an engine of its own, or the source of a replica; and the parameter group's family."""
+        if self.replica_of:
+            source = t.output_of(self.replica_of, name=self.source_named)
+            family = t.parameter(
+                "EngineFamily",
+                "Parameter group family of the source's major version, which a replica takes over.",
+                Default=f"postgres{self.engine_version.split('.')[0]}",
+                AllowedPattern=FAMILIES,
+                ConstraintDescription="postgres14 to postgres17, the major version of the source",
+            )
+            # An ARN names its region; without it RDS could not sign the request for the other region.
+            return {"SourceDBInstanceIdentifier": source, "SourceRegion": Select(3, Split(":", source))}, family
+        storage = t.parameter("StorageGiB", "Storage allocated at first.", "Number", Default=100, MinValue=20, MaxValue=65536)
+        return {
+            "DBName": self.database,
+            "Engine": "postgres",
+            "EngineVersion": self.engine_version,
+            "StorageType": "gp3",
+            "AllocatedStorage": storage,
+        }, f"postgres{self.engine_version.split('.')[0]}"
+
+    def _archive(self, t: Template) -> dict[str, object]:
+        """What an archive that reads a logical slot needs."""
+        if not self.archived:
+            return {}
+        backlog = t.parameter(
+            "ArchiveBacklogMiB",
+            "Write-ahead log kept for an archive that does not keep up; a fifth of the storage. Beyond it the archive has a "
+            "gap, and the database goes on.",
+            "Number",
+            Default=20480,
+            MinValue=1024,
+            MaxValue=2097151,
+        )
+        return {
+            "rds.logical_replication": "1",
+            "max_slot_wal_keep_size": backlog,
+            # With the time of each commit, a replay proves where a restored database stands.
+            "track_commit_timestamp": "1",
+        }
+
+
+def _credential(secret: Ref | None) -> dict[str, Sub]:
+    """User name and password as Secrets Manager has them; none of a replica, which has its source's."""
+    if secret is None:
+        return {}
+    resolved = "{{resolve:secretsmanager:${%s}:SecretString:%s}}"
+    return {
+        "MasterUsername": Sub(resolved % (secret.data["Ref"], "username")),
+        "MasterUserPassword": Sub(resolved % (secret.data["Ref"], "password")),
+    }

@@ -1,10 +1,11 @@
 """The files layer."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from awacs import elasticfilesystem as actions
 from awacs.aws import Action, ArnEquals, ArnLike, Bool
-from troposphere import GetAtt, Ref, Select, Sub, Tags, ec2, efs
+from troposphere import AWSObject, GetAtt, Ref, Select, Split, Sub, Tags, ec2, efs
 
 from generator.layer import Layer
 from generator.names import Space
@@ -19,15 +20,22 @@ NOWHERE = "127.0.0.1/32"
 
 @dataclass(frozen=True, kw_only=True)
 class Files(Layer):
-    """A file system over all zones that one function may write to, encrypted at rest and on the way.
+    """A file system over all zones that one role may write to, encrypted at rest and on the way.
 
-    ``writer`` is the kind of the role that may mount it; ``zones`` is how many database subnets there are.
+    ``writer`` is the kind of the role that may mount it, ``client`` what to call it; ``zones`` is how many database subnets
+    there are. ``replicate_to`` is the layer, with its site, whose file system EFS keeps as a replica of this one: that layer is a
+    ``replica``. It is read-only while it is replicated to, and like any other file system when it is not. ``late_after`` is when
+    operators are told that the replica is behind.
     """
 
     name: str = "files"
     writer: str = "role-log-archive"
+    client: str = "Archiver"
     directory: str = "/log-archive"
     zones: int = 3
+    replicate_to: str = ""
+    replica: bool = False
+    late_after: timedelta = timedelta(minutes=30)
 
     def define(self, t: Template) -> None:
         key = t.output_of("keys.FilesKeyArn")
@@ -72,6 +80,14 @@ class Files(Layer):
 
         role = Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/" + t.name(self.writer, Space.ACCOUNT))
         points = Sub("arn:${AWS::Partition}:elasticfilesystem:${AWS::Region}:${AWS::AccountId}:access-point/*")
+        other = t.output_of(f"{self.replicate_to}.FileSystemArn") if self.replicate_to else None
+        replication: dict[str, object] = {}
+        if other:
+            there = efs.ReplicationDestination(FileSystemId=_id_in(other), Region=Select(3, Split(":", other)))
+            replication["ReplicationConfiguration"] = efs.ReplicationConfiguration(Destinations=[there])
+        if self.replica:
+            # Otherwise EFS refuses to write over what is here; it turns the protection on by itself when replication ends.
+            replication["FileSystemProtection"] = efs.FileSystemProtection(ReplicationOverwriteProtection="DISABLED")
         files = efs.FileSystem(
             "FileSystem",
             DeletionPolicy="Delete",
@@ -91,7 +107,7 @@ class Files(Layer):
                         to=policies.ANYONE,
                     ),
                     policies.allow(
-                        "TheArchiverMountsAndWrites",
+                        f"The{self.client}MountsAndWrites",
                         [actions.ClientMount, actions.ClientWrite],
                         ["*"],
                         Bool("elasticfilesystem:AccessedViaMountTarget", "true"),
@@ -107,6 +123,7 @@ class Files(Layer):
             ],
             # The backup layer has a plan of its own; EFS's would be a second one in a vault that outlives the stack.
             BackupPolicy=efs.BackupPolicy(Status="DISABLED"),
+            **replication,
             FileSystemTags=Tags(Name=t.named("efs")),
         )
         point = efs.AccessPoint(
@@ -128,14 +145,19 @@ class Files(Layer):
             )
             for n, letter in enumerate("ABC"[: self.zones])
         ]
-        t.section("The file system; its policy knows one role, and no way but TLS.", files, point)
+        heading = "The file system; its policy knows one role, and no way but TLS."
+        if other:
+            heading += " EFS replicates it into a file system that we own, in the other region."
+        if self.replica:
+            heading += " Where a file system at the other site is replicated into it, it is read-only until failover ends that."
+        t.section(heading, files, point)
         t.section("A mount target in every zone.", *mounts)
 
         busy = alarm(
             t,
             "FileSystemTooBusy",
             "file-system-too-busy",
-            "The file system has used more than 80 % of its operations for 15 minutes. The archive falls behind: "
+            "The file system has used more than 80 % of its operations for 15 minutes. Whoever writes to it waits: "
             "look for another client, or for a backlog that is being worked off.",
             Metric(namespace="AWS/EFS", name="PercentIOLimit", statistic="Maximum", dimensions={"FileSystemId": Ref(files)}),
             "GreaterThanThreshold",
@@ -145,8 +167,37 @@ class Files(Layer):
             missing="notBreaching",
         )
         t.section("Who hears of it when it is too busy.", busy)
+        if other:
+            t.section("Who hears of it when the replica is behind.", self._behind(t, files, other, topic))
 
         t.output("FileSystemId", Ref(files), "The file system.")
         t.output("FileSystemArn", GetAtt(files, "Arn"), "The file system.")
-        t.output("AccessPointArn", GetAtt(point, "Arn"), "Through which the archiver mounts it.")
+        t.output("AccessPointArn", GetAtt(point, "Arn"), "Through which clients mount it.")
         t.output("WriterGroupId", GetAtt(writers, "GroupId"), "Security group of whatever may mount the file system.")
+
+    def _behind(self, t: Template, files: efs.FileSystem, other: Ref, topic: Ref) -> AWSObject:
+        """EFS says every minute how old the replica is; where it says nothing, replication is not running."""
+        minutes = self.late_after // timedelta(minutes=1)
+        return alarm(
+            t,
+            "ReplicaTooOld",
+            "file-replica-too-old",
+            f"The replica of the file system is more than {minutes} minutes old, or EFS says nothing of it. What was written "
+            "since would be lost with the region. Read the replication's status; many changes at once take longer. In a new "
+            "environment it lasts until the first synchronisation has ended.",
+            Metric(
+                namespace="AWS/EFS",
+                name="TimeSinceLastSync",
+                statistic="Maximum",
+                dimensions={"FileSystemId": Ref(files), "DestinationFileSystemId": _id_in(other)},
+            ),
+            "GreaterThanThreshold",
+            int(self.late_after.total_seconds()),
+            topic,
+            missing="breaching",
+        )
+
+
+def _id_in(arn: Ref) -> Select:
+    """The id of a file system, which ends its ARN."""
+    return Select(1, Split("/", arn))

@@ -77,6 +77,7 @@ FILES = Purpose("Files", "files", "Encrypts the file system.", _nobody)
 AURORA = Purpose("Aurora", "aurora", "Encrypts the Aurora cluster, its backups and its insights.", _nobody, alias="aurora")
 OBJECTS = Purpose("Objects", "objects", "Encrypts objects in S3.", _nobody, alias="s3")
 TABLE = Purpose("Table", "table", "Encrypts the table.", _nobody)
+CACHE = Purpose("Cache", "cache", "Encrypts the cache and its snapshots.", _nobody)
 BACKUP = Purpose("Backup", "backup", "Encrypts recovery points.", _nobody)
 SECRETS = Purpose("Secrets", "secrets", "Encrypts secrets; their readers are named in IAM policies.", _nobody)
 TRAIL = Purpose("Trail", "trail", "Encrypts the audit trail.", _trail)
@@ -86,15 +87,16 @@ TRAIL = Purpose("Trail", "trail", "Encrypts the audit trail.", _trail)
 class Keys(Layer):
     """Customer-managed keys, one per purpose, rotated every year; created first and destroyed last.
 
-    ``publishers`` are the services that may publish to the encrypted topic.
+    ``publishers`` are the services that may publish to the encrypted topic, where there is a ``topic``.
     """
 
     name: str = "keys"
     purposes: tuple[Purpose, ...] = (LOGS, SECRETS, TRAIL)
     publishers: tuple[Publisher, ...] = (ALARMS, RDS_EVENTS)
+    topic: bool = True
 
     def define(self, t: Template) -> None:
-        for purpose in (*self.purposes, self._topic()):
+        for purpose in (*self.purposes, *([self._topic()] if self.topic else [])):
             key, alias = customer_key(
                 t, f"{purpose.title}Key", purpose.kind, purpose.heading, *purpose.uses(t), alias=purpose.alias
             )

@@ -1,15 +1,14 @@
 """The monitoring layer."""
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from troposphere import AWSObject, Ref, Sub, Tags, cloudwatch, route53
 
 from generator.layer import Layer
 from generator.names import Space
 from generator.parts.alarm import Metric, alarm
+from generator.parts.dashboard import Chart, body
 from generator.parts.rules import told
 from generator.template import Template
 
@@ -21,7 +20,9 @@ class Monitoring(Layer):
     """What is watched about the database: processor, storage, connections and memory, and a dashboard of them.
 
     ``health_check`` asks Route 53 to follow the alarm that the database is silent; ``event_rule`` tells failovers through
-    EventBridge too. ``cpu_percent``, ``free_storage_gib`` and ``free_memory_gib`` are where the alarms stand.
+    EventBridge too. ``cpu_percent``, ``free_storage_gib`` and ``free_memory_gib`` are where the alarms stand. ``database`` is the
+    layer of the database, and of a replica ``lag`` how far behind its source it may be; ``files`` is the layer of a file system
+    that the dashboard shows too.
     """
 
     name: str = "monitoring"
@@ -30,6 +31,9 @@ class Monitoring(Layer):
     cpu_percent: int = 80
     free_storage_gib: int = 10
     free_memory_gib: int = 1
+    database: str = "database"
+    lag: timedelta | None = None
+    files: str = ""
 
     def define(self, t: Template) -> None:
         connections = t.parameter(
@@ -40,7 +44,7 @@ class Monitoring(Layer):
             MinValue=1,
             MaxValue=5000,
         )
-        instance = t.output_of("database.InstanceIdentifier")
+        instance = t.output_of(f"{self.database}.InstanceIdentifier")
         topic = t.output_of("notify.TopicArn")
 
         def metric(name: str, statistic: str = "Average") -> Metric:
@@ -93,6 +97,8 @@ class Monitoring(Layer):
                 topic,
             ),
         ]
+        if self.lag:
+            alarms += self._lag(t, self.lag, metric("ReplicaLag", "Maximum"), topic)
         if self.health_check:
             alarms.append(
                 alarm(
@@ -121,7 +127,7 @@ class Monitoring(Layer):
                     "detail-type": ["RDS DB Instance Event"],
                     "detail": {
                         "EventCategories": ["availability", "failover", "failure", "low storage", "recovery"],
-                        "SourceArn": [t.output_of("database.InstanceArn")],
+                        "SourceArn": [t.output_of(f"{self.database}.InstanceArn")],
                     },
                 },
                 topic,
@@ -136,8 +142,41 @@ class Monitoring(Layer):
         t.output("DashboardName", Ref(dashboard), "The dashboard.")
 
     @staticmethod
-    def _dashboard(t: Template, instance: Ref, alarms: list[AWSObject]) -> cloudwatch.Dashboard:
-        shown = (
+    def _lag(t: Template, lag: timedelta, metric: Metric, topic: Ref) -> list[AWSObject]:
+        """Too large, or not known at all: each by itself, for a replica that has stopped says -1 or nothing. Neither decides on a
+        failover: on an idle source the lag grows to five minutes by itself, until PostgreSQL begins the next log file."""
+        minutes = lag // timedelta(minutes=1)
+        return [
+            alarm(
+                t,
+                "ReplicationLagTooHigh",
+                "replication-lag-too-high",
+                f"The replica has been more than {minutes} minutes behind its source for 5 minutes. What was committed since "
+                "would be lost with the region. Look for a long transaction, a class that is too small, or the link between "
+                "the regions.",
+                metric,
+                "GreaterThanThreshold",
+                int(lag.total_seconds()),
+                topic,
+                missing="ignore",
+            ),
+            alarm(
+                t,
+                "ReplicationStopped",
+                "replication-stopped",
+                "The replica has said -1 or nothing of its lag for 10 minutes: it no longer replicates, or it was promoted. Read "
+                "its status and events; a replica that lost its place in the source's log is made anew.",
+                metric,
+                "LessThanThreshold",
+                0,
+                topic,
+                periods=10,
+                missing="breaching",
+            ),
+        ]
+
+    def _dashboard(self, t: Template, instance: Ref, alarms: list[AWSObject]) -> cloudwatch.Dashboard:
+        shown: tuple[tuple[str, str], ...] = (
             ("CPUUtilization", "Processor, %"),
             ("DatabaseConnections", "Connections"),
             ("FreeStorageSpace", "Free storage, bytes"),
@@ -145,39 +184,20 @@ class Monitoring(Layer):
             ("ReadLatency", "Read latency, seconds"),
             ("WriteLatency", "Write latency, seconds"),
         )
+        if self.lag:
+            shown += (("ReplicaLag", "Behind its source, seconds"),)
         identifier = "${" + instance.data["Ref"] + "}"
-        widgets: list[dict[str, Any]] = [
-            {
-                "type": "metric",
-                "x": n % 2 * 12,
-                "y": n // 2 * 6,
-                "width": 12,
-                "height": 6,
-                "properties": {
-                    "title": title,
-                    "region": "${AWS::Region}",
-                    "view": "timeSeries",
-                    "period": int(timedelta(minutes=1).total_seconds()),
-                    "stat": "Average",
-                    "metrics": [["AWS/RDS", name, "DBInstanceIdentifier", identifier]],
-                },
-            }
-            for n, (name, title) in enumerate(shown)
-        ]
-        widgets.append(
-            {
-                "type": "alarm",
-                "x": 0,
-                "y": len(shown) // 2 * 6,
-                "width": 24,
-                "height": 3,
-                "properties": {"title": "Alarms", "alarms": ["${" + entry.title + ".Arn}" for entry in alarms]},
-            }
-        )
+        charts = [Chart(title, [["AWS/RDS", name, "DBInstanceIdentifier", identifier]]) for name, title in shown]
+        if self.files:
+            files = "${" + t.output_of(f"{self.files}.FileSystemId").data["Ref"] + "}"
+            charts += [
+                Chart("Clients of the file system", [["AWS/EFS", "ClientConnections", "FileSystemId", files]], "Sum"),
+                Chart("Operations of the file system, % of its limit", [["AWS/EFS", "PercentIOLimit", "FileSystemId", files]]),
+            ]
         return cloudwatch.Dashboard(
             "Dashboard",
             DashboardName=t.named("dashboard", Space.ACCOUNT),
-            DashboardBody=Sub(_body(widgets)),
+            DashboardBody=Sub(body(charts, alarms)),
         )
 
 
@@ -193,8 +213,3 @@ def _health_check(t: Template, followed: AWSObject) -> route53.HealthCheck:
         # CloudFormation passes no stack tags on to a health check.
         HealthCheckTags=Tags(Name=t.named("health-check-database"), **t.owner()),
     )
-
-
-def _body(widgets: list[dict[str, Any]]) -> str:
-    """The dashboard's JSON with one widget a line, for those who review it."""
-    return '{"widgets": [\n' + ",\n".join(json.dumps(widget) for widget in widgets) + "\n]}"

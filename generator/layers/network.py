@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from awacs import dynamodb as table_actions
+from awacs import elasticfilesystem as file_actions
+from awacs import kms as key_actions
 from awacs import logs as log_actions
 from awacs import s3 as s3_actions
 from awacs import secretsmanager as secret_actions
@@ -31,6 +33,23 @@ S3_ACTIONS = [
     s3_actions.ListBucket,
     s3_actions.PutObject,
 ]
+_FIPS = {
+    "kms": (
+        "Kms",
+        [key_actions.Decrypt, key_actions.DescribeKey, key_actions.Encrypt, key_actions.GenerateDataKey],
+    ),
+    "elasticfilesystem": (
+        "Files",
+        [
+            file_actions.DescribeAccessPoints,
+            file_actions.DescribeFileSystems,
+            file_actions.DescribeMountTargets,
+            file_actions.DescribeReplicationConfigurations,
+        ],
+    ),
+}
+"""What an application may ask through a FIPS endpoint, and what the endpoint is called here."""
+
 DYNAMODB_ACTIONS = [table_actions.DeleteItem, table_actions.GetItem, table_actions.PutItem, table_actions.Query]
 
 
@@ -40,16 +59,24 @@ class Network(Layer):
 
     ``public`` makes public subnets and an internet gateway. ``nat_gateways`` is how many zones have one, of which none leaves
     the application subnets isolated too; three survive the loss of a zone at three times the price. ``host_bits`` is the size
-    of a subnet: 12 is a /20, 8 a /24. ``gateways`` are the services that a gateway endpoint reaches (s3, dynamodb), ``buckets``
-    the kind of those that it reaches.
+    of a subnet: 12 is a /20, 8 a /24. ``skipped_blocks`` of that size come before the application subnets; the first three are
+    the public subnets'. ``gateways`` are the services that a gateway endpoint reaches (s3, dynamodb), ``buckets``
+    the kind of those that it reaches. ``zones_named`` offers the zones' names to resources that take no id. ``fips`` are the
+    services (kms, elasticfilesystem) whose FIPS endpoint it reaches, ``foreign_secret`` the address of a secret that is not this
+    environment's by its name, ``secret_named`` what the parameter for it is called where the requirements say so.
     """
 
     name: str = "network"
     public: bool = True
     nat_gateways: int = 1
     host_bits: int = 12
+    skipped_blocks: int = 3
     gateways: tuple[str, ...] = ()
     buckets: str = "bucket-*"
+    zones_named: bool = False
+    fips: tuple[str, ...] = ()
+    foreign_secret: str = ""
+    secret_named: str = ""
     log_retention: timedelta = WORKING_LOGS
 
     def define(self, t: Template) -> None:
@@ -89,7 +116,10 @@ class Network(Layer):
             ]
 
         public = subnets("Public", 0) if self.public else []
-        application, database = subnets("Application", 3), subnets("Database", 6)
+        application, database = (
+            subnets("Application", self.skipped_blocks),
+            subnets("Database", self.skipped_blocks + len(ZONES)),
+        )
         if self.public:
             here = "NAT gateways stand here and nothing else" if self.nat_gateways else "nothing stands here"
             self._internet(t, vpc, public, here)
@@ -108,7 +138,11 @@ class Network(Layer):
         t.output("VpcId", Ref(vpc), "The VPC.")
         t.output("ApplicationSubnetIds", Join(",", [Ref(s) for s in application]), "Where applications run, one per zone.")
         t.output("DatabaseSubnetIds", Join(",", [Ref(s) for s in database]), "Where the database runs, one per zone.")
+        if self.zones_named:
+            names = Join(",", [GetAtt(s, "AvailabilityZone") for s in database])
+            t.output("DatabaseZoneNames", names, "The zones of the database subnets, in the same order.")
         t.output("ClientGroupId", GetAtt(clients, "GroupId"), "Security group of whatever may connect to the database.")
+        t.output("EndpointGroupId", GetAtt(endpoints, "GroupId"), "Security group of the Secrets Manager endpoint.")
         t.output("DatabaseGroupId", GetAtt(instances, "GroupId"), "Security group of the database.")
 
     @staticmethod
@@ -195,9 +229,11 @@ class Network(Layer):
         self, t: Template, vpc: ec2.VPC, database: list[ec2.Subnet], group: ec2.SecurityGroup, tables: list[ec2.RouteTable]
     ) -> None:
         this_account = StringEquals("aws:PrincipalAccount", Ref("AWS::AccountId"))
-        secrets = Sub(
-            "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:" + t.name("secret-*") + "-??????"
-        )
+        secrets: list[Sub | Ref] = [
+            Sub("arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:" + t.name("secret-*") + "-??????")
+        ]
+        if self.foreign_secret:
+            secrets.append(t.output_of(self.foreign_secret, name=self.secret_named))
         t.section(
             "Secrets Manager without the internet, for the secrets of this environment.",
             ec2.VPCEndpoint(
@@ -217,7 +253,7 @@ class Network(Layer):
                             secret_actions.PutSecretValue,
                             secret_actions.UpdateSecretVersionStage,
                         ],
-                        [secrets],
+                        secrets,
                         this_account,
                         to=policies.ANYONE,
                     ),
@@ -232,6 +268,28 @@ class Network(Layer):
                 Tags=_tags(t, "endpoint-secretsmanager"),
             ),
         )
+        fips = [
+            ec2.VPCEndpoint(
+                f"{_FIPS[service][0]}FipsEndpoint",
+                VpcId=Ref(vpc),
+                ServiceName=Sub("com.amazonaws.${AWS::Region}." + f"{service}-fips"),
+                VpcEndpointType="Interface",
+                PrivateDnsEnabled=True,
+                SubnetIds=[Ref(subnet) for subnet in database],
+                SecurityGroupIds=[GetAtt(group, "GroupId")],
+                PolicyDocument=policies.document(
+                    policies.allow("OwnAccountOnly", _FIPS[service][1], ["*"], this_account, to=policies.ANYONE)
+                ),
+                Tags=_tags(t, f"endpoint-{service}-fips"),
+            )
+            for service in self.fips
+        ]
+        if fips:
+            t.section(
+                "FIPS endpoints, for applications that are built to call these names: a client that is not never comes here, and "
+                "no function of ours calls these services itself.",
+                *fips,
+            )
         reached = {
             "s3": (
                 "S3",

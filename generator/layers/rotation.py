@@ -5,34 +5,40 @@ from datetime import timedelta
 
 from awacs import kms as key_actions
 from awacs import secretsmanager as actions
-from awacs.aws import StringEquals
-from troposphere import GetAtt, Ref, Sub, awslambda, secretsmanager
+from awacs.aws import ConditionElement, StringEquals, StringLike
+from troposphere import GetAtt, Ref, Select, Split, Sub, awslambda, secretsmanager
 
 from generator.layer import Layer
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import function
+from generator.parts.log_group import WORKING_LOGS
 from generator.template import Template
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rotation(Layer):
-    """Replaces the database's password on a schedule, and once at the first deployment.
+    """Replaces the database's password: every so many days and once at the first deployment, or, as a standby, after a failover.
 
-    ``database`` is the layer that says where the database is.
+    ``database`` is the layer that says where the database is, ``secret`` the address of its credential, ``secret_named`` what
+    the parameter for it is called where the requirements say so. A ``standby`` has no schedule: a replica of a secret takes
+    none, and the function refuses a database that is in recovery. Failover gives the promoted secret a schedule.
     """
 
     name: str = "rotation"
     database: str = "database"
+    secret: str = "secrets.DatabaseSecretArn"  # noqa: S105  an address
+    secret_named: str = ""
     every: timedelta = timedelta(days=30)
+    standby: bool = False
+    log_retention: timedelta = WORKING_LOGS
 
     def define(self, t: Template) -> None:
-        secret = t.output_of("secrets.DatabaseSecretArn")
+        secret = t.output_of(self.secret, name=self.secret_named)
         secrets_key = t.output_of("keys.SecretsKeyArn")
         host = t.output_of(f"{self.database}.Endpoint")
         port = t.output_of(f"{self.database}.Port")
 
-        secrets_manager = Sub("secretsmanager.${AWS::Region}.amazonaws.com")
         rotation = function(
             t,
             "rotation",
@@ -42,6 +48,7 @@ class Rotation(Layer):
             groups=[t.output_of("network.ClientGroupId", "AWS::EC2::SecurityGroup::Id")],
             logs_key=t.output_of("keys.LogsKeyArn"),
             timeout=timedelta(seconds=60),
+            log_retention=self.log_retention,
             statements=[
                 policies.allow(
                     "RotateThisSecret",
@@ -53,7 +60,7 @@ class Rotation(Layer):
                     "ReadAndWriteTheSecretUnderItsKey",
                     [key_actions.Decrypt, key_actions.GenerateDataKey],
                     [secrets_key],
-                    StringEquals({"kms:ViaService": secrets_manager, "kms:EncryptionContext:SecretARN": secret}),
+                    *self._within(secret),
                 ),
             ],
         )
@@ -75,7 +82,12 @@ class Rotation(Layer):
             RotateImmediatelyOnUpdate=True,
             RotationRules=secretsmanager.RotationRules(AutomaticallyAfterDays=self.every.days, Duration="3h"),
         )
-        t.section("When: at once, so that a rotation that cannot work is seen today, and then on schedule.", permission, schedule)
+        if self.standby:
+            t.section("Who may invoke it: Secrets Manager, for this secret. Nobody does before a failover.", permission)
+        else:
+            t.section(
+                "When: at once, so that a rotation that cannot work is seen today, and then on schedule.", permission, schedule
+            )
 
         failed = alarm(
             t,
@@ -95,3 +107,14 @@ class Rotation(Layer):
 
         t.output("FunctionName", Ref(rotation.function), "The function that rotates.")
         t.output("FunctionArn", GetAtt(rotation.function, "Arn"), "The function that rotates.")
+
+    def _within(self, secret: Ref) -> list[ConditionElement]:
+        """Through Secrets Manager only, and for this secret only; a replica's context may name the region that it came from."""
+        through = {"kms:ViaService": Sub("secretsmanager.${AWS::Region}.amazonaws.com")}
+        context = "kms:EncryptionContext:SecretARN"
+        if not self.standby:
+            return [StringEquals({**through, context: secret})]
+        anywhere = Sub(
+            "arn:${AWS::Partition}:secretsmanager:*:${AWS::AccountId}:secret:${Name}", Name=Select(6, Split(":", secret))
+        )
+        return [StringEquals(through), StringLike({context: anywhere})]

@@ -12,12 +12,13 @@ from awacs.aws import ArnEquals, Statement
 from troposphere import GetAtt, Ref, Sub, awslambda, iam, logs
 
 from generator.names import Space
+from generator.packages import PYTHON
 from generator.parts import policies
-from generator.parts.log_group import log_group
+from generator.parts.log_group import WORKING_LOGS, log_group
 from generator.template import Template
 
-RUNTIME = "python3.12"
-"""Later ones check certificates more strictly (RFC 5280) than anybody has tried with those of RDS. cfn-lint warns of its end."""
+RUNTIME = f"python{PYTHON}"
+"""cfn-lint warns of its end."""
 
 NETWORK_INTERFACES = [
     network_actions.AssignPrivateIpAddresses,
@@ -53,6 +54,7 @@ def function(
     memory_mib: int = 256,
     mount: awslambda.FileSystemConfig | None = None,
     kind: str = "",
+    log_retention: timedelta = WORKING_LOGS,
 ) -> Function:
     """The function ``function-<name>-<suffix>`` from the package of that name.
 
@@ -61,7 +63,7 @@ def function(
     """
     kind = kind or f"function-{name}"
     bucket = t.output_of("artifacts.BucketName")
-    group = log_group("LogGroup", t.named(f"/aws/lambda/{kind}"), logs_key)
+    group = log_group("LogGroup", t.named(f"/aws/lambda/{kind}"), logs_key, log_retention)
     own_arn = Sub("arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:" + t.name(kind))
     role = iam.Role(
         "Role",

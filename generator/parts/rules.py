@@ -27,7 +27,11 @@ def told(
 def every(
     t: Template, title: str, kind: str, description: str, period: timedelta, function: awslambda.Function
 ) -> tuple[events.Rule, awslambda.Permission]:
-    """A rule that invokes ``function`` every ``period``, and the permission for it. An event that fails is not tried again."""
+    """A rule that invokes ``function`` every ``period``, and the permission for it.
+
+    Its retry policy is of the delivery alone: an event that Lambda does not take is not delivered again. A function that takes it
+    and fails is invoked twice more by Lambda, and its errors count three times.
+    """
     minutes = int(period.total_seconds()) // 60
     rule = events.Rule(
         title,

@@ -40,6 +40,7 @@ SELECTED = f"{_of('platform', 'SnapshotsSelection')}/BackupSelection/Resources"
 BACKUP_ROLE = _of("platform", "BackupRole")
 BACKUP_EVENTS, RESTORE_EVENTS = _of("platform", "BackupEnded"), _of("platform", "RestoreEnded")
 MISSING = _of("platform", "EFSMissing")
+CLUSTER_RESTORED, RESTORE_TOO_SLOW = _of("platform", "ClusterRestored"), _of("platform", "RestoreTooSlow")
 TEST_INSTANCE, TEST_CLUSTER = _of("platform", "TestInstance"), _of("platform", "TestCluster")
 TEST_TABLE, TEST_FILES = _of("platform", "TestTable"), _of("platform", "TestFiles")
 
@@ -263,6 +264,16 @@ BREAKS: list[tuple[str, str, Changes]] = [
     ("backup.rehearsed", "platform.Continuous", [(f"{TEST_CLUSTER}/ProtectedResourceType", "RDS")]),
     ("backup.rehearsed", "platform.Continuous", [(f"{TEST_CLUSTER}/RestoreTestingPlanName", "another")]),
     ("backup.rehearsed", "platform.Continuous", [("platform/Resources/ContinuousSelection", GONE)]),
+    ("backup.validated", "platform.TestCluster", [(f"{TEST_CLUSTER}/ValidationWindowHours", GONE)]),
+    ("backup.validated", "platform.TestCluster", [(f"{TEST_CLUSTER}/ValidationWindowHours", 0)]),
+    ("backup.validated", "platform.TestCluster", [("platform/Resources/ClusterRestored", GONE)]),
+    ("backup.validated", "platform.TestCluster", [(f"{CLUSTER_RESTORED}/State", "DISABLED")]),
+    ("backup.validated", "platform.TestCluster", [(f"{CLUSTER_RESTORED}/EventPattern/detail/status", ["FAILED"])]),
+    ("backup.validated", "platform.TestCluster", [(f"{CLUSTER_RESTORED}/Targets/0/Arn", ref("BaseTopicArn"))]),
+    ("backup.validated", "platform.TestCluster", [("platform/Resources/RestoreTooSlow", GONE)]),
+    ("backup.validated", "platform.TestCluster", [(f"{RESTORE_TOO_SLOW}/MetricName", "RestoreValid")]),
+    ("backup.validated", "platform.TestCluster", [(f"{RESTORE_TOO_SLOW}/ComparisonOperator", "LessThanThreshold")]),
+    ("backup.validated", "platform.TestCluster", [(f"{RESTORE_TOO_SLOW}/Dimensions/0/Value", "another")]),
     ("backup.restore_name_legal", "platform.TestTable", [(f"{TEST_TABLE}/RestoreTestingSelectionName", "table-restore")]),
     (
         "backup.restore_name_legal",

@@ -1,4 +1,4 @@
-"""A small system in which every rule is met: four layers, most resources once. Tests change one thing in it."""
+"""A small system in which every rule is met: five layers, most resources once. Tests change one thing in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from model import Document, read
 GONE = object()
 """In place of a value: the entry is taken away."""
 
-LAYERS = ("base", "network", "data", "platform")
+LAYERS = ("base", "network", "data", "platform", "cache", "elsewhere", "whole", "second")
 """In the order in which they would be deployed; ``small/<layer>.yaml`` holds each."""
 
 

@@ -55,6 +55,8 @@ def test_an_unmet_rule_is_evidence_of_nothing() -> None:
 
 def test_controls_stand_in_the_order_of_their_catalogues() -> None:
     assert annotate.in_order(["CC6.10", "A1.2", "A-10", "CC6.2", "A-05", "CC6.2"]) == ("A-05", "A-10", "A1.2", "CC6.2", "CC6.10")
+    paragraphs = ["164.312(e)(2)(i)", "164.312(a)(2)(iv)", "164.312(e)(1)", "164.308(a)(7)(ii)(B)", "164.308(a)(7)(ii)(A)"]
+    assert annotate.in_order(paragraphs) == tuple(sorted(paragraphs))
     assert annotate.in_order(["SC-28(1)", "CP-10", "CP-9(8)", "SC-28", "CP-9", "AC-6"]) == (
         "AC-6",
         "CP-9",

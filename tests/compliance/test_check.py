@@ -12,7 +12,7 @@ from compliance.profiles.financial_audit import FINANCIAL_AUDIT
 from compliance.rules import kms, rds, s3
 from compliance.view import TEMPLATE
 from model import PRIMARY, Deviation, Profile, System
-from tests.compliance.small import changed, templates
+from tests.compliance.small import LAYERS, changed, templates
 
 
 def system(*deviations: Deviation, profile: Profile = FINANCIAL_AUDIT) -> System:
@@ -120,4 +120,4 @@ def test_a_whole_template_is_asked_once() -> None:
     whole = [
         finding.layer for finding in found if finding.resource == TEMPLATE and finding.rule.id == "secrets.no_clear_credential"
     ]
-    assert whole == ["base", "network", "data", "platform"]
+    assert whole == list(LAYERS)

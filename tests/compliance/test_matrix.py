@@ -12,6 +12,7 @@ from compliance.profiles import catalogues
 from compliance.profiles.baseline import BASELINE
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT
+from compliance.profiles.hipaa import HIPAA
 from compliance.view import TEMPLATE
 from model import PRIMARY, System
 from tests.compliance.small import changed, templates
@@ -91,6 +92,13 @@ def test_outside_the_united_states_the_page_claims_alignment_and_no_authorisatio
     assert "not authorised" not in page
     assert "> small: controls aligned; an authorisation is the agency's to give." in page
     assert "controls aligned" not in PAGE
+
+
+def test_of_hipaa_the_page_says_that_no_system_is_certified() -> None:
+    covered = system(profile=HIPAA)
+    page = matrix.document([(covered, check(covered, templates()))], TEXTS)
+    assert f"> small: {len(catalogues()[HIPAA.name])} standards and specifications of 45 CFR 164.308 to 164.316" in page
+    assert "HIPAA certifies no system" in page
 
 
 YAML = """\

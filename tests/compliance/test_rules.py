@@ -11,12 +11,14 @@ import pytest
 
 from compliance.profiles import catalogues
 from compliance.profiles.baseline import BASELINE
+from compliance.profiles.fedramp_high import FEDRAMP_HIGH
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT
+from compliance.profiles.hipaa import HIPAA
 from compliance.rules import alarms, all_rules, iam, resources, sns
 from compliance.view import TEMPLATE, View
 from model import Rule
-from tests.compliance import platform_table
+from tests.compliance import cache_table, elsewhere_table, global_table, platform_table
 from tests.compliance.small import GONE, changed, resource, templates
 
 RULES = {rule.id: rule for rule in all_rules()}
@@ -317,7 +319,10 @@ BREAKS: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("functions.in_vpc", "data.Function", [("data/Resources/Function/Properties/VpcConfig", GONE)]),
     ("functions.in_vpc", "data.Function", [("data/Resources/Function/Properties/VpcConfig/SecurityGroupIds", ["sg-1"])]),
     ("functions.invoked_by_ours", "data.Permission", [("data/Resources/Permission/Properties/SourceAccount", GONE)]),
+    *elsewhere_table.BREAKS,
     *platform_table.BREAKS,
+    *global_table.BREAKS,
+    *cache_table.BREAKS,
 ]
 
 BEARS: list[tuple[str, str, list[tuple[str, Any]]]] = [
@@ -408,7 +413,10 @@ BEARS: list[tuple[str, str, list[tuple[str, Any]]]] = [
         "network.Clients",
         [(f"{CLIENTS}/SecurityGroupIngress", [{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "SourcePrefixListId": "pl-1"}])],
     ),
+    *elsewhere_table.BEARS,
     *platform_table.BEARS,
+    *global_table.BEARS,
+    *cache_table.BEARS,
 ]
 
 
@@ -448,7 +456,7 @@ def test_rule_is_written_for_a_reviewer(rule: Rule) -> None:
 
 
 def test_every_rule_answers_some_control_and_every_control_is_in_its_catalogue() -> None:
-    profiles = (BASELINE, FEDRAMP_MODERATE, FINANCIAL_AUDIT)
+    profiles = (BASELINE, FEDRAMP_HIGH, FEDRAMP_MODERATE, FINANCIAL_AUDIT, HIPAA)
     assert {rule.id for profile in profiles for rule in profile.controls} == set(RULES)
     for profile in profiles:
         known = [control.id for control in catalogues()[profile.name]]

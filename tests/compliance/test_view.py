@@ -39,6 +39,24 @@ def test_a_value_denotes_the_resource_at_the_end_of_its_wire(value: Any, denoted
     assert address(View(templates()).follow("data", value)) == denoted
 
 
+def test_a_part_of_an_arn_denotes_what_the_arn_does() -> None:
+    part = {"Fn::Select": [1, {"Fn::Split": ["/", {"Ref": "ElsewhereFileSystemArn"}]}]}
+    assert address(View(templates()).follow("platform", part)) == "elsewhere.FileSystem"
+    assert View(templates()).follow("platform", {"Fn::Select": [1, {"Fn::Split": ["/", "arn/fs-1"]}]}) is None
+
+
+def test_regions_tell_what_stands_together_and_what_apart() -> None:
+    documents = templates()
+    key, here, there = (resource(documents, name) for name in ("base.Key", "data.Instance", "elsewhere.Replica"))
+    assert key.stands_with(here)
+    assert key.stands_with(there)
+    assert not here.stands_with(there)
+    assert here.elsewhere(there)
+    assert not here.elsewhere(key)
+    del documents["elsewhere"]["Metadata"]["Layer"]["Sites"]
+    assert not here.elsewhere(there), "where it stands is not known"
+
+
 def test_a_wire_to_an_output_that_is_not_there_denotes_nothing() -> None:
     documents = changed(("data/Metadata/Layer/Imports/BaseKeyArn", "base.Missing"))
     assert View(documents).follow("data", {"Ref": "BaseKeyArn"}) is None
@@ -68,6 +86,11 @@ def test_members_of_a_joined_list_arrive_one_by_one() -> None:
         ({"Fn::Join": ["-", ["rds", {"Ref": "EnvironmentSuffix"}]]}, "rds-${EnvironmentSuffix}"),
         ({"Fn::Join": ["-", ["rds", {"Fn::Select": [0, []]}]]}, None),
         ({"Fn::Select": [0, []]}, None),
+        ({"Fn::Select": [3, {"Fn::Split": [":", {"Ref": "BaseKeyArn"}]}]}, "${base.Key.Arn:3}"),
+        ({"Fn::Select": [1, {"Fn::Split": ["/", "file-system/fs-1"]}]}, "fs-1"),
+        ({"Fn::Select": [2, {"Fn::Split": ["/", "file-system/fs-1"]}]}, None),
+        ({"Fn::Select": [0, {"Fn::Split": ["-", {"Ref": "Instance"}]}]}, None),
+        ({"Fn::Select": [0, {"Fn::Split": ["-", {"Fn::Select": [0, []]}]}]}, None),
         (None, None),
     ],
 )

@@ -8,6 +8,7 @@ from troposphere import s3, sns
 
 from generator.assemble import Built, assemble, inspect, order, too_large
 from generator.layer import Layer
+from generator.names import Space
 from generator.template import Template
 from model import BOTH, PRIMARY, RECOVERY, Profile, System
 
@@ -75,7 +76,7 @@ def test_one_name_in_two_systems_is_a_problem() -> None:
 
 def test_a_stateful_resource_must_state_both_policies() -> None:
     def bucket(t: Template) -> list[object]:
-        return [s3.Bucket("Bucket", BucketName=t.named("bucket"), DeletionPolicy="Delete")]
+        return [s3.Bucket("Bucket", BucketName=t.named("bucket", Space.PARTITION), DeletionPolicy="Delete")]
 
     assert _problems(_system(Piece(name="a", make=bucket))) == [
         "test/a.Bucket: a AWS::S3::Bucket must state DeletionPolicy and UpdateReplacePolicy"
@@ -84,7 +85,11 @@ def test_a_stateful_resource_must_state_both_policies() -> None:
 
 def test_retain_is_refused() -> None:
     def bucket(t: Template) -> list[object]:
-        return [s3.Bucket("Bucket", BucketName=t.named("bucket"), DeletionPolicy="Retain", UpdateReplacePolicy="Delete")]
+        return [
+            s3.Bucket(
+                "Bucket", BucketName=t.named("bucket", Space.PARTITION), DeletionPolicy="Retain", UpdateReplacePolicy="Delete"
+            )
+        ]
 
     assert _problems(_system(Piece(name="a", make=bucket))) == [
         "test/a.Bucket: Retain leaves a resource behind; everything must be destroyable (A-03)"

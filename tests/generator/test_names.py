@@ -27,7 +27,9 @@ def test_a_joined_name_is_the_text_that_the_parts_give() -> None:
         ("AWS::Lambda::Function", "f" * 65, "has 65 characters with the longest suffix; AWS::Lambda::Function allows 64"),
         ("AWS::EC2::SecurityGroup", "sg-clients", "does not match"),
         ("AWS::RDS::DBInstance", "rds--dev", "does not match"),
-        ("AWS::S3::Bucket", "Bucket", "does not match"),
+        ("AWS::S3::Bucket", "Bucket-000000000000-us-east-1", "does not match"),
+        ("AWS::S3::Bucket", "bucket-us-east-1", "names no account or no region"),
+        ("AWS::S3::Bucket", "bucket-000000000000-eu-west-1", "names no account or no region"),
         ("AWS::KMS::Alias", "alias/aws/key", "does not match"),
         ("AWS::SNS::Topic", "", "does not match"),
     ],
@@ -39,7 +41,8 @@ def test_a_name_that_aws_refuses_is_a_problem(type_: str, name: str, said: str) 
 
 
 def _two(type_: str, regions: tuple[str, str]) -> list[str]:
-    return check([Named(f"s{n}/l.R", type_, region, "name-x") for n, region in enumerate(regions)])
+    name = "name-000000000000-us-east-1-eu-west-1"
+    return check([Named(f"s{n}/l.R", type_, region, name) for n, region in enumerate(regions)])
 
 
 def test_one_name_twice_is_a_problem_in_its_space_only() -> None:

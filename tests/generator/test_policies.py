@@ -19,7 +19,8 @@ from tests.systems.rendered import templates
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = [read(path.read_text()) for path in sorted((ROOT / "templates").glob("*/*.yaml"))]
-FILES = policies.documents(TEMPLATES)
+FILES = policies.policies(TEMPLATES)
+DOCUMENTS = policies.documents(TEMPLATES)
 REFERENCE = policies._reference()
 
 SMALL: Document = read("""
@@ -50,11 +51,12 @@ def test_there_are_templates_to_read() -> None:
     assert {template["Metadata"]["Layer"]["System"] for template in TEMPLATES} == {system.name for system in SYSTEMS}
 
 
-def test_each_policy_fits_into_a_managed_policy_and_a_role_can_carry_them() -> None:
-    for kind in ("deployer", "reviewer"):
-        texts = [text for name, text in FILES.items() if name.startswith(kind)]
-        assert 0 < len(texts) <= policies.MOST_POLICIES
-        assert all(len(re.sub(r"\s", "", text)) <= policies.MOST_CHARACTERS for text in texts)
+@pytest.mark.parametrize("system", [system.name for system in SYSTEMS])
+@pytest.mark.parametrize("kind", ["deployer", "reviewer"])
+def test_each_policy_fits_into_a_managed_policy_and_a_role_can_carry_those_of_a_system(kind: str, system: str) -> None:
+    texts = [text for name, text in DOCUMENTS.items() if name.startswith(f"{system}/{kind}")]
+    assert 0 < len(texts) <= policies.MOST_POLICIES
+    assert all(len(re.sub(r"\s", "", text)) <= policies.MOST_CHARACTERS for text in texts)
 
 
 def test_what_does_not_fit_into_one_policy_is_divided_between_statements() -> None:
@@ -64,7 +66,8 @@ def test_what_does_not_fit_into_one_policy_is_divided_between_statements() -> No
 
 
 def test_the_same_templates_give_the_same_bytes_in_any_order() -> None:
-    assert policies.documents(TEMPLATES[::-1]) == FILES
+    assert policies.documents(TEMPLATES[::-1]) == DOCUMENTS
+    assert policies.policies(TEMPLATES[::-1]) == FILES
 
 
 @pytest.mark.parametrize("kind", ["deployer", "reviewer"])
@@ -115,13 +118,24 @@ def test_whoever_deploys_can_do_what_the_handlers_of_a_type_ask() -> None:
         assert action in allowed("deployer")
 
 
+def test_the_deployer_may_make_file_systems_caches_and_health_checks() -> None:
+    asked = {
+        "elasticfilesystem:CreateFileSystem",
+        "elasticfilesystem:CreateReplicationConfiguration",
+        "elasticache:CreateReplicationGroup",
+        "elasticache:ModifyUser",
+        "route53:DeleteHealthCheck",
+    }
+    assert asked <= allowed("deployer")
+
+
 def test_what_no_template_uses_is_not_allowed() -> None:
     services = {action.partition(":")[0] for action in allowed("deployer")}
-    assert not services & {"s3tables", "redshift", "elasticfilesystem", "organizations"}
+    assert not services & {"s3tables", "redshift", "glue", "organizations"}
     without = [
         template for template in TEMPLATES if not any(b["Type"].startswith("AWS::RDS") for b in template["Resources"].values())
     ]
-    fewer = policies.documents(without)
+    fewer = policies.policies(without)
     assert len(without) < len(TEMPLATES)
     assert not any(action.startswith("rds:Create") for action in allowed("deployer", fewer))
     assert not any(each["Sid"] == "FirstDatabaseOfTheAccount" for each in statements("deployer", fewer))
@@ -129,25 +143,26 @@ def test_what_no_template_uses_is_not_allowed() -> None:
 
 def test_roles_are_passed_only_to_services_that_they_trust() -> None:
     passing = named("PassOwnRolesToTheirServices")
-    assert all(arn.startswith("arn:aws:iam::*:role/role-") for arn in passing["Resource"])
+    prefixes = "|".join(system.prefix for system in SYSTEMS)
+    assert all(re.match(rf"arn:aws:iam::\*:role/({prefixes})role-", arn) for arn in passing["Resource"])
     assert "lambda.amazonaws.com" in passing["Condition"]["StringEquals"]["iam:PassedToService"]
     assert [each["Sid"] for each in statements("deployer") if "iam:PassRole" in each["Action"]] == ["PassOwnRolesToTheirServices"]
 
 
 def test_only_managed_policies_that_templates_name_can_be_attached() -> None:
-    small = policies.documents([SMALL])
+    small = policies.policies([SMALL])
     attaching = named("AttachOnlyWhatTemplatesName", files=small)
     assert attaching["Condition"] == {"StringEquals": {"iam:PolicyARN": ["arn:aws:iam::aws:policy/service-role/Given"]}}
     assert attaching["Resource"] == [
         "arn:aws:iam::*:role/small-role-x-eu-west-1-*",
         "arn:aws:iam::*:role/small-role-x-eu-west-2-*",
     ]
-    without = policies.documents(list(templates("ledger").values()))
+    without = policies.policies(list(templates("ledger").values()))
     assert "iam:AttachRolePolicy" not in json.dumps(without)
 
 
 def test_a_system_without_secrets_and_buckets_needs_no_refusal_of_them() -> None:
-    assert not any(each["Effect"] == "Deny" for each in statements("reviewer", policies.documents([SMALL])))
+    assert not any(each["Effect"] == "Deny" for each in statements("reviewer", policies.policies([SMALL])))
 
 
 def test_keys_and_network_are_ended_only_where_they_carry_the_tag_of_a_system() -> None:
@@ -189,13 +204,15 @@ def test_many_names_of_one_kind_are_written_as_what_they_begin_with() -> None:
     names = [f"alarm-{letter}-*" for letter in "abcdef"]
     assert policies._shortened(names) == ["alarm-*"]
     assert policies._shortened(names[:2]) == names[:2]
-    assert policies._shortened([*names, "other-*"]) == [*names, "other-*"]
+    own = [f"dr-alarm-{letter}-*" for letter in "abcdef"]
+    assert policies._shortened([*names, *own, "other-*"]) == ["alarm-*", "dr-alarm-*", "other-*"]
+    assert policies._shortened([*own[:5], "other-*"]) == [*own[:5], "other-*"]
 
 
 def test_the_readme_names_every_file() -> None:
-    assert FILES["README.md"].startswith("<!-- Generated by `make build`")
-    for name in FILES:
-        assert name == "README.md" or f"]({name})" in FILES["README.md"]
+    assert DOCUMENTS["README.md"].startswith("<!-- Generated by `make build`")
+    for name in DOCUMENTS:
+        assert name == "README.md" or f"]({name})" in DOCUMENTS["README.md"]
 
 
 def test_without_cfn_lint_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +231,7 @@ IAM_NAMES = {
         "list_object_versions": ["s3:ListBucketVersions"],
         "list_multipart_uploads": ["s3:ListBucketMultipartUploads"],
         "delete_objects": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+        "delete_bucket_replication": ["s3:PutReplicationConfiguration"],
         "delete_object": ["s3:DeleteObject"],
         "upload_file": ["s3:PutObject"],
     },
@@ -224,11 +242,10 @@ IMPLIED = {
     "cloudformation:ListStacks": "CloudFormation asks for it beside DescribeStacks when no stack is named",
     "cloudformation:TagResource": "CloudFormation asks for it when a change set names tags",
     "cloudformation:UntagResource": "CloudFormation asks for it when a change set takes tags away",
-    "s3:ListBucket": "without it HeadObject of what is not there answers 403 instead of 404",
 }
 """Permissions that the chain needs without calling them by name."""
 
-PREFIXES = {"cloudcontrol": "cloudformation", "resourcegroupstaggingapi": "tag"}
+PREFIXES = {"cloudcontrol": "cloudformation", "efs": "elasticfilesystem", "resourcegroupstaggingapi": "tag"}
 
 
 def calls(sources: list[str]) -> tuple[set[str], set[str]]:

@@ -33,6 +33,12 @@ def test_an_import_of_another_site_says_so() -> None:
     assert description == "InstanceArn of the database-replica layer at the primary site."
 
 
+def test_an_import_may_carry_the_name_that_the_requirements_give_it() -> None:
+    t = Template("x")
+    assert t.output_of("primary:database.InstanceArn", name="SourceDatabaseArn").data == {"Ref": "SourceDatabaseArn"}
+    assert t.imports == {"SourceDatabaseArn": "primary:database.InstanceArn"}
+
+
 def test_names_carry_prefix_suffix_and_what_their_space_asks() -> None:
     t = Template("x", prefix="dr-")
     assert t.name("rds") == "dr-rds-${EnvironmentSuffix}"
@@ -58,3 +64,7 @@ def test_sections_outputs_conditions_and_packages_are_kept() -> None:
     assert document["Outputs"]["Name"]["Value"] == {"Fn::GetAtt": ["Topic", "TopicName"]}
     assert document["Outputs"]["Both"]["Value"] == "plain text"
     assert Ref(topic).data == {"Ref": "Topic"}
+
+
+def test_a_path_begins_with_system_and_environment() -> None:
+    assert Template("x", system="ledger").path("config/mode").data == {"Fn::Sub": "/ledger/${EnvironmentSuffix}/config/mode"}

@@ -1,0 +1,70 @@
+"""The configuration layer."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from troposphere import Ref, ssm
+
+from generator.layer import Layer
+from generator.template import Template
+from model import RECOVERY, Site
+
+MODES = ("auto", "approve", "disabled")
+"""What a failover that alarms ask for does: begin, wait for an operator's approval, or nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration(Layer):
+    """What a failover is told, where it will run: how far it may go by itself, and between which clusters.
+
+    ``rpo`` is how much may be lost; ``most_lag`` how far the other region may be behind for a switchover that loses nothing to be
+    begun; ``cooldown`` how long after one failover no other begins by itself. ``whole`` is the layer, with its site, of the
+    global database, ``target`` the cluster that is promoted.
+    """
+
+    name: str = "configuration"
+    sites: tuple[Site, ...] = (RECOVERY,)
+    rpo: timedelta
+    most_lag: timedelta = timedelta(minutes=1)
+    cooldown: timedelta = timedelta(hours=1)
+    whole: str = "primary:global"
+    target: str = "aurora-secondary.ClusterArn"
+
+    def define(self, t: Template) -> None:
+        mode = t.parameter(
+            "FailoverMode",
+            "What a failover that alarms ask for does: begin, wait for an approval, or nothing.",
+            Default=MODES[0],
+            AllowedValues=list(MODES),
+        )
+        told: list[tuple[str, object, str]] = [
+            ("mode", mode, "auto, approve or disabled: what a failover that alarms ask for does."),
+            ("rpo-seconds", _seconds(self.rpo), "How much may be lost, in seconds."),
+            (
+                "max-lag-seconds",
+                _seconds(self.most_lag),
+                "How far behind the target may be when a switchover begins, in seconds.",
+            ),
+            ("cooldown-seconds", _seconds(self.cooldown), "How long after a failover no other begins by itself, in seconds."),
+            ("global-cluster-id", t.output_of(f"{self.whole}.GlobalClusterId"), "The global database."),
+            ("home-cluster-arn", t.output_of(f"{self.whole}.HomeClusterArn"), "The cluster that writes at home."),
+            ("target-cluster-arn", t.output_of(self.target), "The cluster that is promoted."),
+        ]
+        parameters = [
+            ssm.Parameter(
+                "".join(word.capitalize() for word in name.split("-")),
+                Name=t.path(f"config/{name}"),
+                Description=description,
+                Type="String",
+                Tier="Standard",
+                Value=value,
+                Tags=t.owner(),
+            )
+            for name, value, description in told
+        ]
+        t.section("No secret among them. What a failover writes itself stands beside this path, never in it.", *parameters)
+        t.output("ModeName", Ref(parameters[0]), "The parameter that holds the mode.")
+
+
+def _seconds(duration: timedelta) -> str:
+    return str(int(duration.total_seconds()))

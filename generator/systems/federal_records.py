@@ -1,0 +1,206 @@
+"""Federal records: a federal agency's citizen data, with a disaster-recovery site in another region."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from compliance.profiles.fedramp_high import FEDRAMP_HIGH
+from compliance.rules import secrets
+from generator.layers.artifacts import Artifacts
+from generator.layers.audit import Audit
+from generator.layers.backup import Backup, Plan, Rule
+from generator.layers.cache import Cache
+from generator.layers.cache_rotation import CacheRotation
+from generator.layers.database import Database
+from generator.layers.files import Files
+from generator.layers.keys import BACKUP, CACHE, DATABASE, FILES, LOGS, SECRETS, TRAIL, Keys
+from generator.layers.monitoring import Monitoring
+from generator.layers.network import Network
+from generator.layers.notify import Notify
+from generator.layers.rotation import Rotation
+from generator.layers.secrets import Secrets
+from generator.layers.vault import Vault
+from generator.parts.protected import FILE_SYSTEM, INSTANCE, Protected
+from generator.parts.publishers import ALARMS, RDS_EVENTS, RULES
+from model import BOTH, PRIMARY, RECOVERY, Deviation, Disruption, Objectives, Site, System
+
+PUBLISHERS = (ALARMS, RDS_EVENTS, RULES)
+OBJECTIVES = Objectives(rpo=timedelta(hours=1), rto=timedelta(hours=4))
+LATE = timedelta(minutes=15)
+"""A quarter of the hour that may be lost: time to act before it is."""
+
+SOURCE, SECRET = "SourceDatabaseArn", "SourceSecretArn"
+"""What an environment answers whose database stands already."""
+
+REFERENCE = "database"
+"""The layer beside which the other layers of the reference primary stand, or are left out."""
+
+
+def _files(one: Protected, copy_to: Site) -> Plan:
+    """The file system every hour, with a copy in the other region."""
+    hourly = Rule("hourly", "cron(0 * * * ? *)", timedelta(days=7), copy_to=copy_to)
+    return Plan((hourly,), (one,), kind="files")
+
+
+def _database(one: Protected, schedule: str) -> Plan:
+    """The instance once a day, beside its own backups for point-in-time recovery."""
+    return Plan((Rule("daily", schedule, timedelta(days=35)),), (one,), kind="database")
+
+
+FEDERAL_RECORDS = System(
+    name="federal-records",
+    title="Federal records",
+    serves="a federal agency's citizen data, whose primary database runs in another region",
+    regions={PRIMARY: "eu-west-1", RECOVERY: "eu-west-2"},
+    objectives=dict.fromkeys((Disruption.INSTANCE, Disruption.ZONE, Disruption.REGION), OBJECTIVES),
+    profile=FEDRAMP_HIGH,
+    layers=(
+        # Both sites. At the primary they stand while the reference primary, or the vault that takes copies, needs them.
+        Artifacts(sites=BOTH, optional=True),
+        Keys(sites=BOTH, purposes=(DATABASE, FILES, CACHE, BACKUP, LOGS, SECRETS, TRAIL), publishers=PUBLISHERS),
+        Network(
+            sites=BOTH,
+            optional=True,
+            public=False,
+            nat_gateways=0,
+            fips=("kms", "elasticfilesystem"),
+            foreign_secret="primary:secrets.ReplicaSecretArn",  # noqa: S106  an address
+            secret_named=SECRET,
+        ),
+        Notify(sites=BOTH, optional=True, publishers=PUBLISHERS),
+        Vault(sites=BOTH),
+        # The reference primary, where no agency's instance stands.
+        Secrets(optional=True, replica_key="recovery:keys.SecretsKeyArn"),
+        Database(optional=True, database="records", approved_suites=True),
+        Rotation(optional=REFERENCE, every=timedelta(days=30)),
+        Files(
+            optional=REFERENCE,
+            writer="role-records-application",
+            client="Application",
+            directory="/records",
+            replicate_to="recovery:files-replica",
+            late_after=2 * LATE,
+        ),
+        Backup(optional=REFERENCE, plans=(_files(FILE_SYSTEM, RECOVERY), _database(INSTANCE, "cron(0 12 * * ? *)"))),
+        Monitoring(optional=REFERENCE, event_rule=True, files="files"),
+        # The recovery site, where the system lives.
+        Audit(sites=(RECOVERY,)),
+        Database(
+            name="database-replica",
+            sites=(RECOVERY,),
+            replica_of="primary:database.InstanceArn",
+            source_named=SOURCE,
+            approved_suites=True,
+            # Apart from the source's, and short: RDS promotes no replica during a backup.
+            backup_window="01:00-01:30",
+            maintenance_window="sun:07:00-sun:07:30",
+        ),
+        Rotation(
+            name="rotation-standby",
+            sites=(RECOVERY,),
+            database="database-replica",
+            secret="primary:secrets.ReplicaSecretArn",  # noqa: S106  an address
+            secret_named=SECRET,
+            standby=True,
+        ),
+        Files(
+            name="files-replica",
+            sites=(RECOVERY,),
+            writer="role-records-application",
+            client="Application",
+            directory="/records",
+            replica=True,
+        ),
+        Cache(sites=(RECOVERY,)),
+        CacheRotation(sites=(RECOVERY,), every=timedelta(days=30)),
+        Backup(
+            name="backup-recovery",
+            sites=(RECOVERY,),
+            plans=(
+                _files(replace(FILE_SYSTEM, address="files-replica.FileSystemArn"), PRIMARY),
+                _database(replace(INSTANCE, address="database-replica.InstanceArn"), "cron(0 15 * * ? *)"),
+            ),
+        ),
+        Monitoring(
+            name="monitoring-recovery",
+            sites=(RECOVERY,),
+            database="database-replica",
+            event_rule=True,
+            files="files-replica",
+            lag=LATE,
+        ),
+    ),
+    deviations=(
+        Deviation(
+            "FR-12",
+            "database-replica.Instance",
+            "FedRAMP High is authorised in AWS GovCloud (US) only: controls are aligned with the baseline, and not authorised in "
+            "eu-west-1 and eu-west-2. Templates name no partition, so that they can be deployed there.",
+        ),
+        Deviation(
+            "FR-07",
+            "vault.Vault",
+            "A copy of backups in another region stands outside of eu-west-2 by its purpose: a vault and its keys in eu-west-1, "
+            "which take copies. Whatever else stands there is the reference primary, optional, and left out when an environment "
+            "answers SourceDatabaseArn and SourceSecretArn.",
+        ),
+        Deviation(
+            "FR-11",
+            "database-replica.Instance",
+            "Within the region a standby takes over by itself. Between the regions nothing does yet: the replica is promoted, "
+            "the files' replication ended and the secret promoted by hand. With SourceDatabaseArn there will be no write access "
+            "to the source, so no heartbeat and no fence: a failover is then approved by a person, never automatic.",
+        ),
+        Deviation(
+            "FR-05",
+            "rotation-standby.Function",
+            "A replica of a secret cannot be rotated, and a replica of a database takes no password: rotation in eu-west-2 has "
+            "function and permission, and rests until a failover arms it. Until then the source's rotation reaches the replica "
+            "of the secret by itself. Passwords that RDS manages itself rule out replicas.",
+        ),
+        Deviation(
+            "FR-04",
+            "backup.EFSPlan",
+            "An hourly backup does not bound what is lost to an hour: to the interval come the time to start, the job and the "
+            "copy. Replication by EFS carries the hour, 15 minutes behind as a rule and without a bound; the backup and its copy "
+            "are the second line.",
+        ),
+        Deviation(
+            "FR-06",
+            "cache.ReplicationGroup",
+            "Sessions survive the loss of a node and of a zone. Those that a region's loss takes with it are gone and their "
+            "users sign in again: the system, and so its cache, lives in eu-west-2, and a copy in another region would stand "
+            "outside.",
+        ),
+        Deviation(
+            secrets.replicated,
+            "cache.Secret",
+            "It opens the cache, which stands in this region alone.",
+        ),
+        Deviation(
+            "FR-08",
+            "network.Vpc",
+            "FIPS endpoints exist in eu-west-1 and eu-west-2 for KMS and EFS, and for IAM worldwide; docs/fips.md lists the "
+            "other services, whose calls go over TLS 1.2 or later to endpoints without that name. An endpoint serves those "
+            "clients only that are built for its name: AWS_USE_FIPS_ENDPOINT is not set, for it would make up "
+            "names.",
+        ),
+        Deviation(
+            "FR-08",
+            "database-replica.ParameterGroup",
+            "AWS does not say that the module with which PostgreSQL speaks TLS in these regions is validated. The suites are "
+            "limited to approved algorithms; those of TLS 1.3, which RDS offers from PostgreSQL 16 on, cannot be chosen.",
+        ),
+        Deviation(
+            "FR-08",
+            "files-replica.FileSystem",
+            "The FIPS endpoint is of EFS's API. NFS itself runs in the TLS of the mount helper, which uses the modules of the "
+            "client's own system.",
+        ),
+        Deviation(
+            "A-13",
+            "backup-recovery.RDSPlan",
+            "The four hours hold when an instance, a zone or a region is lost. After a corruption, which the replica follows, a "
+            "new instance is restored: how long that takes is rehearsed every week, published, and not bounded.",
+        ),
+    ),
+)

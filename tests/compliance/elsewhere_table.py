@@ -1,0 +1,89 @@
+"""The table of test_rules for what stands in two regions: replicas, copies, and the endpoints and suites that FIPS asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.compliance.small import GONE
+
+Changes = list[tuple[str, Any]]
+
+
+def ref(name: str) -> dict[str, str]:
+    return {"Ref": name}
+
+
+def _of(layer: str, title: str) -> str:
+    return f"{layer}/Resources/{title}/Properties"
+
+
+REPLICA, LAG, STOPPED = _of("elsewhere", "Replica"), _of("elsewhere", "Behind"), _of("elsewhere", "Stopped")
+SUITES = f"{_of('data', 'Parameters')}/Parameters/ssl_ciphers"
+LEAST_TLS = f"{_of('data', 'Parameters')}/Parameters/ssl_min_protocol_version"
+CLUSTER_SUITES = f"{_of('platform', 'ClusterParameters')}/Parameters/ssl_ciphers"
+REPLICATION = f"{_of('platform', 'FileSystem')}/ReplicationConfiguration"
+TARGET = _of("elsewhere", "FileSystem")
+TOO_OLD = _of("platform", "ReplicaTooOld")
+SECRET = f"{_of('data', 'Secret')}/ReplicaRegions"
+COPIED = f"{_of('platform', 'Snapshots')}/BackupPlan/BackupPlanRule/0/CopyActions"
+BACK = f"{_of('elsewhere', 'Files')}/BackupPlan/BackupPlanRule/0/CopyActions"
+NEARBY = ("elsewhere/Metadata/Layer/Sites", {"primary": "us-east-1"})
+KMS = _of("network", "KmsFipsEndpoint")
+
+BREAKS: list[tuple[str, str, Changes]] = [
+    # rule, resource, what is changed: then the rule is unmet
+    ("rds.storage_encrypted", "elsewhere.Replica", [(f"{REPLICA}/KmsKeyId", GONE)]),
+    ("rds.storage_encrypted", "elsewhere.Replica", [(f"{REPLICA}/SourceDBInstanceIdentifier", GONE)]),
+    ("rds.customer_key", "elsewhere.Replica", [(f"{REPLICA}/KmsKeyId", "alias/aws/rds")]),
+    ("rds.logs_exported", "elsewhere.Replica", [("elsewhere/Resources/PostgresqlGroup", GONE)]),
+    ("rds.alarmed", "elsewhere.Replica", [("elsewhere/Resources/CpuTooHigh", GONE)]),
+    ("rds.approved_suites", "data.Instance", [(SUITES, GONE)]),
+    ("rds.approved_suites", "data.Instance", [(SUITES, "HIGH:!aNULL:!3DES")]),
+    ("rds.approved_suites", "data.Instance", [(SUITES, "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305")]),
+    ("rds.approved_suites", "data.Instance", [(SUITES, "AES256-GCM-SHA384")]),
+    ("rds.approved_suites", "data.Instance", [(LEAST_TLS, "TLSv1.1")]),
+    ("rds.approved_suites", "data.Instance", [(f"{_of('data', 'Instance')}/DBParameterGroupName", "default.postgres15")]),
+    ("rds.approved_suites", "platform.WriterInstance", [(CLUSTER_SUITES, GONE)]),
+    ("rds.replicated_elsewhere", "data.Instance", [("elsewhere/Resources/Replica", GONE)]),
+    ("rds.replicated_elsewhere", "data.Instance", [("elsewhere/Resources/Replica/Condition", "Sometimes")]),
+    ("rds.replicated_elsewhere", "data.Instance", [NEARBY]),
+    ("rds.replicated_elsewhere", "elsewhere.Replica", [NEARBY]),
+    ("rds.replicated_elsewhere", "elsewhere.Replica", [(f"{REPLICA}/SourceDBInstanceIdentifier", "arn:aws:rds:x:1:db:y")]),
+    ("rds.replica_watched", "elsewhere.Replica", [("elsewhere/Resources/Behind", GONE)]),
+    ("rds.replica_watched", "elsewhere.Replica", [("elsewhere/Resources/Stopped", GONE)]),
+    ("rds.replica_watched", "elsewhere.Replica", [(f"{STOPPED}/TreatMissingData", "notBreaching")]),
+    ("rds.replica_watched", "elsewhere.Replica", [(f"{LAG}/MetricName", "CPUUtilization")]),
+    ("files.replicated_elsewhere", "platform.FileSystem", [(REPLICATION, GONE)]),
+    ("files.replicated_elsewhere", "platform.FileSystem", [(f"{TARGET}/FileSystemProtection", GONE)]),
+    ("files.replicated_elsewhere", "platform.FileSystem", [(f"{REPLICATION}/Destinations/0/FileSystemId", "fs-1")]),
+    ("files.replicated_elsewhere", "platform.FileSystem", [(f"{REPLICATION}/Destinations/0", {"Region": "us-west-2"})]),
+    ("files.replicated_elsewhere", "elsewhere.FileSystem", [NEARBY]),
+    ("files.replica_watched", "platform.FileSystem", [("platform/Resources/ReplicaTooOld", GONE)]),
+    ("files.replica_watched", "platform.FileSystem", [(f"{TOO_OLD}/TreatMissingData", "missing")]),
+    (
+        "files.replica_watched",
+        "platform.FileSystem",
+        [(f"{TOO_OLD}/Dimensions/0/Value", "fs-1"), (f"{TOO_OLD}/Dimensions/1", GONE)],
+    ),
+    ("secrets.replicated", "data.Secret", [(SECRET, GONE)]),
+    ("secrets.replicated", "data.Secret", [(f"{SECRET}/0/KmsKeyId", GONE)]),
+    ("secrets.replicated", "data.Secret", [("base/Metadata/Layer/Sites", {"primary": "us-east-1"})]),
+    ("backup.elsewhere", "platform.Snapshots", [(COPIED, GONE)]),
+    ("backup.elsewhere", "platform.Snapshots", [(f"{COPIED}/0/DestinationBackupVaultArn", ref("Nobody"))]),
+    ("backup.elsewhere", "platform.Snapshots", [NEARBY]),
+    ("backup.elsewhere", "elsewhere.Files", [(BACK, GONE)]),
+    ("backup.elsewhere", "elsewhere.Daily", [(f"{REPLICA}/SourceDBInstanceIdentifier", GONE)]),
+    ("ec2.fips_reached", "network.Vpc", [("network/Resources/KmsFipsEndpoint", GONE)]),
+    ("ec2.fips_reached", "network.Vpc", [("network/Resources/FilesFipsEndpoint/Condition", "Sometimes")]),
+    ("ec2.fips_reached", "network.Vpc", [(f"{KMS}/PrivateDnsEnabled", False)]),
+    ("ec2.fips_reached", "network.Vpc", [(f"{KMS}/VpcId", "vpc-1")]),
+]
+
+BEARS: list[tuple[str, str, Changes]] = [
+    # rule, resource, what is changed: the rule is still met
+    ("rds.approved_suites", "data.Instance", [(SUITES, "DHE-RSA-AES256-GCM-SHA384")]),
+    ("rds.replica_watched", "data.Instance", [("elsewhere/Resources/Behind", GONE)]),
+    ("rds.replicated_elsewhere", "platform.WriterInstance", [("elsewhere/Resources/Replica", GONE)]),
+    ("files.replica_watched", "elsewhere.FileSystem", [("platform/Resources/ReplicaTooOld", GONE)]),
+    ("backup.elsewhere", "elsewhere.Daily", [(BACK, GONE)]),
+]

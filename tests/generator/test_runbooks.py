@@ -1,0 +1,321 @@
+"""Runbooks take every name from the built documents, and say of every command whether it is run."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+
+from chain.statuses import DECISIONS, REMEDIES, Decision
+from generator import runbooks
+from generator.assemble import Built, assemble
+from generator.runbooks import chain, costs, facts, page
+from generator.runbooks.facts import Facts
+from generator.runbooks.page import Section, shell
+from generator.systems import SYSTEMS
+from generator.systems.federal_records import FEDERAL_RECORDS
+from generator.systems.healthcare import HEALTHCARE
+from model import RECOVERY, System
+from tests.generator.test_assemble import _system
+
+
+def named(text: str) -> dict[str, str]:
+    return {"Fn::Sub": f"{text}-${{EnvironmentSuffix}}"}
+
+
+def document(resources: dict[str, Any], outputs: dict[str, Any] | None = None, imports: dict[str, str] | None = None) -> Any:
+    return {
+        "Metadata": {"Layer": {"Imports": imports or {}}},
+        "Parameters": {"Class": {"Default": "db.t4g.medium"}, "Limit": {}},
+        "Resources": {title: {"Type": type_, "Properties": given} for title, (type_, given) in resources.items()},
+        "Outputs": {name: {"Value": value} for name, value in (outputs or {}).items()},
+    }
+
+
+AURORA = document(
+    {
+        "Cluster": (
+            "AWS::RDS::DBCluster",
+            {
+                "DBClusterIdentifier": named("aurora"),
+                "Engine": "aurora-postgresql",
+                "EngineVersion": "15.10",
+                "BackupRetentionPeriod": 7,
+                "KmsKeyId": {"Ref": "KeyArn"},
+                "VpcSecurityGroupIds": [{"Ref": "Group"}],
+                "DeletionProtection": False,
+            },
+        ),
+        "InstanceA": (
+            "AWS::RDS::DBInstance",
+            {
+                "DBInstanceIdentifier": named("aurora-a"),
+                "DBClusterIdentifier": {"Ref": "Cluster"},
+                "Engine": "aurora-postgresql",
+                "DBInstanceClass": {"Ref": "Class"},
+            },
+        ),
+        "Group": ("AWS::EC2::SecurityGroup", {"GroupName": named("group")}),
+        "Odd": ("AWS::EC2::VPC", {}),
+        "Shown": ("AWS::EC2::VPC", {}),
+        "Secret": ("AWS::SecretsManager::Secret", {"Name": named("secret")}),
+        "Attachment": ("AWS::SecretsManager::SecretTargetAttachment", {"SecretId": {"Ref": "SecretArn"}}),
+        "Table": (
+            "AWS::DynamoDB::Table",
+            {
+                "TableName": named("table"),
+                "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                "SSESpecification": {"KMSMasterKeyId": {"Ref": "KeyArn"}},
+            },
+        ),
+        "Vault": ("AWS::Backup::BackupVault", {"BackupVaultName": named("vault")}),
+    },
+    {"KeyArn": {"Fn::GetAtt": ["Key", "Arn"]}, "SecretArn": {"Ref": "Secret"}, "ShownId": {"Ref": "Shown"}},
+    {"KeyArn": "data.KeyArn", "SecretArn": "primary:data.SecretArn"},
+)
+
+
+def alarm(**given: Any) -> tuple[str, dict[str, Any]]:
+    return (
+        "AWS::CloudWatch::Alarm",
+        {
+            "AlarmName": named("alarm"),
+            "AlarmDescription": "Trouble.",
+            "EvaluationPeriods": 1,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": {"Ref": "Limit"},
+            **given,
+        },
+    )
+
+
+WATCH = document(
+    {
+        "Formula": alarm(Metrics=[]),
+        "Cluster": alarm(
+            Namespace="AWS/RDS",
+            MetricName="CPUUtilization",
+            Period=3600,
+            Dimensions=[{"Name": "DBClusterIdentifier", "Value": {"Ref": "ClusterName"}}],
+        ),
+    },
+    imports={"ClusterName": "data.Name"},
+)
+
+
+def of(**documents: Any) -> Facts:
+    data = documents.get("data")
+    if data is not None and "Name" not in data["Outputs"]:
+        data["Outputs"]["Name"] = {"Value": {"Ref": "Cluster"}}
+    return Facts(_system(), documents, dict.fromkeys(documents, "generator/layers/x.py"))
+
+
+def built() -> dict[str, dict[str, Built]]:
+    return {system.name: assemble(system, lambda function: f"{function}-0.zip") for system in SYSTEMS}
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    return runbooks.documents(SYSTEMS, built(), {})
+
+
+def test_every_system_has_a_page_and_the_index_leads_to_its_sections(pages: dict[str, str]) -> None:
+    index = pages["docs/operations/README.md"]
+    for system in SYSTEMS:
+        text = pages[f"docs/operations/{system.name}.md"]
+        for title in re.findall(rf"\]\({system.name}\.md(#[a-z0-9-]+)\)", index):
+            assert title in {page.anchor(heading) for heading in re.findall(r"^## (.+)$", text, re.MULTILINE)}
+        links = set(re.findall(r"\]\((#[a-z0-9-]+)\)", text))
+        assert links <= {page.anchor(heading) for heading in re.findall(r"^## (.+)$", text, re.MULTILINE)}
+
+
+def test_a_system_of_two_regions_has_a_page_for_each_site_that_leads_to_the_other(pages: dict[str, str]) -> None:
+    first, second = (pages[f"docs/operations/federal-records{end}.md"] for end in ("", "-recovery"))
+    assert "AWS_DEFAULT_REGION=eu-west-1" in first
+    assert "AWS_DEFAULT_REGION=eu-west-2" in second
+    assert "[federal-records-recovery](federal-records-recovery.md)" in first
+    assert "[federal-records](federal-records.md)" in second
+    assert "### ReplicationLagTooHigh" in second
+    assert "## Clean up" in first
+    assert "## Clean up" not in second, "what is done to all sites stands with the primary"
+    assert "## Point-in-time recovery" not in second, "a replica is restored where its source is"
+
+
+def test_an_output_of_another_site_is_asked_for_in_its_region() -> None:
+    known = Facts.of(FEDERAL_RECORDS, built()["federal-records"])
+    (target,) = [
+        item["Value"]
+        for one in known.all("AWS::CloudWatch::Alarm")
+        for item in one.properties["Dimensions"]
+        if item["Name"] == "DestinationFileSystemId"
+    ]
+    assert known.text("files", target) == "$(cut -d/ -f2 <<< $(AWS_DEFAULT_REGION=eu-west-2 output files-replica FileSystemArn))"
+
+
+def test_every_alarm_log_group_and_filter_of_every_system_stands_on_its_page(pages: dict[str, str]) -> None:
+    for system in SYSTEMS:
+        text = pages[f"docs/operations/{system.name}.md"]
+        known = Facts.of(system, built()[system.name])
+        for one in known.all("AWS::CloudWatch::Alarm"):
+            assert f"### {one.title}\n" in text
+        for one in known.all("AWS::Logs::LogGroup", "AWS::CloudWatch::Dashboard"):
+            assert known.name(one).replace("$ENV", "<suffix>").replace("$AWS_DEFAULT_REGION", known.region) in text
+
+
+def test_no_command_is_both_run_and_not_run_in_a_section() -> None:
+    for system in SYSTEMS:
+        for section in runbooks.sections(Facts.of(system, built()[system.name]), {}):
+            used: dict[bool, set[str]] = {True: set(), False: set()}
+            for part in section.parts:
+                if not isinstance(part, str):
+                    used[bool(part.not_run)].update(op for line in part.commands for op in page.OPERATION.findall(line))
+            assert not used[True] & used[False], section.title
+
+
+def test_the_states_of_a_stack_are_those_of_the_chain() -> None:
+    kinds = {
+        Decision.UPDATE: {"at rest"},
+        Decision.WAIT: {"moving"},
+        Decision.REMOVE: {"first create failed"},
+        Decision.REVIEW: {"create under review"},
+        Decision.CREATE: {"gone"},
+        Decision.CONTINUE: {"rollback failed"},
+        Decision.REFUSE: {"delete failed", "update failed", "rollback failed"},
+    }
+    assert chain.STATES.keys() == DECISIONS.keys()
+    for state, decision in DECISIONS.items():
+        assert chain.STATES[state] in kinds[decision], state
+    for state, remedy in REMEDIES.items():
+        does = " ".join(chain.MEANT[chain.STATES[state]])
+        assert next(word for word in ("rollback-stack", "continue-update-rollback", "destroy") if word in remedy) in does
+
+
+def test_a_cluster_has_procedures_of_its_own() -> None:
+    known = of(data=AURORA, watch=WATCH)
+    text = page.render("X", "", tuple(runbooks.sections(known, {})))
+    assert '--db-cluster-identifier "aurora-$ENV-restored"' in text
+    assert '--kms-key-id "$(output data KeyArn)"' in text
+    assert 'describe-events --source-type db-cluster --source-identifier "aurora-$ENV"' in text
+    assert "--no-deletion-protection" in text
+    assert "Enabled=true,SSEType=KMS,KMSMasterKeyId=$(output data KeyArn)" in text
+    assert "list-recovery-points-by-backup-vault --backup-vault-name" in text
+    assert "aws dynamodb delete-table --table-name" in text
+    assert "a formula is > the environment's value (`Limit`)" in text
+    assert '--start-time "$(ago 120)"' in text
+
+
+def test_a_cluster_of_a_global_database_is_restored_with_its_capacity_and_swapped_with_nothing() -> None:
+    known = Facts.of(HEALTHCARE, built()["healthcare"])
+    found = {section.title: section for section in runbooks.sections(known, {})}
+    assert "Swap the clusters" not in found, "the other region follows the cluster that runs"
+    text = page.render("X", "", tuple(found.values()))
+    assert "--serverless-v2-scaling-configuration MinCapacity=0.5,MaxCapacity=2" in text
+    for letter in "ab":
+        assert f'create-db-instance --db-instance-identifier "healthcare-aurora-{letter}-$ENV-restored"' in text
+    assert "| Database `InstanceB`, db.serverless, at its least capacity | 0.5 | 0.12 per ACU-hour | 43.80 |" in text
+
+
+def test_a_secondary_has_no_procedures_of_a_database_before_a_failover() -> None:
+    there = Facts.of(HEALTHCARE, built()["healthcare"], RECOVERY)
+    titles = [section.title for section in runbooks.sections(there, {})]
+    assert titles == [
+        "Before anything",
+        "Monitor",
+        "Alarms",
+        "Confirm the e-mail subscription",
+        "Bring objects back",
+        "Recovery points",
+        "Security",
+        "Troubleshoot",
+        "Costs",
+    ]
+
+
+def test_a_system_without_a_database_has_no_procedures_for_one() -> None:
+    titles = [section.title for section in runbooks.sections(of(x=document({})), {})]
+    assert titles == ["Before anything", "Deploy", "Monitor", "Troubleshoot", "A stack is stuck", "Clean up", "Costs"]
+
+
+def test_names_become_shell_text() -> None:
+    known = of(data=AURORA)
+    assert known.text("data", {"Fn::Sub": "a-${AWS::Region}-${EnvironmentSuffix}"}) == "a-$AWS_DEFAULT_REGION-$ENV"
+    assert known.text("data", {"Fn::Sub": ["${Of}-b", {"Of": {"Ref": "Cluster"}}]}) == "aurora-$ENV-b"
+    assert known.text("data", {"Ref": "Class"}) == "$(parameter data Class)"
+    assert known.text("data", {"Ref": "Shown"}) == "$(output data ShownId)"
+    assert "--logical-resource-id Odd --query" in known.text("data", {"Ref": "Odd"})
+    assert known.text("data", True) == "true"
+
+
+def test_an_output_that_a_runbook_needs_and_nobody_offers_is_named() -> None:
+    with pytest.raises(LookupError, match="no output refers to a AWS::SNS::Topic"):
+        of(x=document({"Topic": ("AWS::SNS::Topic", {})})).output("AWS::SNS::Topic")
+
+
+def test_words_are_quoted_for_the_shell() -> None:
+    assert [page.word(text) for text in ("a-b", "a $ENV", "it's")] == ["a-b", '"a $ENV"', "'it'\"'\"'s'"]
+
+
+def test_a_command_that_is_not_run_stands_in_the_table_with_its_reason() -> None:
+    text = page.render("X", "", [Section("Do", (shell("aws a b", not_run="so"), shell("aws c d")), ("First",))])
+    assert "| Do | `aws a b` | not run | so |" in text
+    assert "`aws c d`" not in text
+    assert "First: [First](#first), in this shell." in text
+
+
+def test_costs_follow_the_values_of_the_environment_and_name_what_has_no_price() -> None:
+    known = of(data=AURORA)
+    cheap, strange = (
+        "\n".join(map(str, costs.section(known, {"data": {"Class": name}}).parts)) for name in ("db.t4g.medium", "db.odd")
+    )
+    assert "db.t4g.medium | 1 | 0.073 per hour | 53.29 |" in cheap
+    assert "**not** in the sum: db.odd (`InstanceA`)" in strange
+
+
+def test_an_instance_with_a_key_and_a_literal_class_is_restored_and_priced_with_them() -> None:
+    given = {
+        "DBInstanceIdentifier": named("rds"),
+        "DBInstanceClass": "db.r6g.large",
+        "AllocatedStorage": 100,
+        "MultiAZ": True,
+        "Engine": "postgres",
+        "EngineVersion": "15.10",
+        "KmsKeyId": {"Ref": "KeyArn"},
+        "BackupRetentionPeriod": 7,
+        "PreferredMaintenanceWindow": "sun:05:00-sun:06:00",
+    }
+    attachment = ("AWS::SecretsManager::SecretTargetAttachment", {"SecretId": "arn"})
+    resources = {"Instance": ("AWS::RDS::DBInstance", given), "Attachment": attachment}
+    known = of(x=document(resources, {"KeyArn": {"Fn::GetAtt": ["Key", "Arn"]}}, {"KeyArn": "x.KeyArn"}))
+    text = page.render("X", "", tuple(runbooks.sections(known, {})))
+    assert "`$(output x KeyArn)`, as in the source" in text
+    assert "the log archive" not in text
+    assert "| **Sum** | | | **351.50** |" in text
+
+
+def test_every_price_is_marked_and_has_a_page_and_a_date() -> None:
+    for price in (*costs.PRICES.values(), *(price for _, _, price in costs.BY_USE)):
+        assert price.amount > 0
+        assert price.page.startswith("aws.amazon.com/")
+        assert re.search(r"20\d\d-\d\d$", price.seen)
+
+
+def test_prices_elsewhere_are_said_to_differ() -> None:
+    system: System = dataclasses.replace(_system(), regions={"primary": "eu-central-2"})
+    known = dataclasses.replace(of(x=document({})), system=system)
+    assert "runs in eu-central-2, where they differ" in str(costs.section(known, {}).parts)
+
+
+def test_ledgers_sum_is_that_of_its_lines(pages: dict[str, str]) -> None:
+    text = pages["docs/operations/ledger.md"]
+    rows = re.findall(r"^\| .+? \| [\d,.]+ \| [\d.]+ per .+? \| ([\d,.]+) \|", text, re.MULTILINE)
+    total = re.search(r"\*\*Sum\*\* \| \| \| \*\*([\d,.]+)\*\*", text)
+    assert total
+    assert sum(round(float(row.replace(",", "")) * 100) for row in rows) == round(float(total[1].replace(",", "")) * 100)
+
+
+def test_types_that_ref_to_an_arn_are_asked_of_their_stack() -> None:
+    assert of(data=AURORA).text("data", {"Ref": "SecretArn"}) == "$(output data SecretArn)"
+    assert facts.PSEUDO["EnvironmentSuffix"] == "$ENV"
