@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from chain.outcome import MEANING, AccessError, Exit, InputError
+from chain.outcome import MEANING, AccessError, Exit, InputError, LockedError, NotReadyError
 
 ROOT = Path(__file__).parent
 HELP = {
@@ -17,6 +17,7 @@ HELP = {
     "deploy": "create and update stacks, as soon as what they wait for stands",
     "status": "show each stack, its outputs, and what waits for a person",
     "drift": "read every declared property back and compare",
+    "unlock": "show who holds the locks of an environment, and take away those of runs that have ended",
     "destroy": "show what will be deleted, ask once, delete it, and audit what is left",
 }
 
@@ -36,7 +37,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             command.add_argument(
                 "--rotation-wait", type=float, default=120, metavar="SECONDS", help="longest wait for a secret's first rotation"
             )
-        if name == "destroy":
+        if name in ("destroy", "unlock"):
             command.add_argument(
                 "--yes", action="store_true", default=os.environ.get("YES") == "1", help="answer the question with yes"
             )
@@ -66,6 +67,12 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     except AccessError as error:
         print(error, file=sys.stderr)
         return Exit.ACCESS
+    except LockedError as error:
+        print(*error.holders, sep="\n", file=sys.stderr)
+        return Exit.LOCKED
+    except NotReadyError as error:
+        print(*error.findings, f"Nothing was changed. When this is settled: {resume}", sep="\n", file=sys.stderr)
+        return Exit.NOT_READY
     except KeyboardInterrupt:
         print(f"\nInterrupted. What AWS had begun goes on there; join it with: {resume}", file=sys.stderr)
         return Exit.INTERRUPTED

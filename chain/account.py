@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 
 from chain.outcome import AccessError
+from chain.pace import Pace, attach
 from chain.stack import Clients, code
 
 HOW = (
@@ -47,7 +48,7 @@ def ordinary_clients() -> Clients:
     from botocore.config import Config
 
     config = Config(
-        retries={"mode": "adaptive", "max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=60, max_pool_connections=40
+        retries={"mode": "standard", "max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=60, max_pool_connections=40
     )
     session = boto3.Session()
     made: dict[tuple[str, str], Any] = {}
@@ -60,7 +61,8 @@ def ordinary_clients() -> Clients:
                 special = (
                     Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=5) if service == "sts" else config
                 )
-                made[service, region] = session.client(service, region_name=region, config=special)  # type: ignore[call-overload]
+                one = session.client(service, region_name=region, config=special)  # type: ignore[call-overload]
+                made[service, region] = attach(one, Pace()) if service == "cloudformation" else one
             return made[service, region]
 
     return client

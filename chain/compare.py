@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -20,6 +20,14 @@ KEYS = ("Key", "Sid", "Name", "Id", "PolicyName", "ParameterName", "MetricName",
 
 NOT_RETURNED: Mapping[str, Mapping[str, str]] = {}
 """Properties that a read handler leaves out although the schema does not say so: type -> path -> source."""
+
+STATES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "AWS::EFS::FileSystem": {
+        # What may be written over says so by another word while it is (EFS API, FileSystemProtectionDescription).
+        "FileSystemProtection.ReplicationOverwriteProtection": {"DISABLED": "REPLICATING"}
+    }
+}
+"""Values that a service answers with, instead of the declared one, as long as that does what it is for: type -> path -> value."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Facts:
     write_only: Sequence[str] = ()
     lower_case: Sequence[str] = ()
     tags: str = "Tags"  # the property that holds its tags
+    states: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of STATES
 
 
 def compare(declared: Mapping[str, Any], found: Mapping[str, Any], facts: Facts, left_out: Mapping[str, str]) -> Iterator[Path]:
@@ -79,7 +88,7 @@ def _any(declared: Any, found: Any, path: str, spot: Spot, facts: Facts, left_ou
         yield Path(path, UNREAD, reason=f"not returned ({left_out[path]})")
     else:
         lower = any(_covers(pattern, spot) for pattern in facts.lower_case)
-        same = _equal(declared, found, lower)
+        same = _equal(declared, found, lower) or facts.states.get(path, {}).get(str(declared)) == found
         yield Path(path, SAME if same else DIFFERS, declared, None if found is ABSENT else found)
 
 

@@ -6,23 +6,33 @@ from any point.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from threading import Event
 from typing import Any
 
-from chain import leftovers, schedule, vaults
+from chain import apart, leftovers, rehearsed, schedule, vaults
 from chain import stack as cfn
+from chain.apart import unless
 from chain.buckets import count, empty
-from chain.graph import stack_name
+from chain.durations import Durations, typical
+from chain.graph import ARTIFACTS, stack_name
+from chain.graph import BUCKET as LOCKED
+from chain.lock import Locks
 from chain.stack import Clients, News, Report, StackError, State, Wait
+from chain.statuses import DECISIONS, Decision
 from chain.templates import Template
+from chain.watch import Watch
+from model import Site
 
-BUCKET, VAULT = "AWS::S3::Bucket", "AWS::Backup::BackupVault"
-TRAIL, SCHEDULE = "AWS::CloudTrail::Trail", "AWS::SecretsManager::RotationSchedule"
-DATABASE, SECRET, FUNCTION = "AWS::RDS::DBInstance", "AWS::SecretsManager::Secret", "AWS::Lambda::Function"
+BUCKET, VAULT, FILES = "AWS::S3::Bucket", "AWS::Backup::BackupVault", "AWS::EFS::FileSystem"
+TRAIL = "AWS::CloudTrail::Trail"
+SCHEDULE, SECRET = "AWS::SecretsManager::RotationSchedule", "AWS::SecretsManager::Secret"
+CLUSTER, GLOBAL = "AWS::RDS::DBCluster", "AWS::RDS::GlobalCluster"
+READERS = 8  # threads that ask what stacks hold
 ATTEMPTS = 2  # a deletion that fails is tried once more: a bucket may have filled, a network interface may have lingered
 
 
@@ -35,11 +45,32 @@ class Doomed:
     state: State
     resources: tuple[tuple[str, str, str], ...]
     needs: frozenset[str]  # ids of the stacks whose outputs it was given
+    joined: tuple[str, ...] = ()  # clusters (ARNs) that its template puts into a global database
 
     @property
     def id(self) -> str:
         """Region and name, as in the graph."""
         return f"{self.region}/{self.state.name}"
+
+    @property
+    def layer(self) -> str:
+        """The layer that it was made of."""
+        return self.state.tags.get("Layer", "")
+
+    @property
+    def memory(self) -> str:
+        """What its durations are kept under, as in a deployment."""
+        return f"{self.system}/{self.layer}/{self.state.tags.get('Site', '')}"
+
+    @property
+    def types(self) -> set[str]:
+        """What it holds."""
+        return {kind for _, kind, _ in self.resources}
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of something in the stack's account and region."""
+        _, partition, _, region, account, _ = self.state.id.split(":", 5)
+        return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
     def of(self, type_: str) -> list[str]:
         """Physical ids of the resources of a type."""
@@ -76,51 +107,62 @@ def survey(templates: Sequence[Template], suffix: str, clients: Clients, account
     """Find what is to be deleted. Stacks whose layer no longer exists are found as well, by their tags."""
     systems = tuple(dict.fromkeys(template.system for template in templates))
     regions = tuple(sorted({region for template in templates for region in template.sites.values()}))
-    stacks = []
+    places = {(template.system, site): region for template in templates for site, region in template.sites.items()}
+    ours: list[tuple[str, str, State, Any, str, Mapping[tuple[str, Site], str]]] = []
     foreign = []
+    standing = cfn.sweeps(clients, regions)
     for region in regions:
         cloudformation = clients("cloudformation", region)
         names = {stack_name(template, suffix): template.system for template in templates if region in template.sites.values()}
-        for state in cfn.sweep(cloudformation).values():
+        for state in standing[region].values():
             system = next((system for system in systems if state.is_ours(system, suffix)), "")
             if not system and state.status == "REVIEW_IN_PROGRESS" and not cfn.foreign_change_sets(cloudformation, state.name):
                 system = names.get(state.name, "")  # one under review shows no tags
             if system:
-                stacks.append(_doomed(system, region, state, cloudformation, suffix))
+                ours.append((system, region, state, cloudformation, suffix, places))
             elif state.name in names:
                 foreign.append(f"{region}/{state.name}")
+    with ThreadPoolExecutor(READERS) as pool:
+        stacks = list(pool.map(lambda each: _doomed(*each), ours))
     counts = {bucket: count(clients("s3", doomed.region), bucket) for doomed in stacks for bucket in doomed.of(BUCKET)}
     points = {vault: vaults.count(clients("backup", doomed.region), vault) for doomed in stacks for vault in doomed.of(VAULT)}
     in_stacks = {f"{each.region}  log group {name}" for each in stacks for name in each.of("AWS::Logs::LogGroup")}
+    in_stacks |= {f"{each.region}  secret {leftovers.secret_name(name)}" for each in stacks for name in each.of(SECRET)}
     outside = [
         each.text
         for region in regions
-        for each in leftovers.look(clients, region, leftovers.names(templates, suffix, region, account))
+        for each in leftovers.look(clients, region, leftovers.names(templates, suffix, region, account), systems, suffix)
         if each.text not in in_stacks
     ]
     return Survey(suffix, systems, regions, tuple(stacks), counts, points, tuple(foreign), tuple(outside))
 
 
-def _doomed(system: str, region: str, state: State, cloudformation: Any, suffix: str) -> Doomed:
+def _doomed(
+    system: str, region: str, state: State, cloudformation: Any, suffix: str, places: Mapping[tuple[str, Site], str]
+) -> Doomed:
     listed = cfn.resources(cloudformation, state.id)
     resources = tuple(
         (name, each["ResourceType"], each.get("PhysicalResourceId", ""))
         for name, each in listed.items()
         if each["ResourceStatus"] != "DELETE_COMPLETE"
     )
-    layer = (
-        {}
-        if state.status == "REVIEW_IN_PROGRESS"
-        else cfn.template(cloudformation, state.id).get("Metadata", {}).get("Layer", {})
-    )
-    sites = dict(layer.get("Sites", {}))
+    document = {} if state.status == "REVIEW_IN_PROGRESS" else cfn.template(cloudformation, state.id)
+    layer = document.get("Metadata", {}).get("Layer", {})
     needs = set()
     for address in (layer.get("Imports") or {}).values():
         site, _, wire = address.rpartition(":")
-        needs.add(f"{sites.get(site, region)}/{system}-{wire.partition('.')[0]}-{suffix}")
+        needs.add(f"{places.get((system, site), region)}/{system}-{wire.partition('.')[0]}-{suffix}")
     if layer.get("Packages"):
         needs.add(f"{region}/{system}-artifacts-{suffix}")
-    return Doomed(system, region, state, resources, frozenset(needs))
+    doomed = Doomed(system, region, state, resources, frozenset(needs))
+    declared = document.get("Resources", {})
+    joins = {
+        name
+        for name, resource in declared.items()
+        if resource["Type"] == CLUSTER and "GlobalClusterIdentifier" in resource.get("Properties", {})
+    }
+    joined = tuple(doomed.arn("rds", f"cluster:{physical}") for name, _, physical in resources if name in joins and physical)
+    return replace(doomed, joined=joined)
 
 
 def destroy(
@@ -132,24 +174,52 @@ def destroy(
     *,
     stop: Event | None = None,
     patience: float = leftovers.PATIENCE,
+    durations: Durations | None = None,
+    locks: Locks | None = None,
 ) -> Result:
     """Delete what was found, sweep what outlives it, and look for what is left."""
-    stop = stop or Event()
+    stop, durations = stop or Event(), durations or Durations()
+    with locks or Locks(clients) as held:
+        for each in found.stacks:
+            if each.layer == ARTIFACTS and LOCKED in each.state.outputs:
+                held.take(each.system, found.suffix, each.region, each.state.outputs[LOCKED])
+        return _destroy(found, templates, clients, report, account, stop, patience, durations)
+
+
+def _destroy(
+    found: Survey,
+    templates: Sequence[Template],
+    clients: Clients,
+    report: Report,
+    account: str,
+    stop: Event,
+    patience: float,
+    durations: Durations,
+) -> Result:
     doomed = {each.id: each for each in found.stacks}
+    names = {region: _names(found, templates, region, account) for region in found.regions}
     for each in found.stacks:
         _quiet(each, clients, report)
-    ended = schedule.run(_reversed(found.stacks), lambda id_: _delete(doomed[id_], clients, report, stop), stop)
+    loose = _loosen(found, clients, names, report, stop)
+
+    watches = {region: Watch(clients("cloudformation", region), stop) for region in found.regions}
+
+    def delete(id_: str) -> str:
+        if id_ in loose:
+            raise loose[id_]
+        return _Deletion(doomed[id_], found, clients, report, watches[doomed[id_].region], durations)(stop)
+
+    weights = {each.id: durations.expected(each.memory, "delete") or typical(each.types) for each in found.stacks}
+    try:
+        ended = schedule.run(_reversed(found.stacks), delete, stop, weights)
+    finally:
+        durations.save()
     swept: list[str] = []
     left: list[str] = []
     pending: list[tuple[str, datetime | None]] = []
     for region in found.regions:
         if not ended.failed:  # what failed may still be writing its logs
-            names = leftovers.names(templates, found.suffix, region, account)
-            for each in found.stacks:
-                for _, type_, physical in each.resources:
-                    if each.region == region and physical:
-                        names.add(type_, physical)
-            for leftover in leftovers.look(clients, region, names):
+            for leftover in leftovers.look(clients, region, names[region], found.systems, found.suffix):
                 leftover.delete()
                 swept.append(leftover.text)
         patient = 0.0 if ended.failed else patience
@@ -158,6 +228,61 @@ def destroy(
         pending += audit.pending
     failed = {id_: cfn.explain(error) for id_, error in ended.failed.items()}
     return Result(tuple(ended.done), failed, ended.held, tuple(swept), tuple(left), tuple(pending))
+
+
+def _names(found: Survey, templates: Sequence[Template], region: str, account: str) -> leftovers.Names:
+    """What may be left in a region: what templates name, and what stacks hold."""
+    names = leftovers.names(templates, found.suffix, region, account)
+    for each in found.stacks:
+        for _, type_, physical in each.resources:
+            if physical and (each.region == region or type_ == SECRET):
+                names.add(type_, physical)
+    return names
+
+
+def _loosen(
+    found: Survey, clients: Clients, names: Mapping[str, leftovers.Names], report: Report, stop: Event
+) -> dict[str, Exception]:
+    """End what binds the regions, and what rehearsed restores left in networks; failures by the stacks that they hold back."""
+    bound = {each.id: each for each in found.stacks}
+    regions = {each.region for each in found.stacks}
+    globally = [each for each in found.stacks if each.of(CLUSTER) or each.of(GLOBAL)]
+
+    def work(id_: str) -> None:
+        wait = Wait(stop)
+        if id_ in bound:
+            _unpair(bound[id_], clients, report, wait)
+        elif id_ in regions:
+            while left := list(rehearsed.look(clients, id_, names[id_].plans)):
+                for text, step in left:
+                    step()
+                    report(News(id_, "removing", reason=text))
+                wait()
+        else:
+            own = {name for each in globally for name in each.of(GLOBAL)}
+            joined = [arn for each in globally for arn in each.joined]
+            for arn in apart.databases(clients, regions, own, joined, wait):
+                report(News(GLOBAL, "stopped", reason=f"replication of {arn}"))
+
+    ended = schedule.run(dict.fromkeys((*bound, *regions, *([GLOBAL] if globally else [])), ()), work, stop)
+    for id_, error in ended.failed.items():
+        report(News(id_, "failed", reason=str(cfn.explain(error))))
+    failed = {id_: error for id_, error in ended.failed.items() if id_ in bound}
+    if GLOBAL in ended.failed:
+        failed |= {each.id: ended.failed[GLOBAL] for each in globally}
+    for each in found.stacks:  # what a rehearsal left stands in the network, which would fail after minutes
+        if each.region in ended.failed and each.of("AWS::EC2::VPC"):
+            failed[each.id] = ended.failed[each.region]
+    return failed
+
+
+def _unpair(each: Doomed, clients: Clients, report: Report, wait: Wait) -> None:
+    """End the replication of a stack's buckets and file systems."""
+    for bucket in each.of(BUCKET):
+        apart.objects(clients("s3", each.region), bucket)
+    for file_system in each.of(FILES):
+        if apart.files(clients, each.region, file_system, wait):
+            report(News(each.id, "stopped", reason=f"replication of {file_system}"))
 
 
 def _reversed(stacks: Sequence[Doomed]) -> dict[str, set[str]]:
@@ -180,54 +305,77 @@ def _reversed(stacks: Sequence[Doomed]) -> dict[str, set[str]]:
 def _quiet(each: Doomed, clients: Clients, report: Report) -> None:
     """Stop what would go on writing and rotating while its surroundings are taken away."""
     for trail in each.of(TRAIL):
-        if _unless(("TrailNotFoundException",), clients("cloudtrail", each.region).stop_logging, Name=trail):
+        if unless(("TrailNotFoundException",), clients("cloudtrail", each.region).stop_logging, Name=trail):
             report(News(each.id, "stopped", reason=f"trail {trail}"))
     for secret in each.of(SCHEDULE):
         # InvalidRequestException: the secret is being deleted, or does not rotate.
         gone = ("ResourceNotFoundException", "InvalidRequestException")
-        if _unless(gone, clients("secretsmanager", each.region).cancel_rotate_secret, SecretId=secret):
+        if unless(gone, clients("secretsmanager", each.region).cancel_rotate_secret, SecretId=secret):
             report(News(each.id, "stopped", reason=f"rotation of {secret}"))
 
 
-def _unless(codes: tuple[str, ...], call: Callable[..., Any], **arguments: str) -> bool:
-    """Whether a call was made; AWS's saying that there is nothing to do is no failure."""
-    from botocore.exceptions import ClientError
+class _Deletion:
+    """The deletion of one stack, in one thread."""
 
-    try:
-        call(**arguments)
-    except ClientError as error:
-        if cfn.code(error) not in codes:
+    def __init__(self, each: Doomed, found: Survey, clients: Clients, report: Report, watch: Watch, durations: Durations) -> None:
+        self.each, self.found, self.clients, self.report, self.watch, self.durations = (
+            each,
+            found,
+            clients,
+            report,
+            watch,
+            durations,
+        )
+        self.cloudformation: Any = clients("cloudformation", each.region)
+        self.told: set[str] = set()
+        self.events: list[Mapping[str, Any]] = []
+
+    def __call__(self, stop: Event) -> str:
+        """Delete it, and say how that ended."""
+        try:
+            self._delete(stop)
+        except Exception as error:
+            self.report(News(self.each.id, "failed", reason=str(cfn.explain(error))))
             raise
-        return False
-    return True
+        self.report(News(self.each.id, "deleted"))
+        return self.each.id
 
+    def _delete(self, stop: Event) -> None:
+        if stop.is_set():
+            raise schedule.StoppedError
+        state: State | None = self.each.state
+        if DECISIONS[self.each.state.status] is Decision.WAIT:
+            state = self.watch.rest(self.each.state.id, self._tell)
+        for attempt in range(ATTEMPTS):
+            if state is None:
+                return
+            self._empty(attempt, stop)
+            token = cfn.token()
+            self.cloudformation.delete_stack(StackName=state.id, ClientRequestToken=token)
+            expected = self.durations.expected(self.each.memory, "delete")
+            state = self.watch.rest(state.id, self._tell, before=state, token=token, expected=expected)
+            self._tell()
+            seconds = cfn.took(self.events, self.each.state.id)
+            if state is None and seconds is not None:
+                self.durations.note(self.each.memory, "delete", seconds)
+        if state is not None:
+            raise cfn.first_failure(self.cloudformation, state, self.events)
 
-def _delete(each: Doomed, clients: Clients, report: Report, stop: Event) -> str:
-    try:
-        _delete_stack(each, clients, report, stop)
-    except Exception as error:
-        report(News(each.id, "failed", reason=str(cfn.explain(error))))
-        raise
-    report(News(each.id, "deleted"))
-    return each.id
-
-
-def _delete_stack(each: Doomed, clients: Clients, report: Report, stop: Event) -> None:
-    if stop.is_set():
-        raise schedule.StoppedError
-    cloudformation = clients("cloudformation", each.region)
-    state: State | None = each.state
-    if cfn.DECISIONS[each.state.status] is cfn.Decision.WAIT:
-        state = cfn.follow(cloudformation, each.id, each.state.id, report, Wait(stop))
-    for _ in range(ATTEMPTS):
-        if state is None:
-            return
+    def _empty(self, attempt: int, stop: Event) -> None:
+        """Take out what a stack does not go with: at the last moment, and again each time, for it may have filled."""
+        each, clients = self.each, self.clients
+        for secret in each.of(SECRET) if attempt else ():  # CloudFormation removes those replicas that the template names
+            apart.secrets(clients("secretsmanager", each.region), secret)
         for bucket in each.of(BUCKET):
-            empty(clients("s3", each.region), bucket)  # at the last moment, and again each time: it may have filled
+            empty(clients("s3", each.region), bucket)
         for vault in each.of(VAULT):
+            everywhere = [clients("backup", region) for region in self.found.regions]
+            vaults.await_copies(everywhere, each.arn("backup", f"backup-vault:{vault}"), Wait(stop))
             vaults.empty(clients("backup", each.region), vault, Wait(stop))
-        since = cfn.newest(cloudformation, state.id)
-        cloudformation.delete_stack(StackName=state.id)
-        state = cfn.follow(cloudformation, each.id, state.id, report, Wait(stop), since)
-    if state is not None:
-        raise cfn.first_failure(cloudformation, state)
+        for arn in each.joined:
+            if apart.cluster(clients, self.found.regions, arn, Wait(stop)):
+                self.report(News(each.id, "removing", reason=arn))
+
+    def _tell(self) -> None:
+        self.events = list(cfn.events(self.cloudformation, self.each.state.id))
+        cfn.tell(self.each.id, self.each.state.id, self.events, self.told, self.report)

@@ -17,9 +17,9 @@ from pathlib import Path as File
 from typing import Any
 
 from chain import stack as cfn
-from chain.compare import ADDED, DIFFERS, NOT_RETURNED, SAME, UNREAD, Facts, Path, Unresolved, additions, compare, unread
+from chain.compare import ADDED, DIFFERS, NOT_RETURNED, SAME, STATES, UNREAD, Facts, Path, Unresolved, additions, compare, unread
 from chain.graph import Graph, Stack
-from chain.resolve import NOTHING, Resolver, UnresolvedError, pseudo
+from chain.resolve import NOTHING, Resolver, UnresolvedError, named, pseudo
 from chain.stack import Clients
 from model import Document
 
@@ -84,14 +84,21 @@ def all_facts() -> Mapping[str, Facts]:
     """What ``types.json`` says."""
     raw = json.loads((File(__file__).parent / "types.json").read_bytes())
     return {
-        name: Facts(tuple(each["identifier"]), each["readable"], tuple(each["writeOnly"]), tuple(each["lowerCase"]), each["tags"])
+        name: Facts(
+            identifier=tuple(each["identifier"]),
+            readable=each["readable"],
+            write_only=tuple(each["writeOnly"]),
+            lower_case=tuple(each["lowerCase"]),
+            tags=each["tags"],
+            states=STATES.get(name, {}),
+        )
         for name, each in raw.items()
     }
 
 
 def drift(graph: Graph, clients: Clients) -> Drift:
     """Read back what stands. What is compared with is the template and the values that the stack was last given."""
-    standing = {region: cfn.sweep(clients("cloudformation", region)) for region in graph.regions}
+    standing = cfn.sweeps(clients, graph.regions)
     present = [stack for stack in graph.stacks if stack.name in standing[stack.region]]
     absent = tuple(stack.id for stack in graph.stacks if stack not in present)
     with ThreadPoolExecutor(READERS) as pool:
@@ -157,7 +164,7 @@ class _World:
     def start(self, pool: ThreadPoolExecutor) -> None:
         """Ask for every resource. One that names another comes after it, so that none waits for what has not begun."""
         resources = self.document["Resources"]
-        order = TopologicalSorter({name: _named(resource, resources) - {name} for name, resource in resources.items()})
+        order = TopologicalSorter({name: named(resource, resources) - {name} for name, resource in resources.items()})
         for name in order.static_order():
             if self.resolve.holds(resources[name].get("Condition")):
                 self._readings[name] = pool.submit(self._read, name)
@@ -243,21 +250,6 @@ class _World:
         except ClientError as error:
             raise NotReadableError(f"its identifier is not known, and {cfn.code(error)} on listing its type") from error
         yield from (identifier for identifier in identifiers if set(identifier.split("|")) & parts)
-
-
-def _named(value: Any, resources: Mapping[str, Any]) -> set[str]:
-    """The resources whose attributes a value names."""
-    if isinstance(value, list):
-        return set().union(*(_named(item, resources) for item in value)) if value else set()
-    if not isinstance(value, dict):
-        return set()
-    names = _named(list(value.values()), resources)
-    if "Fn::GetAtt" in value:
-        names.add(value["Fn::GetAtt"][0])
-    if "Fn::Sub" in value:
-        text = value["Fn::Sub"][0] if isinstance(value["Fn::Sub"], list) else value["Fn::Sub"]
-        names |= {name for name in resources if f"${{{name}." in text}
-    return names
 
 
 def _softly(resolve: Resolver, value: Any) -> Any:

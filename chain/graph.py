@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -9,12 +10,15 @@ from pathlib import Path
 
 from chain import parameters, templates
 from chain.outcome import InputError
-from chain.parameters import Values, text_of
+from chain.parameters import Value, Values, text_of
 from chain.templates import Template, suggestion
 from model import Site
 
 Outputs = Mapping[str, Mapping[str, str]]
 """The outputs of stacks, by the stack's id."""
+
+ZONE = re.compile(r"Zone[A-Z](Id)?")
+"""Parameters that take the id of an Availability Zone."""
 
 ARTIFACTS, BUCKET = "artifacts", "BucketName"
 """The layer and output that say where function packages go."""
@@ -132,8 +136,11 @@ def _system(own: Sequence[Template], values: Values) -> tuple[list[Stack], list[
     ids = {f"{template.sites[site]}/{stack_name(template, values.suffix)}": (layer, site)
            for (layer, site), (template, _, _) in candidates.items()}  # fmt: skip
     wanted = [key for key, (template, _, _) in candidates.items() if not template.optional]
-    for key in wanted:  # grows while it is read: what a wanted stack is wired to is wanted too
-        wanted += [ids[wire.stack] for wire in candidates[key][2].values() if ids[wire.stack] not in wanted]
+    for layer, site in wanted:  # grows while it is read: what a wanted stack is wired to is wanted too, and what goes with it
+        fed_by = dict.fromkeys(ids[wire.stack] for wire in candidates[layer, site][2].values())
+        beside = [key for key, (template, _, _) in candidates.items() if template.optional == layer and key[1] == site]
+        wanted += [key for key in (*fed_by, *beside) if key not in wanted]
+    problems += _half_answered(own, candidates, values.suffix)
     stacks = []
     for (layer, site), (template, given, wires) in candidates.items():
         if (layer, site) not in wanted:
@@ -148,6 +155,7 @@ def _system(own: Sequence[Template], values: Values) -> tuple[list[Stack], list[
             else:
                 artifacts = f"{home.sites[site]}/{stack_name(home, values.suffix)}"
         problems += _missing(template, site, given, wires, values.suffix)
+        problems += _one_zone_twice(template, site, given, values.suffix)
         stacks.append(
             Stack(
                 template=template,
@@ -160,7 +168,8 @@ def _system(own: Sequence[Template], values: Values) -> tuple[list[Stack], list[
             )
         )
     left_out = [
-        f"{stack_name(template, values.suffix)} at {site}: optional, and nothing here is wired to it"
+        f"{stack_name(template, values.suffix)} at {site}: optional, and "
+        + ("nothing here is wired to it" if template.optional is True else f"{template.optional} is left out too")
         for (layer, site), (template, _, _) in candidates.items()
         if (layer, site) not in wanted
     ]
@@ -170,7 +179,7 @@ def _system(own: Sequence[Template], values: Values) -> tuple[list[Stack], list[
 def _wires(
     template: Template,
     site: Site,
-    given: Mapping[str, object],
+    given: Mapping[str, Value],
     layers: Mapping[str, Template],
     suffix: str,
     problems: list[str],
@@ -193,18 +202,55 @@ def _wires(
             yield name, Wire(f"{source.sites[place or site]}/{stack_name(source, suffix)}", output, f"{place or site}:{wire}")
 
 
+def _half_answered(
+    own: Sequence[Template], candidates: Mapping[tuple[str, Site], tuple[Template, Mapping[str, object], object]], suffix: str
+) -> Iterator[str]:
+    """What another site's optional layers would give is given by the environment, or by them: a half of it would be a part of
+    them without the rest."""
+    optional = {template.layer for template in own if template.optional}
+    asked: dict[Site, dict[str, bool]] = {}
+    for (layer, site), (template, given, _) in candidates.items():
+        for name, address in template.imports.items():
+            place, _, wire = address.rpartition(":")
+            if place not in ("", site) and wire.partition(".")[0] in optional:
+                asked.setdefault(place, {})[f"{layer}.{name}"] = name in given
+    for place, answers in asked.items():
+        if len(set(answers.values())) > 1:
+            told = [", ".join(name for name, answered in answers.items() if answered is wanted) for wanted in (True, False)]
+            yield (
+                f"parameters/{own[0].system}/{suffix}.yaml answers {told[0]}, and not {told[1]}: both come from optional layers "
+                f"at {place}, which are left out as a whole or not at all; answer all of them, or none"
+            )
+
+
 def _answers(template: Template, suffix: str) -> dict[str, str]:
     """What needs no answer from a file: the suffix and the defaults. They are sent too, so that nothing is implied."""
     defaults = {name: text_of(declared["Default"]) for name, declared in template.parameters.items() if "Default" in declared}
     return {**defaults, "EnvironmentSuffix": suffix} if "EnvironmentSuffix" in template.parameters else defaults
 
 
-def _missing(
-    template: Template, site: Site, given: Mapping[str, object], wires: Mapping[str, Wire], suffix: str
-) -> Iterator[str]:
-    block = template.layer if len(template.sites) == 1 else f"{site}:{template.layer}"
+def _one_zone_twice(template: Template, site: Site, given: Mapping[str, Value], suffix: str) -> Iterator[str]:
+    """Zones that are one and the same: each template lints, AWS makes it, and the loss of one zone takes two."""
+    seen: dict[str, str] = {}
+    for name, text in {**_answers(template, suffix), **{name: value.text for name, value in given.items()}}.items():
+        if not ZONE.fullmatch(name):
+            continue
+        if text in seen:
+            yield (
+                f"parameters/{template.system}/{suffix}.yaml: {_block(template, site)}.{seen[text]} and {name} are both {text};"
+                " name different zones, or what should outlive the loss of one does not"
+            )
+        seen.setdefault(text, name)
+
+
+def _block(template: Template, site: Site) -> str:
+    """How a parameter file names a layer at a site."""
+    return template.layer if len(template.sites) == 1 else f"{site}:{template.layer}"
+
+
+def _missing(template: Template, site: Site, given: Mapping[str, Value], wires: Mapping[str, Wire], suffix: str) -> Iterator[str]:
     for name, declared in template.parameters.items():
         if name in given or name in wires or name in template.imports or name in _answers(template, suffix):
             continue
         purpose = f" ({declared['Description'].rstrip('.')})" if "Description" in declared else ""
-        yield f"parameters/{template.system}/{suffix}.yaml: {block}.{name} is missing{purpose}"
+        yield f"parameters/{template.system}/{suffix}.yaml: {_block(template, site)}.{name} is missing{purpose}"

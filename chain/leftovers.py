@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from chain import rehearsed
+from chain.apart import answer
 from chain.resolve import Resolver, UnresolvedError, pseudo
 from chain.schedule import StoppedError
 from chain.stack import Clients, Wait, code, describe
@@ -22,6 +24,8 @@ class Names:
 
     groups: set[str] = field(default_factory=set)  # log groups
     databases: set[str] = field(default_factory=set)
+    plans: set[str] = field(default_factory=set)  # of restore testing
+    secrets: set[str] = field(default_factory=set)
 
     def add(self, type_: str, name: str) -> None:
         """Note what a resource of this type and name may leave behind."""
@@ -31,12 +35,23 @@ class Names:
             self.groups.add(name)
         elif type_ == "AWS::RDS::DBInstance":
             self.databases.add(name)
+        elif type_ == "AWS::Backup::RestoreTestingPlan":
+            self.plans.add(name)
+        elif type_ == "AWS::SecretsManager::Secret":
+            self.secrets.add(secret_name(name))
+
+
+def secret_name(name: str) -> str:
+    """A secret's name, whether it was given itself or the ARN, which ends with six characters of AWS's."""
+    return name.split(":", 6)[6][:-7] if name.startswith("arn:") else name
 
 
 NAMED_BY = {
+    "AWS::Backup::RestoreTestingPlan": "RestoreTestingPlanName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Logs::LogGroup": "LogGroupName",
     "AWS::RDS::DBInstance": "DBInstanceIdentifier",
+    "AWS::SecretsManager::Secret": "Name",
 }
 
 
@@ -44,13 +59,13 @@ def names(templates: Sequence[Template], suffix: str, region: str, account: str)
     """The names that the templates give in a region: exact ones, for a pattern could meet another system's."""
     found = Names()
     for template in templates:
-        if region not in template.sites.values():
-            continue
         known = pseudo(region, account, "", "")
         resolve = Resolver(template.document, {"EnvironmentSuffix": suffix}, known, {}, _unknown)
         for resource in template.resources.values():
             property_ = NAMED_BY.get(resource["Type"])
-            if property_ and property_ in resource["Properties"]:
+            # A secret that was promoted stands where its replica was, whatever its template says.
+            here = region in template.sites.values() or resource["Type"] == "AWS::SecretsManager::Secret"
+            if here and property_ and property_ in resource["Properties"]:
                 try:
                     found.add(resource["Type"], str(resolve(resource["Properties"][property_])))
                 except UnresolvedError:
@@ -70,8 +85,10 @@ class Leftover:
     delete: Callable[[], Any]
 
 
-def look(clients: Clients, region: str, found: Names) -> Iterator[Leftover]:
+def look(clients: Clients, region: str, found: Names, systems: Sequence[str], suffix: str) -> Iterator[Leftover]:
     """What of these names exists."""
+    yield from (Leftover(text, step) for text, step in rehearsed.look(clients, region, found.plans))
+    yield from _promoted(clients, region, found.secrets, systems, suffix)
     logs = clients("logs", region)
     for prefix in sorted(found.groups | {f"/aws/rds/instance/{name}/" for name in found.databases}):
         for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix):
@@ -86,6 +103,18 @@ def look(clients: Clients, region: str, found: Names) -> Iterator[Leftover]:
                 if backup["DBInstanceIdentifier"] in found.databases and backup["Status"] == "retained":
                     delete = partial(rds.delete_db_instance_automated_backup, DbiResourceId=backup["DbiResourceId"])
                     yield Leftover(f"{region}  automated backup of {backup['DBInstanceIdentifier']}", delete)
+
+
+def _promoted(clients: Clients, region: str, names: Collection[str], systems: Sequence[str], suffix: str) -> Iterator[Leftover]:
+    """Secrets of our names and tags: those in no stack are replicas that a failover made secrets of their own."""
+    manager = clients("secretsmanager", region)
+    for name in sorted(names):
+        found = answer(("ResourceNotFoundException",), manager.describe_secret, SecretId=name) or {"DeletedDate": True}
+        tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", ())}
+        ours = tags.get("System") in systems and tags.get("Environment") == suffix
+        if ours and "DeletedDate" not in found and found.get("PrimaryRegion", region) == region:
+            delete = partial(manager.delete_secret, SecretId=found["ARN"], ForceDeleteWithoutRecovery=True)
+            yield Leftover(f"{region}  secret {name}", delete)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from threading import Event
 from chain import schedule
 from chain import stack as cfn
 from chain.graph import Graph, Stack
-from chain.stack import DECISIONS, REMEDIES, Change, Clients, Decision, StackError, State, Wait
+from chain.stack import Change, Clients, StackError, Standing, State, Wait
+from chain.statuses import DECISIONS, REMEDIES, Decision
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ class Step:
     note: str = ""
 
 
-def plan(graph: Graph, clients: Clients, stop: Event | None = None) -> list[Step]:
+def plan(graph: Graph, clients: Clients, standing: Standing | None = None, stop: Event | None = None) -> list[Step]:
     """One step per stack, in the order of the graph."""
     stop = stop or Event()
-    standing = {region: cfn.sweep(clients("cloudformation", region)) for region in graph.regions}
+    standing = standing or cfn.sweeps(clients, graph.regions)
     outputs: dict[str, Mapping[str, str]] = {
         stack.id: standing[stack.region][stack.name].outputs for stack in graph.stacks if stack.name in standing[stack.region]
     }
@@ -67,6 +68,8 @@ def _step(stack: Stack, state: State | None, outputs: Mapping[str, Mapping[str, 
                 "refused",
                 note=f"it is in {state.status}; {REMEDIES[state.status].format(region=stack.region, name=stack.name)}",
             )
+        if decision is Decision.CONTINUE:
+            return Step(stack, "change", note=f"it is in {state.status}; its rollback is finished first")
     answers, unknown = stack.parameters(outputs)
     creates = decision is not Decision.UPDATE
     added = tuple(Change("Add", name, resource["Type"], "") for name, resource in stack.template.resources.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from chain.parameters import is_list
@@ -20,6 +20,23 @@ LITERAL = re.compile(r"\$\{!([^}]*)\}")
 
 class UnresolvedError(Exception):
     """A value that cannot be told from outside, and why."""
+
+
+def named(value: Any, known: Collection[str]) -> set[str]:
+    """Which of the known parameters and resources a value names, by Ref, GetAtt or Sub."""
+    if isinstance(value, list):
+        return set().union(*(named(item, known) for item in value)) if value else set()
+    if not isinstance(value, dict):
+        return set()
+    names = named(list(value.values()), known)
+    if "Fn::GetAtt" in value:
+        names |= {value["Fn::GetAtt"][0]} & set(known)
+    if isinstance(value.get("Ref"), str):
+        names |= {value["Ref"]} & set(known)
+    if "Fn::Sub" in value:
+        text = value["Fn::Sub"][0] if isinstance(value["Fn::Sub"], list) else value["Fn::Sub"]
+        names |= {name for name in known if f"${{{name}." in text or f"${{{name}}}" in text}
+    return names
 
 
 def pseudo(region: str, account: str, stack_name: str, stack_id: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from uuid import uuid4
 
 from chain.graph import Stack
 from chain.schedule import StoppedError
+from chain.statuses import BEGINNINGS
 from model import Document, read
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ PREFIX = "standby-"
 
 CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
 FIRST_POLL, SLOWEST_POLL, SLOWER = 0.2, 5.0, 1.4  # seconds, seconds, factor
-SHORTEST_POLL_WHILE_MOVING = 1.0  # seconds; events that keep coming bring the interval back to this
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,15 @@ class State:
     tags: Mapping[str, str]
     outputs: Mapping[str, str]
     updated: datetime
+    mark: tuple[object, ...] = ()  # what differs as soon as another operation has begun
 
     def is_ours(self, system: str, suffix: str) -> bool:
         """Ours means that System and Environment agree."""
         return self.tags.get("System") == system and self.tags.get("Environment") == suffix
+
+
+Standing = Mapping[str, Mapping[str, State]]
+"""The stacks of each region, by name."""
 
 
 @dataclass(frozen=True)
@@ -89,56 +93,6 @@ class StackError(Exception):
         super().__init__(f"{resource} ({type_}): {reason}" if resource else reason)
 
 
-class Decision(Enum):
-    """What is done about a stack before it is brought to where it belongs."""
-
-    CREATE = "create it"
-    UPDATE = "compare it, and update it if it differs"
-    WAIT = "wait until it has come to rest, then decide again"
-    REMOVE = "remove what a failed first create of ours left, then create it"
-    REVIEW = "remove our own change set that was never executed, then create it"
-    REFUSE = "refuse, and say what to do"
-
-
-DECISIONS: Mapping[str, Decision] = {
-    "CREATE_IN_PROGRESS": Decision.WAIT,
-    "CREATE_COMPLETE": Decision.UPDATE,
-    "CREATE_FAILED": Decision.REMOVE,
-    "ROLLBACK_IN_PROGRESS": Decision.WAIT,
-    "ROLLBACK_COMPLETE": Decision.REMOVE,
-    "ROLLBACK_FAILED": Decision.REMOVE,
-    "REVIEW_IN_PROGRESS": Decision.REVIEW,
-    "UPDATE_IN_PROGRESS": Decision.WAIT,
-    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": Decision.WAIT,
-    "UPDATE_COMPLETE": Decision.UPDATE,
-    "UPDATE_FAILED": Decision.REFUSE,
-    "UPDATE_ROLLBACK_IN_PROGRESS": Decision.WAIT,
-    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": Decision.WAIT,
-    "UPDATE_ROLLBACK_COMPLETE": Decision.UPDATE,
-    "UPDATE_ROLLBACK_FAILED": Decision.REFUSE,
-    "DELETE_IN_PROGRESS": Decision.WAIT,
-    "DELETE_COMPLETE": Decision.CREATE,
-    "DELETE_FAILED": Decision.REFUSE,
-    "IMPORT_IN_PROGRESS": Decision.WAIT,
-    "IMPORT_COMPLETE": Decision.UPDATE,
-    "IMPORT_ROLLBACK_IN_PROGRESS": Decision.WAIT,
-    "IMPORT_ROLLBACK_COMPLETE": Decision.UPDATE,
-    "IMPORT_ROLLBACK_FAILED": Decision.REFUSE,
-}
-"""Every status that CloudFormation knows."""
-
-CONTINUE = "finish its rollback first: aws cloudformation continue-update-rollback --region {region} --stack-name {name}"
-REMEDIES = {
-    "DELETE_FAILED": "a destroy did not finish: run `make destroy` again first",
-    "UPDATE_FAILED": "roll it back first: aws cloudformation rollback-stack --region {region} --stack-name {name}",
-    "UPDATE_ROLLBACK_FAILED": CONTINUE,
-    "IMPORT_ROLLBACK_FAILED": CONTINUE,
-}
-GOOD = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
-BEGINNINGS = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "IMPORT_IN_PROGRESS"}
-"""The stack's own events that open an operation; a rollback is part of the operation that it ends."""
-
-
 def code(error: ClientError) -> str:
     """AWS's error code."""
     text: str = error.response.get("Error", {}).get("Code", "")
@@ -158,8 +112,24 @@ def explain(error: Exception) -> StackError:
 
 def sweep(cloudformation: Any) -> dict[str, State]:
     """Every stack of a region by its name, in one call a page."""
-    pages = cloudformation.get_paginator("describe_stacks").paginate()
-    return {state.name: state for page in pages for state in map(_state, page["Stacks"])}
+    return swept(cloudformation)[0]
+
+
+def swept(cloudformation: Any) -> tuple[dict[str, State], int]:
+    """The same, and how many pages it took."""
+    pages = [page["Stacks"] for page in cloudformation.get_paginator("describe_stacks").paginate()]
+    return {state.name: state for page in pages for state in map(_state, page)}, len(pages)
+
+
+def sweeps(clients: Clients, regions: Sequence[str]) -> Standing:
+    """Every stack of several regions, which are asked at once."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    made = [clients("cloudformation", region) for region in regions]
+    if len(made) < 2:
+        return dict(zip(regions, map(sweep, made), strict=True))
+    with ThreadPoolExecutor(len(made)) as pool:
+        return dict(zip(regions, pool.map(sweep, made), strict=True))
 
 
 def describe(cloudformation: Any, name: str) -> State | None:
@@ -184,12 +154,21 @@ def _state(raw: Mapping[str, Any]) -> State:
         tags={item["Key"]: item["Value"] for item in raw.get("Tags", ())},
         outputs={item["OutputKey"]: item["OutputValue"] for item in raw.get("Outputs", ())},
         updated=raw.get("LastUpdatedTime") or raw["CreationTime"],
+        mark=(
+            raw["StackStatus"],
+            raw.get("LastUpdatedTime"),
+            raw.get("DeletionTime"),
+            *(each.get("OperationId") for each in raw.get("LastOperations", ())),
+        ),
     )
 
 
 def template(cloudformation: Any, name: str) -> Document:
     """The template that a stack was last given, as plain data."""
-    body = cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
+    return _document(cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"])
+
+
+def _document(body: Any) -> Document:
     return read(body) if isinstance(body, str) else dict(body)  # botocore parses a template that is JSON
 
 
@@ -207,24 +186,32 @@ def substance(document: Document) -> Document:
 
 def is_current(cloudformation: Any, state: State, stack: Stack, answers: Mapping[str, str]) -> bool:
     """Whether a stack already holds the committed template, these values and these tags."""
-    return (
-        state.parameters == answers
-        and state.tags == stack.tags
-        and substance(template(cloudformation, state.id)) == substance(stack.template.document)
-    )
+    if state.parameters != answers or state.tags != stack.tags:
+        return False
+    body = cloudformation.get_template(StackName=state.id, TemplateStage="Original")["TemplateBody"]
+    return body == stack.template.body or substance(_document(body)) == substance(stack.template.document)
+
+
+def asked(stack: Stack, answers: Mapping[str, str]) -> dict[str, Any]:
+    """What a stack is made or changed to: template, values and tags."""
+    return {
+        "StackName": stack.name,
+        "TemplateBody": stack.template.body,
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in sorted(answers.items())],
+        "Tags": [{"Key": name, "Value": value} for name, value in sorted(stack.tags.items())],
+        "Capabilities": CAPABILITIES,
+    }
+
+
+def token() -> str:
+    """A client request token: an attempt whose answer was lost is repeated with it and begins nothing twice."""
+    return f"{PREFIX}{uuid4()}"
 
 
 def prepare(cloudformation: Any, stack: Stack, answers: Mapping[str, str], kind: str, wait: Wait) -> ChangeSet | None:
     """Have CloudFormation work out a change set; None if there is nothing to change."""
-    made = cloudformation.create_change_set(
-        StackName=stack.name,
-        ChangeSetName=f"{PREFIX}{uuid4()}",
-        ChangeSetType=kind,
-        TemplateBody=stack.template.body,
-        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in sorted(answers.items())],
-        Tags=[{"Key": name, "Value": value} for name, value in sorted(stack.tags.items())],
-        Capabilities=CAPABILITIES,
-    )
+    name = token()
+    made = cloudformation.create_change_set(ChangeSetName=name, ChangeSetType=kind, ClientToken=name, **asked(stack, answers))
     ask = partial(cloudformation.describe_change_set, ChangeSetName=made["Id"], StackName=made["StackId"])
     while (answer := ask())["Status"] in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
         wait()
@@ -283,65 +270,51 @@ class Wait:
         self.waited += self._pause
         self._pause = min(SLOWEST_POLL, self._pause * SLOWER)
 
-    def moved(self) -> None:
-        """Something happened: look again soon, for more will."""
-        self._pause = min(self._pause, SHORTEST_POLL_WHILE_MOVING)
-
 
 def events(cloudformation: Any, stack_id: str) -> Iterator[Mapping[str, Any]]:
     """The events of a stack's last operation, newest first."""
     for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
         for event in page["StackEvents"]:
             yield event
-            if event.get("PhysicalResourceId") == stack_id and event["ResourceStatus"] in BEGINNINGS:
+            if is_own(event, stack_id) and event["ResourceStatus"] in BEGINNINGS:
                 return
 
 
-def newest(cloudformation: Any, stack_id: str) -> str:
-    """The id of a stack's newest event, to tell an operation that is about to begin from the one before."""
-    return next((str(event["EventId"]) for event in events(cloudformation, stack_id)), "")
+def is_own(event: Mapping[str, Any], stack_id: str) -> bool:
+    """Whether an event is the stack's own and not a resource's."""
+    return event.get("PhysicalResourceId") == stack_id
 
 
-def follow(cloudformation: Any, id_: str, stack_id: str, report: Report, wait: Wait, since: str | None = None) -> State | None:
-    """Report a stack's events until it has come to rest; its state then, or None if it is gone.
+def took(of: Sequence[Mapping[str, Any]], stack_id: str) -> float | None:
+    """The seconds that an operation took by its own events, newest first; None if they do not reach from end to end."""
+    own = [event for event in of if is_own(event, stack_id)]
+    if len(own) < 2 or own[-1]["ResourceStatus"] not in BEGINNINGS:
+        return None
+    seconds: float = (own[0]["Timestamp"] - own[-1]["Timestamp"]).total_seconds()
+    return seconds
 
-    With ``since``, the newest event before something was asked, the rest that comes before the asked begins is no end.
-    """
-    seen = {since}
-    begun = since is None
-    while True:
-        state = describe(cloudformation, stack_id)
-        fresh = []
-        for event in events(cloudformation, stack_id) if state is not None else ():
-            if event["EventId"] in seen:
-                break
-            fresh.append(event)
-        for event in reversed(fresh):
-            seen.add(event["EventId"])
-            own = event.get("PhysicalResourceId") == stack_id
-            begun = begun or (own and event["ResourceStatus"] in BEGINNINGS)
+
+def tell(id_: str, stack_id: str, of: Sequence[Mapping[str, Any]], told: set[str], report: Report) -> None:
+    """Report those events, newest first, that have not been told."""
+    for event in reversed(of):
+        if event["EventId"] not in told:
+            told.add(event["EventId"])
             report(
                 News(
                     stack=id_,
                     status=event["ResourceStatus"],
-                    resource="" if own else event["LogicalResourceId"],
+                    resource="" if is_own(event, stack_id) else event["LogicalResourceId"],
                     type=event.get("ResourceType", ""),
                     reason=event.get("ResourceStatusReason", ""),
                 )
             )
-        if state is None or state.status == "DELETE_COMPLETE":
-            return None
-        if begun and DECISIONS[state.status] is not Decision.WAIT:
-            return state
-        if fresh:
-            wait.moved()
-        wait()
 
 
-def first_failure(cloudformation: Any, state: State) -> StackError:
+def first_failure(cloudformation: Any, state: State, of: Sequence[Mapping[str, Any]] | None = None) -> StackError:
     """The first failed event of a stack's last operation; what was cancelled because of it came later."""
-    failed = [event for event in events(cloudformation, state.id) if event["ResourceStatus"].endswith("_FAILED")]
-    resources = [event for event in failed if event.get("PhysicalResourceId") != state.id]
+    found = of if of is not None else list(events(cloudformation, state.id))
+    failed = [event for event in found if event["ResourceStatus"].endswith("_FAILED")]
+    resources = [event for event in failed if not is_own(event, state.id)]
     if not resources:
         return StackError(state.reason or f"the stack is in {state.status}", status=state.status)
     first = resources[-1]

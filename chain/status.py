@@ -26,7 +26,7 @@ class Status:
 
 def status(graph: Graph, clients: Clients) -> list[Status]:
     """Every stack of the graph, in its order."""
-    standing = {region: cfn.sweep(clients("cloudformation", region)) for region in graph.regions}
+    standing = cfn.sweeps(clients, graph.regions)
     return [_one(stack, standing[stack.region], clients) for stack in graph.stacks]
 
 

@@ -14,14 +14,17 @@ from model import Document, Site, read
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """One layer of a system. ``sites`` maps a site to its region, ``imports`` a parameter to the address of an output."""
+    """One layer of a system. ``sites`` maps a site to its region, ``imports`` a parameter to the address of an output.
+
+    An ``optional`` one stands while some stack is wired to it, or where the layer stands that it names.
+    """
 
     system: str
     layer: str
     sites: Mapping[Site, str]
     imports: Mapping[str, str]
     packages: tuple[str, ...]
-    optional: bool
+    optional: bool | str
     body: str
     document: Document
 
@@ -52,7 +55,7 @@ def parse(body: str) -> Template:
         sites=layer["Sites"],
         imports=layer.get("Imports") or {},
         packages=tuple(layer.get("Packages") or ()),
-        optional=bool(layer.get("Optional", False)),
+        optional=layer.get("Optional", False),
         body=body,
         document=document,
     )

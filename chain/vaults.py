@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from chain.apart import unless
 from chain.stack import StackError, Wait, code
 
 RUNNING = ("CREATED", "PENDING", "RUNNING", "ABORTING")
+COPYING = ("CREATED", "RUNNING")
 GONE = ("ResourceNotFoundException",)
 PATIENCE = 300.0  # seconds that jobs are given to stop, and AWS Backup to see that a vault is empty
 
@@ -21,7 +23,7 @@ def empty(backup: Any, vault: str, wait: Wait) -> None:
     """Stop what is being backed up, and delete every recovery point. A vault that is gone is empty."""
     for state in RUNNING[:-1]:
         for job in _jobs(backup, vault, state):
-            _unless(("InvalidRequestException", *GONE), backup.stop_backup_job, BackupJobId=job)
+            unless(("InvalidRequestException", *GONE), backup.stop_backup_job, BackupJobId=job)
     while any(True for state in RUNNING for _ in _jobs(backup, vault, state)):
         if wait.waited > PATIENCE:
             raise StackError(f"jobs of the vault {vault} are still running after {PATIENCE:.0f} s; stop them, then go on")
@@ -34,13 +36,13 @@ def empty(backup: Any, vault: str, wait: Wait) -> None:
             raise StackError(f"the vault {vault} still holds {len(points)} recovery points, such as {points[0]}")
         for point in points:
             # A continuous one is the instance's own backup: it is let go, not deleted.
-            if not _unless(
+            if not unless(
                 ("InvalidParameterValueException", "InvalidRequestException"),
                 backup.delete_recovery_point,
                 BackupVaultName=vault,
                 RecoveryPointArn=point,
             ):
-                _unless(
+                unless(
                     ("InvalidParameterValueException", "InvalidRequestException", *GONE),
                     backup.disassociate_recovery_point,
                     BackupVaultName=vault,
@@ -48,6 +50,17 @@ def empty(backup: Any, vault: str, wait: Wait) -> None:
                 )
         if list(_points(backup, vault)):
             wait()
+
+
+def await_copies(backups: Sequence[Any], arn: str, wait: Wait) -> None:
+    """Wait for what is being copied into a vault: nothing stops it, and what arrives late stands in the way of the deletion.
+
+    A copy is known in the region that it comes from, so ``backups`` are the clients of all regions.
+    """
+    while copies := [job for backup in backups for state in COPYING for job in _copies(backup, arn, state)]:
+        if wait.waited > PATIENCE:
+            raise StackError(f"{len(copies)} copies into {arn} are under way and cannot be stopped; go on when they are done")
+        wait()
 
 
 def _points(backup: Any, vault: str) -> Iterator[str]:
@@ -68,14 +81,7 @@ def _jobs(backup: Any, vault: str, state: str) -> Iterator[str]:
             yield job["BackupJobId"]
 
 
-def _unless(codes: tuple[str, ...], call: Callable[..., Any], **arguments: str) -> bool:
-    """Whether a call was made; a refusal of these codes is none."""
-    from botocore.exceptions import ClientError
-
-    try:
-        call(**arguments)
-    except ClientError as error:
-        if code(error) not in codes:
-            raise
-        return False
-    return True
+def _copies(backup: Any, arn: str, state: str) -> Iterator[str]:
+    for page in backup.get_paginator("list_copy_jobs").paginate(ByDestinationVaultArn=arn, ByState=state):
+        for job in page["CopyJobs"]:
+            yield job["CopyJobId"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chain.compare import DIFFERS, SAME, UNREAD, Facts, Unresolved, additions, compare, unread
+from chain.drift import all_facts
 
 POLICY = {
     "Version": "2012-10-17",
@@ -133,6 +134,16 @@ def test_the_schema_says_what_cannot_be_read_and_what_is_written_small() -> None
         "Window": SAME,
     }
     assert states({"Window": "Sun:05"}, {"Window": "sun:05"}) == {"Window": DIFFERS}
+
+
+def test_what_a_service_calls_otherwise_while_it_works_is_the_declared_value() -> None:
+    facts = all_facts()["AWS::EFS::FileSystem"]
+    declared = {"FileSystemProtection": {"ReplicationOverwriteProtection": "DISABLED"}}
+    path = "FileSystemProtection.ReplicationOverwriteProtection"
+    for found, state in (("DISABLED", SAME), ("REPLICATING", SAME), ("ENABLED", DIFFERS)):
+        assert states(declared, {"FileSystemProtection": {"ReplicationOverwriteProtection": found}}, facts) == {path: state}
+    other = {"FileSystemProtection": {"ReplicationOverwriteProtection": "REPLICATING"}}
+    assert states({"FileSystemProtection": {"ReplicationOverwriteProtection": "ENABLED"}}, other, facts) == {path: DIFFERS}
 
 
 def test_a_resource_without_properties_has_no_paths() -> None:

@@ -84,6 +84,39 @@ def test_everything_goes_in_reverse_order_with_full_buckets(checkout: Checkout, 
     assert (again.deleted, again.left) == ((), ())
 
 
+def test_what_was_given_an_output_of_another_site_goes_before_it(checkout: Checkout, clients: Clients) -> None:
+    recovery = {"recovery": "us-west-2"}
+    checkout.layer("target", sites=recovery, outputs={"Id": "t"})
+    checkout.layer("source", imports={"Target": "recovery:target.Id"}, outputs={"Id": "s"})
+    checkout.layer("replica", sites=recovery, imports={"Source": "primary:source.Id"})
+    run(checkout, clients)
+    heard = Heard()
+    assert take_down(checkout, clients, heard).failed == {}
+    assert [id_.split("/")[1] for id_ in heard.order("deleted")] == [
+        checkout.stack(layer) for layer in ("replica", "source", "target")
+    ]
+
+
+def test_the_replication_of_a_file_system_ends_before_its_stack_is_deleted(checkout: Checkout, clients: Clients) -> None:
+    unprotected = {"FileSystemProtection": {"ReplicationOverwriteProtection": "DISABLED"}}
+    for layer, region, given in (("source", REGION, {}), ("target", "us-west-2", unprotected)):
+        resources = {"Files": {"Type": "AWS::EFS::FileSystem", "Properties": {"Encrypted": True, **given}}}
+        sites = {"primary" if region == REGION else "recovery": region}
+        checkout.layer(layer, resources, sites=sites, outputs={"Id": ref("Files")})
+    run(checkout, clients)
+    ids = {
+        region: cfn.describe(clients("cloudformation", region), checkout.stack(layer)).outputs["Id"]  # type: ignore[union-attr]
+        for layer, region in (("source", REGION), ("target", "us-west-2"))
+    }
+    clients("efs", REGION).create_replication_configuration(
+        SourceFileSystemId=ids[REGION], Destinations=[{"Region": "us-west-2", "FileSystemId": ids["us-west-2"]}]
+    )
+    heard = Heard()
+    result = take_down(checkout, clients, heard)
+    assert (result.failed, len(result.deleted)) == ({}, 2)
+    assert f"replication of {ids[REGION]}" in {news.reason for news in heard if news.status == "stopped"}
+
+
 def test_a_bucket_that_fills_again_is_emptied_again(checkout: Checkout, clients: Clients, between: Proxy) -> None:
     checkout.layer("files", bucket("busy"))
     run(checkout, clients)

@@ -122,41 +122,13 @@ def test_a_head_that_is_refused_is_not_taken_for_a_missing_package(checkout: Che
         packages.upload(stack, {checkout.id("artifacts"): {"BucketName": "b"}}, between.clients(), tmp_path)
 
 
-def test_a_stack_deleted_while_it_is_made_is_told(checkout: Checkout, between: Proxy) -> None:
+def test_a_stack_deleted_while_it_is_made_is_told(checkout: Checkout, between: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     checkout.layer("data")
-    gone = fault("ValidationError", "Stack with id data does not exist")
-    between.says["DescribeStacks"] = lambda body: gone if "StackName" in body and "ExecuteChangeSet" in between.seen else None
+    monkeypatch.setattr("chain.watch.VISIBLE", 0.0)
+    none = "<DescribeStacksResponse><DescribeStacksResult><Stacks/></DescribeStacksResult></DescribeStacksResponse>"
+    between.says["DescribeStacks"] = lambda _: (200, none) if "CreateStack" in between.seen else None
     failure = deploy(checkout.graph(), between.clients(), Heard(), folder=checkout.root).failed[checkout.id("data")]
     assert str(failure) == "the stack was deleted while it was being made"
-
-
-def test_remains_that_cannot_be_removed_are_told(checkout: Checkout, clients: Clients, between: Proxy) -> None:
-    bucket = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": sub("remains-${EnvironmentSuffix}")}}}
-    checkout.layer("files", bucket)
-    run(checkout, clients)
-    clients("s3", REGION).put_object(Bucket=f"remains-{checkout.suffix}", Key="k", Body=b"x")
-    shown = between.clients()("cloudformation", REGION).describe_stacks()  # as it stands
-    assert shown["Stacks"]
-    first = []
-
-    def failed_once(_: str) -> Answer | None:
-        if first:
-            return None
-        first.append(True)
-        (stack,) = clients("cloudformation", REGION).describe_stacks(StackName=checkout.stack("files"))["Stacks"]
-        tags = "".join(f"<member><Key>{tag['Key']}</Key><Value>{tag['Value']}</Value></member>" for tag in stack["Tags"])
-        text = (
-            f"<member><StackName>{stack['StackName']}</StackName><StackId>{stack['StackId']}</StackId><CreationTime>2026-01-01T00:00:00Z"
-            f"</CreationTime><StackStatus>ROLLBACK_FAILED</StackStatus><Tags>{tags}</Tags></member>"
-        )
-        return (
-            200,
-            f"<DescribeStacksResponse><DescribeStacksResult><Stacks>{text}</Stacks></DescribeStacksResult></DescribeStacksResponse>",
-        )
-
-    between.says["DescribeStacks"] = failed_once
-    failure = deploy(checkout.graph(), between.clients(), Heard(), folder=checkout.root).failed[checkout.id("files")]
-    assert (failure.resource, failure.status) == ("Bucket", "DELETE_FAILED")
 
 
 def test_a_failure_without_a_resource_gives_the_stacks_own_reason(checkout: Checkout, clients: Clients) -> None:

@@ -40,6 +40,44 @@ def test_a_value_for_an_import_cuts_the_wire_and_leaves_the_optional_layer_out(c
     )
 
 
+def test_a_layer_that_names_another_stands_where_that_one_does_and_is_left_out_with_it(checkout: Checkout) -> None:
+    checkout.layer("replica", imports={"SourceArn": "source.Arn"})
+    checkout.layer("source", optional=True, outputs={"Arn": "a"})
+    checkout.layer("topic", optional=True, outputs={"Arn": "t"})
+    checkout.layer("watch", optional="source", imports={"Topic": "topic.Arn"})
+    checkout.layer("page", optional="watch")
+    assert {stack.template.layer for stack in checkout.graph().stacks} == {"page", "replica", "source", "topic", "watch"}
+    checkout.values({"replica": {"SourceArn": "arn:given"}})
+    graph = checkout.graph()
+    assert [stack.template.layer for stack in graph.stacks] == ["replica"]
+    assert f"shop-watch-{checkout.suffix} at primary: optional, and source is left out too" in graph.left_out
+    assert f"shop-topic-{checkout.suffix} at primary: optional, and nothing here is wired to it" in graph.left_out
+
+
+def test_a_companion_at_another_site_is_no_companion(checkout: Checkout) -> None:
+    checkout.layer("source")
+    checkout.layer("watch", optional="source", sites={"recovery": "us-west-2"})
+    assert [stack.template.layer for stack in checkout.graph().stacks] == ["source"]
+
+
+def test_what_another_sites_optional_layers_give_is_answered_whole_or_not_at_all(checkout: Checkout) -> None:
+    recovery = {"recovery": "us-west-2"}
+    for layer in ("source", "secret"):
+        checkout.layer(layer, optional=True, outputs={"Arn": "a"})
+    checkout.layer("vault", outputs={"Arn": "v"})
+    checkout.layer("replica", sites=recovery, imports={"SourceArn": "primary:source.Arn", "Vault": "primary:vault.Arn"})
+    checkout.layer("rotation", sites=recovery, imports={"SecretArn": "primary:secret.Arn"})
+    assert len(checkout.graph().stacks) == 5
+    checkout.values({"replica": {"SourceArn": "arn:given"}})
+    with pytest.raises(InputError) as refused:
+        checkout.graph()
+    (problem,) = refused.value.problems
+    assert "answers replica.SourceArn, and not rotation.SecretArn" in problem
+    assert "optional layers at primary" in problem
+    checkout.values({"replica": {"SourceArn": "arn:given"}, "rotation": {"SecretArn": "arn:given"}})
+    assert {stack.template.layer for stack in checkout.graph().stacks} == {"replica", "rotation", "vault"}
+
+
 def test_several_systems_are_one_graph_without_edges_between_them(checkout: Checkout) -> None:
     for system in ("shop", "bank"):
         checkout.layer("keys", system=system, outputs={"Arn": "a"})

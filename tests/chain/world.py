@@ -62,7 +62,7 @@ class Checkout:
         imports: Mapping[str, str] | None = None,
         parameters: Mapping[str, Any] | None = None,
         sites: Mapping[str, str] | None = None,
-        optional: bool = False,
+        optional: bool | str = False,
         packages: tuple[str, ...] = (),
         description: str = "A layer.",
         conditions: Mapping[str, Any] | None = None,

@@ -1,0 +1,208 @@
+"""One deployer per system, environment and region: an object in that region's artifacts bucket, made only if there is none.
+
+Before that bucket stands, CloudFormation's refusal to create a stack twice is the lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Any
+
+from chain.graph import ARTIFACTS, BUCKET, Graph
+from chain.outcome import LockedError
+from chain.stack import Clients, Standing, code
+
+KEY = "lock.json"
+HEARTBEAT = 60.0  # seconds
+STALE = 600.0  # seconds without a heartbeat
+ABSENT = ("NoSuchKey", "404", "NoSuchBucket")
+TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who deploys: in whose name, since when, and the process."""
+
+    caller: str
+    since: str
+    machine: str
+    process: int
+    started: str  # the process's own start, for numbers of processes are used again
+
+    @staticmethod
+    def here(caller: str) -> Holder:
+        """This process."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return Holder(caller, now, machine(), os.getpid(), started(os.getpid()))
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it was a process of this machine that is no more."""
+        return self.machine == machine() and started(self.process) != self.started
+
+
+@dataclass(frozen=True)
+class Found:
+    """A lock as it lies there."""
+
+    system: str
+    suffix: str
+    region: str
+    bucket: str
+    holder: Holder
+    etag: str
+    silent: float  # seconds without a heartbeat, by S3's own clock
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether nobody can be expected to hold it any more."""
+        return self.silent > STALE
+
+    def __str__(self) -> str:
+        """Who holds it, and what can be done."""
+        who = f"{self.holder.caller} on {self.holder.machine.partition('/')[0]} (process {self.holder.process})"
+        what = f"{self.system} in {self.region} is being deployed or destroyed by {who} since {self.holder.since}"
+        if not self.is_stale:
+            return f"{what}; its last sign of life is {self.silent:.0f} s old"
+        return (
+            f"{what}, of whom there was no sign for {self.silent / 60:.0f} minutes. If that run has ended: make unlock"
+            f" ENV={self.suffix} SYSTEM={self.system}"
+        )
+
+
+def machine() -> str:
+    """This machine since its last start."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    return f"{socket.gethostname()}/{boot.read_text().strip() if boot.exists() else ''}"
+
+
+def started(process: int) -> str:
+    """When a process of this machine began, in the kernel's words; nothing if there is none."""
+    stat = Path(f"/proc/{process}/stat")
+    try:
+        fields = stat.read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
+
+
+def find(s3: Any, system: str, suffix: str, region: str, bucket: str) -> Found | None:
+    """The lock of a system in a region, if somebody holds it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=KEY)
+    except ClientError as error:
+        if code(error) in ABSENT:
+            return None
+        raise
+    holder = Holder(**json.loads(answer["Body"].read())["holder"])
+    now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    return Found(system, suffix, region, bucket, holder, answer["ETag"], (now - answer["LastModified"]).total_seconds())
+
+
+class Locks:
+    """The locks of one run, kept alive until it ends."""
+
+    def __init__(self, clients: Clients, caller: str = "") -> None:
+        self._clients = clients
+        self._holder = Holder.here(caller)
+        self._held: dict[tuple[str, str], str] = {}  # region and bucket -> etag
+        self._lock = Lock()
+        self._end = Event()
+        self._thread = Thread(target=self._live, daemon=True)
+
+    def __enter__(self) -> Locks:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end.set()
+        self._thread.join()
+        for region, bucket in list(self._held):
+            self._clients("s3", region).delete_object(Bucket=bucket, Key=KEY) if self._is_ours(region, bucket) else None
+        self._held.clear()
+
+    def take(self, system: str, suffix: str, region: str, bucket: str) -> None:
+        """Take a lock, once; whoever holds it already is named in the refusal."""
+        with self._lock:
+            if (region, bucket) in self._held:
+                return
+            s3 = self._clients("s3", region)
+            etag = self._put(s3, bucket, IfNoneMatch="*")
+            while etag is None:
+                found = find(s3, system, suffix, region, bucket)
+                if found is not None and not found.holder.is_dead:
+                    raise LockedError([str(found)])
+                # It was let go in between, or its holder was a process of this machine that is no more: killed, most likely.
+                etag = self._put(s3, bucket, IfMatch=found.etag) if found is not None else self._put(s3, bucket, IfNoneMatch="*")
+            self._held[region, bucket] = etag
+
+    def _put(self, s3: Any, bucket: str, **condition: str) -> str | None:
+        from botocore.exceptions import ClientError
+
+        body = json.dumps({"holder": asdict(self._holder)}).encode()
+        try:
+            etag: str = s3.put_object(Bucket=bucket, Key=KEY, Body=body, **condition)["ETag"]
+        except ClientError as error:
+            if code(error) in TAKEN:
+                return None
+            raise
+        return etag
+
+    def _live(self) -> None:
+        """Show a sign of life now and then."""
+        while not self._end.wait(HEARTBEAT):
+            self.beat()
+
+    def beat(self) -> None:
+        """One sign of life for each lock; one that is gone, with its bucket or by ``unlock``, is not made again."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        with self._lock:
+            for (region, bucket), etag in list(self._held.items()):
+                try:
+                    new = self._put(self._clients("s3", region), bucket, IfMatch=etag)
+                except (BotoCoreError, ClientError):
+                    new = None  # the next one may come through
+                if new is not None:
+                    self._held[region, bucket] = new
+
+    def _is_ours(self, region: str, bucket: str) -> bool:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            found = find(self._clients("s3", region), "", "", region, bucket)
+        except (BotoCoreError, ClientError):
+            return False
+        return found is not None and found.holder == self._holder
+
+
+def places(graph: Graph, standing: Standing) -> list[tuple[str, str, str, str]]:
+    """System, suffix, region and bucket of every lock that there can be."""
+    found = []
+    for stack in graph.stacks:
+        state = standing[stack.region].get(stack.name)
+        if stack.template.layer == ARTIFACTS and state is not None and BUCKET in state.outputs:
+            found.append((stack.template.system, stack.suffix, stack.region, state.outputs[BUCKET]))
+    return found
+
+
+def locks(clients: Clients, places: Sequence[tuple[str, str, str, str]]) -> list[Found]:
+    """The locks that are held of these systems, suffixes, regions and buckets."""
+    found = (find(clients("s3", region), system, suffix, region, bucket) for system, suffix, region, bucket in places)
+    return [each for each in found if each is not None]
+
+
+def remove(clients: Clients, found: Found) -> None:
+    """Take a lock away from whoever held it."""
+    clients("s3", found.region).delete_object(Bucket=found.bucket, Key=KEY)

@@ -1,0 +1,123 @@
+"""What must hold before the first call that changes anything. All findings are told at once, each with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from chain.graph import Graph, Stack
+from chain.resolve import named
+from chain.stack import Clients, Standing
+from chain.statuses import DECISIONS, STATEFUL, Decision
+
+SELECTION = "AWS::Backup::BackupSelection"
+BACKED_UP: Mapping[str, str] = {
+    "AWS::DynamoDB::Table": "DynamoDB",
+    "AWS::EFS::FileSystem": "EFS",
+    "AWS::RDS::DBCluster": "Aurora",
+    "AWS::RDS::DBInstance": "RDS",
+    "AWS::S3::Bucket": "S3",
+}
+"""What AWS Backup calls the types that templates back up."""
+
+MANAGED = ("DynamoDB",)
+"""Of these AWS Backup uses the vault's key and makes copies elsewhere only where it manages them fully: a second setting."""
+
+
+def findings(graph: Graph, clients: Clients, standing: Standing) -> list[str]:
+    """Everything that stands in the way of a deployment."""
+    return [*exchanged(graph, standing), *opt_ins(graph, clients)]
+
+
+def opt_ins(graph: Graph, clients: Clients) -> Iterator[str]:
+    """What AWS Backup would leave out, whoever names it: a type that nobody has opted in to, region by region."""
+    wanted: dict[str, dict[str, set[str]]] = {}  # region -> type -> systems
+    for stack in graph.stacks:
+        for resource in stack.template.resources.values():
+            if resource["Type"] == SELECTION:
+                for type_ in _selected(resource["Properties"]["BackupSelection"], stack, graph):
+                    wanted.setdefault(stack.region, {}).setdefault(type_, set()).add(stack.template.system)
+    for region, types in sorted(wanted.items()):
+        settings = clients("backup", region).describe_region_settings()
+        for type_, systems in sorted(types.items()):
+            yield from _setting(region, type_, " and ".join(sorted(systems)), settings)
+
+
+def _setting(region: str, type_: str, systems: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    command = f"Nothing here changes the account's setting; this does: aws backup update-region-settings --region {region}"
+    if not settings.get("ResourceTypeOptInPreference", {}).get(type_):
+        yield (
+            f"AWS Backup in {region} is not opted in to {type_}, which {systems} backs up: its jobs would leave it out without"
+            f" an error. {command} --resource-type-opt-in-preference {type_}=true"
+        )
+    if type_ in MANAGED and not settings.get("ResourceTypeManagementPreference", {}).get(type_):
+        yield (
+            f"AWS Backup in {region} does not manage {type_} fully, which {systems} backs up: recovery points would bear the"
+            f" key of the table and could not be copied. {command} --resource-type-management-preference {type_}=true"
+        )
+
+
+def _selected(selection: Mapping[str, Any], stack: Stack, graph: Graph) -> set[str]:
+    """What a selection backs up, in AWS Backup's words. What cannot be traced is taken for all that stands beside it."""
+    near = [each for each in graph.stacks if (each.template.system, each.region) == (stack.template.system, stack.region)]
+    everything = {BACKED_UP[type_] for each in near for type_ in _types(each) if type_ in BACKED_UP}
+    found: set[str] = set()
+    for resource in selection.get("Resources", ["*"]):
+        name = resource.get("Ref", "") if isinstance(resource, dict) else ""
+        traced = _behind(name, stack, graph) if name in stack.wires else _named(resource, stack)
+        found |= {BACKED_UP[type_] for type_ in traced if type_ in BACKED_UP} or everything
+    return found
+
+
+def _behind(name: str, stack: Stack, graph: Graph) -> set[str]:
+    """The types of the resources that a wired parameter's output names."""
+    wire = stack.wires[name]
+    source = graph[wire.stack]
+    return _named(source.template.document["Outputs"][wire.output]["Value"], source)
+
+
+def _named(value: Any, stack: Stack) -> set[str]:
+    """The types of the resources that a value names by Ref, GetAtt or Sub."""
+    names = named(value, stack.template.resources)
+    return {stack.template.resources[name]["Type"] for name in names}
+
+
+def _types(stack: Stack) -> set[str]:
+    return {resource["Type"] for resource in stack.template.resources.values()}
+
+
+def exchanged(graph: Graph, standing: Standing) -> Iterator[str]:
+    """Inputs of data that stands which would come from elsewhere: a given value in the place of an optional layer, or back."""
+    optional = {(each.template.system, each.template.layer): each.template.optional for each in graph.stacks}
+    for stack in graph.stacks:
+        state = standing[stack.region].get(stack.name)
+        if state is None or DECISIONS[state.status] not in (Decision.UPDATE, Decision.WAIT, Decision.CONTINUE, Decision.REFUSE):
+            continue
+        for name, address in stack.template.imports.items():
+            was, data, source = state.parameters.get(name), _fed(name, stack), stack.wires.get(name)
+            # A layer that is not in the graph was left out, so it is optional too.
+            of = (stack.template.system, address.rpartition(":")[2].partition(".")[0])
+            if was is None or not data or not optional.get(of, True):
+                continue
+            if source is None:
+                now = stack.values.get(name)  # without a value or a wire there would be no graph
+                what = f"is given as {now}"
+            else:
+                region, _, other = source.stack.partition("/")
+                behind = standing[region].get(other)
+                now = behind.outputs.get(source.output) if behind is not None else None
+                what = f"is no longer given, and would come from {source.address}"
+            if now != was:
+                yield (
+                    f"{stack.id}: {name} {what}, but the stack stands with {was}. That would replace {', '.join(data)} with a"
+                    f" new one and the data with it. Put the value back as it was, or begin another environment"
+                )
+
+
+def _fed(name: str, stack: Stack) -> list[str]:
+    """The resources holding data that a parameter goes into."""
+    return [
+        logical
+        for logical, resource in stack.template.resources.items()
+        if resource["Type"] in STATEFUL and named(resource.get("Properties", {}), (name,))
+    ]
