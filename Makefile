@@ -42,13 +42,14 @@ check: setup build ## types, style, unchanged templates, cfn-lint
 
 test: setup ## all tests; installs PostgreSQL 15 and Redis where they are missing
 	tests/servers/install
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-operations.lock
 	$(PYTHON) build.py
 	$(PYTHON) -m pytest -n 2 --dist loadgroup --cov --cov-report=
 	$(PYTHON) -m coverage report --omit 'emulator/*' --fail-under 100
 	$(PYTHON) -m coverage report --include 'emulator/*'
 
 try: build ## deploy everything to the embedded emulator, read it back, destroy it; no account needed
-	$(PYTHON) -m emulator exec -- sh -ec '\
+	$(PYTHON) -m emulator exec --opted-in -- sh -ec '\
 	  for command in "deploy --rotation-wait 15" status drift "destroy --yes"; do \
 	    printf "\n# make %s ENV=try\n" "$${command%% *}"; \
 	    $(PYTHON) deploy.py $$command --env try $(SELECT); \
@@ -62,6 +63,10 @@ plan deploy status drift: build
 	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT)
 
+unlock: setup ## take away the locks of runs that have ended without letting go
+	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
+	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
+
 destroy: build ## take an environment apart, after one question
 	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
@@ -74,5 +79,6 @@ bench: build ## measure start-up, build, deployment and memory; prints the table
 
 lock: setup ## resolve dependencies again and write the lock file
 	$(PIP_COMPILE) --all-extras --output-file requirements.lock pyproject.toml
+	$(PIP_COMPILE) --output-file requirements-operations.lock requirements-operations.in
 
-.PHONY: help setup build lint check test try plan deploy status drift destroy replay bench lock
+.PHONY: help setup build lint check test try plan deploy status drift unlock destroy replay bench lock

@@ -1,0 +1,55 @@
+"""What the roles of deployed functions may do, by the template and in the account, and each permission taken away."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from emulator import Emulator
+from tests.end_to_end.commands import ROOT
+from tests.systems.rendered import templates
+
+ON_BEHALF = frozenset(re.findall(r"^\| `([a-z0-9]+:\w+)` \|", (ROOT / "docs/permissions.md").read_text(), re.MULTILINE))
+"""What AWS uses with a function's role, and the function itself does not."""
+
+
+def _pairs(statements: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(each["Sid"], action) for each in statements if each["Effect"] == "Allow" for action in each["Action"]]
+
+
+def permissions(system: str, layer: str) -> list[tuple[str, str]]:
+    """Sid and action of whatever the function of a layer may do and AWS does not do on its behalf."""
+    (policy,) = templates(system)[layer]["Resources"]["Role"]["Properties"]["Policies"]
+    return [(sid, action) for sid, action in _pairs(policy["PolicyDocument"]["Statement"]) if action not in ON_BEHALF]
+
+
+def granted(aws: Emulator, role: str) -> set[str]:
+    """The actions that the account allows a role."""
+    return {action for _, document in _documents(aws, role) for _, action in _pairs(document["Statement"])}
+
+
+def _documents(aws: Emulator, role: str) -> list[tuple[str, dict[str, Any]]]:
+    iam = aws.client("iam")
+    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    return [(name, iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]) for name in names]
+
+
+@contextmanager
+def without(aws: Emulator, role: str, sid: str, action: str) -> Iterator[None]:
+    """The role lacks one action of one statement for a while; what was refused in this time must have been that."""
+    ((name, whole),) = _documents(aws, role)
+    less = copy.deepcopy(whole)
+    for statement in less["Statement"]:
+        if statement["Sid"] == sid:
+            statement["Action"] = [one for one in statement["Action"] if one != action] or ["none:None"]
+    assert less != whole
+    put = aws.client("iam").put_role_policy
+    put(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(less))
+    aws.forget_calls()
+    try:
+        yield
+        assert {call.action for call in aws.calls() if call.role == role and not call.allowed} == {action}
+    finally:
+        put(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(whole))

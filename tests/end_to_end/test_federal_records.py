@@ -1,0 +1,290 @@
+"""Federal records in an environment, both ways: with the reference primary, and following an agency's own database."""
+
+import contextlib
+import json
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pg8000.native
+import pytest
+from botocore.exceptions import ClientError
+
+import emulator
+from emulator import Emulator
+from tests.end_to_end.commands import ROOT, deploy_py
+
+pytestmark = pytest.mark.xdist_group("federal-records")
+
+HERE, THERE = "eu-west-2", "eu-west-1"
+SUFFIX, AGENCY = "e2e", "agency"
+REFERENCE = {"artifacts", "backup", "database", "files", "monitoring", "network", "notify", "rotation", "secrets"}
+"""The layers at the primary site that are left out where an agency's database is followed."""
+
+PLAN = re.compile(r"^(\S+)/federal-records-(\S+?)-\w+: ", re.MULTILINE)
+
+
+def _run(aws: Emulator, command: str, *arguments: str) -> str:
+    ended = deploy_py(aws, command, "--system", "federal-records", *arguments, suffix=SUFFIX)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def _run_in(root: Path, aws: Emulator, suffix: str, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``deploy.py`` on a checkout whose parameter files are the test's own."""
+    program = "import sys, pathlib, deploy; sys.exit(deploy.main(sys.argv[2:], pathlib.Path(sys.argv[1])))"
+    asked = [command, "--env", suffix, "--system", "federal-records", *arguments]
+    return subprocess.run(
+        [sys.executable, "-c", program, str(root), *asked],
+        cwd=ROOT,
+        env={**aws.environment, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _checkout(folder: Path, suffix: str, values: str) -> Path:
+    """A copy of what the chain reads, with a file for one environment."""
+    for name in ("templates", "parameters", "out/packages"):
+        shutil.copytree(ROOT / name, folder / name)
+    (folder / f"parameters/federal-records/{suffix}.yaml").write_text(values)
+    return folder
+
+
+def _outputs(aws: Emulator, region: str, layer: str, suffix: str = SUFFIX) -> dict[str, str]:
+    answer = aws.client("cloudformation", region).describe_stacks(StackName=f"federal-records-{layer}-{suffix}")
+    return {output["OutputKey"]: output["OutputValue"] for output in answer["Stacks"][0]["Outputs"]}
+
+
+def _secret(aws: Emulator, region: str, name: str = f"secret-database-{SUFFIX}") -> dict[str, Any]:
+    text = aws.client("secretsmanager", region).get_secret_value(SecretId=name)["SecretString"]
+    value: dict[str, Any] = json.loads(text)
+    return value
+
+
+@contextlib.contextmanager
+def _session(aws: Emulator, secret: dict[str, Any], host: str, port: int) -> Iterator[pg8000.native.Connection]:
+    verified = ssl.create_default_context(cafile=str(aws.root))
+    database = secret.get("dbname", "records")
+    connection = pg8000.native.Connection(
+        secret["username"], password=secret["password"], host=host, port=port, database=database, ssl_context=verified
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def _source(aws: Emulator) -> Iterator[pg8000.native.Connection]:
+    secret = _secret(aws, THERE)
+    with _session(aws, secret, secret["host"], int(secret["port"])) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _replica(aws: Emulator, suffix: str = SUFFIX, name: str = "") -> Iterator[pg8000.native.Connection]:
+    """With the secret's replica, at the database's replica."""
+    found = _outputs(aws, HERE, "database-replica", suffix)
+    secret = _secret(aws, HERE, name or f"secret-database-{suffix}")
+    with _session(aws, secret, found["Endpoint"], int(found["Port"])) as connection:
+        yield connection
+
+
+def _soon(asked: Callable[[], Any], wanted: Any) -> None:
+    """Replication is asynchronous: what was committed is there in a moment."""
+    answer = None
+    for _ in range(50):
+        answer = asked()
+        if answer == wanted:
+            return
+        time.sleep(0.1)
+    assert answer == wanted
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    with emulator.running() as aws:
+        _run(aws, "deploy")
+        aws.settle()
+        yield aws
+
+
+def test_what_is_committed_at_the_source_is_read_at_the_replica_which_takes_no_write(aws: Emulator) -> None:
+    with _source(aws) as source:
+        source.run("create table record (id int primary key, name text)")
+        source.run("insert into record values (1, 'birth'), (2, 'tax')")
+    with _replica(aws) as replica:
+        _soon(lambda: replica.run("select count(*) from pg_class where relname = 'record'"), [[1]])
+        _soon(lambda: replica.run("select id, name from record order by id"), [[1, "birth"], [2, "tax"]])
+        assert replica.run("select pg_is_in_recovery()") == [[True]]
+        with pytest.raises(pg8000.exceptions.DatabaseError, match="25006"):
+            replica.run("insert into record values (3, 'none')")
+
+
+def test_a_password_rotated_at_the_source_opens_the_replica_with_the_secrets_replica(aws: Emulator) -> None:
+    before = _secret(aws, HERE)
+    aws.client("secretsmanager", THERE).rotate_secret(SecretId=f"secret-database-{SUFFIX}")
+    aws.settle()
+    after = _secret(aws, HERE)
+    assert after["password"] != before["password"]
+    assert after == _secret(aws, THERE)
+    with _replica(aws) as replica:
+        assert replica.run("select 1") == [[1]]
+
+
+def test_the_rotation_at_the_recovery_site_has_no_schedule_and_changes_nothing_when_it_is_asked(aws: Emulator) -> None:
+    secrets = aws.client("secretsmanager", HERE)
+    described = secrets.describe_secret(SecretId=f"secret-database-{SUFFIX}")
+    assert described["PrimaryRegion"] == THERE
+    assert "RotationLambdaARN" not in described
+    with pytest.raises(ClientError, match="InvalidRequestException"):
+        secrets.rotate_secret(
+            SecretId=f"secret-database-{SUFFIX}",
+            RotationLambdaARN=_outputs(aws, HERE, "rotation-standby")["FunctionArn"],
+            RotationRules={"AutomaticallyAfterDays": 30},
+        )
+    before = _secret(aws, HERE)
+    event = {"Step": "setSecret", "SecretId": described["ARN"], "ClientRequestToken": next(iter(described["VersionIdsToStages"]))}
+    answer = aws.client("lambda", HERE).invoke(FunctionName=f"function-rotation-{SUFFIX}", Payload=json.dumps(event))
+    assert "is not set up for rotation" in json.loads(answer["Payload"].read())["errorMessage"]
+    assert _secret(aws, HERE) == before
+
+
+def test_files_written_at_the_primary_site_are_read_at_the_recovery_site(aws: Emulator) -> None:
+    source = aws.files(_outputs(aws, THERE, "files")["FileSystemId"])
+    replica_id = _outputs(aws, HERE, "files-replica")["FileSystemId"]
+    (source / "records").mkdir(parents=True, exist_ok=True)
+    (source / "records/letter.txt").write_text("Dear citizen")
+    assert replica_id in aws.replicate_files()
+    assert (aws.files(replica_id) / "records/letter.txt").read_text() == "Dear citizen"
+
+
+@pytest.mark.parametrize(("layer", "region", "other"), [("backup", THERE, HERE), ("backup-recovery", HERE, THERE)])
+def test_the_hourly_backup_of_files_is_copied_into_the_vault_of_the_other_region(
+    aws: Emulator, layer: str, region: str, other: str
+) -> None:
+    def held() -> int:
+        vault = aws.client("backup", other)
+        points = vault.list_recovery_points_by_backup_vault(BackupVaultName=f"backup-vault-{SUFFIX}", ByResourceType="EFS")
+        return len(points["RecoveryPoints"])
+
+    before = held()
+    aws.back_up(_outputs(aws, region, layer)["EFSPlanId"], region)
+    aws.settle()
+    assert held() == before + 1
+
+
+def test_at_least_95_percent_of_what_is_declared_is_read_back_and_none_differs(aws: Emulator) -> None:
+    text = _run(aws, "drift")
+    match = re.search(r"([0-9.]+) % *\), (\d+) different|([0-9.]+) %", text)
+    assert match, text
+    assert float(match[1] or match[3]) >= 95
+    assert " 0 different" in text
+
+
+def test_a_value_changed_at_one_site_changes_one_stack(aws: Emulator, tmp_path: Path) -> None:
+    root = _checkout(tmp_path, SUFFIX, "recovery:notify: {OperatorEmail: records@example.org}\n")
+    planned = _run_in(root, aws, SUFFIX, "plan")
+    assert planned.returncode == 0, planned.stderr
+    changed = [
+        line for line in planned.stdout.splitlines() if re.match(r"\S+/federal-records-", line) and "no change" not in line
+    ]
+    assert [line.partition(":")[0] for line in changed] == [f"{HERE}/federal-records-notify-{SUFFIX}"]
+
+
+@pytest.fixture
+def agency(aws: Emulator) -> Iterator[dict[str, str]]:
+    """An instance with its secret that another stack, or nobody's, made in the source's region; the secret has a replica here."""
+    rds, secrets = aws.client("rds", THERE), aws.client("secretsmanager", THERE)
+    login = {"username": "agency", "password": "long-enough-to-be-one"}
+    key = aws.client("kms", THERE).create_key()["KeyMetadata"]["Arn"]
+    made = rds.create_db_instance(
+        DBInstanceIdentifier="citizens",
+        Engine="postgres",
+        EngineVersion="15.19",
+        DBInstanceClass="db.r6g.large",
+        AllocatedStorage=100,
+        DBName="records",
+        MasterUsername=login["username"],
+        MasterUserPassword=login["password"],
+        StorageEncrypted=True,
+        KmsKeyId=key,
+        BackupRetentionPeriod=7,
+    )
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="citizens")
+    found = rds.describe_db_instances(DBInstanceIdentifier="citizens")["DBInstances"][0]["Endpoint"]
+    content = {**login, "engine": "postgres", "host": found["Address"], "port": found["Port"], "dbname": "records"}
+    arn = secrets.create_secret(Name="agency/citizens", SecretString=json.dumps(content), AddReplicaRegions=[{"Region": HERE}])[
+        "ARN"
+    ]
+    yield {"database": made["DBInstance"]["DBInstanceArn"], "secret": arn.replace(f":{THERE}:", f":{HERE}:")}
+    secrets.remove_regions_from_replication(SecretId=arn, RemoveReplicaRegions=[HERE])
+    secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    rds.delete_db_instance(DBInstanceIdentifier="citizens", SkipFinalSnapshot=True)
+
+
+def _stacks(aws: Emulator, region: str, suffix: str) -> set[str]:
+    stacks = aws.client("cloudformation", region).describe_stacks()["Stacks"]
+    names = [stack["StackName"] for stack in stacks if stack["StackName"].endswith(f"-{suffix}")]
+    return {name.removeprefix("federal-records-").removesuffix(f"-{suffix}") for name in names}
+
+
+def test_an_agencys_database_is_followed_without_the_reference_primary(
+    aws: Emulator, agency: dict[str, str], tmp_path: Path
+) -> None:
+    values = f"""
+database-replica: {{SourceDatabaseArn: '{agency["database"]}', EngineFamily: postgres15}}
+rotation-standby: {{SourceSecretArn: '{agency["secret"]}'}}
+network: {{SourceSecretArn: '{agency["secret"]}'}}
+"""
+    root = _checkout(tmp_path, AGENCY, values)
+    planned = _run_in(root, aws, AGENCY, "plan")
+    assert planned.returncode == 0, planned.stderr
+    left_out = set(re.findall(rf"federal-records-(\S+)-{AGENCY} at primary: optional", planned.stdout))
+    assert left_out == REFERENCE
+    deployed = _run_in(root, aws, AGENCY, "deploy")
+    assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+    try:
+        assert _stacks(aws, THERE, AGENCY) == {"keys", "vault"}
+        replica = aws.client("rds", HERE).describe_db_instances(DBInstanceIdentifier=f"rds-{AGENCY}")["DBInstances"][0]
+        assert replica["ReadReplicaSourceDBInstanceIdentifier"] == agency["database"]
+        assert replica["MultiAZ"] is True
+        with _replica(aws, AGENCY, "agency/citizens") as connection:
+            assert connection.run("select pg_is_in_recovery()") == [[True]]
+        # Without a source to be replicated from, the file system here is the writable one.
+        files = aws.client("efs", HERE)
+        own = _outputs(aws, HERE, "files-replica", AGENCY)["FileSystemId"]
+        with pytest.raises(files.exceptions.ReplicationNotFound):
+            files.describe_replication_configurations(FileSystemId=own)
+    finally:
+        destroyed = _run_in(root, aws, AGENCY, "destroy", "--yes")
+    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    assert _stacks(aws, HERE, AGENCY) == _stacks(aws, THERE, AGENCY) == set()
+    source = aws.client("rds", THERE).describe_db_instances(DBInstanceIdentifier="citizens")["DBInstances"][0]
+    assert source["DBInstanceStatus"] == "available"
+
+
+def test_a_source_without_its_secret_is_refused_before_anything_is_called(aws: Emulator, tmp_path: Path) -> None:
+    arn = "arn:aws:rds:eu-west-1:123456789012:db:citizens"
+    root = _checkout(tmp_path, AGENCY, f"database-replica: {{SourceDatabaseArn: '{arn}'}}\n")
+    refused = _run_in(root, aws, AGENCY, "plan")
+    assert refused.returncode != 0
+    assert "database-replica.SourceDatabaseArn" in refused.stderr
+    assert "rotation-standby.SourceSecretArn" in refused.stderr
+
+
+def test_an_environment_with_replicas_and_recovery_points_is_destroyed_clean(aws: Emulator) -> None:
+    _run(aws, "destroy", "--yes")
+    for region in (HERE, THERE):
+        assert _stacks(aws, region, SUFFIX) == set()
+        assert aws.client("backup", region).list_backup_vaults()["BackupVaultList"] == []
+        assert aws.client("efs", region).describe_file_systems()["FileSystems"] == []
+        assert aws.client("rds", region).describe_db_instances()["DBInstances"] == []
