@@ -9,7 +9,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from chain.outcome import MEANING, AccessError, Exit, InputError, LockedError, NotReadyError
+from chain.outcome import (
+    MEANING,
+    AccessError,
+    BrokenError,
+    Exit,
+    GuardedError,
+    InputError,
+    LockedError,
+    MovedError,
+    NotReadyError,
+)
 
 ROOT = Path(__file__).parent
 HELP = {
@@ -37,10 +47,31 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             command.add_argument(
                 "--rotation-wait", type=float, default=120, metavar="SECONDS", help="longest wait for a secret's first rotation"
             )
+            command.add_argument("--plan", default="", metavar="FILE", help="apply this saved plan, or nothing")
+        if name == "plan":
+            command.add_argument("--save", default="", metavar="FILE", help="save the plan, for deploy --plan")
+        if name in ("plan", "deploy"):
+            command.add_argument(
+                "--allow",
+                action="append",
+                default=os.environ.get("ALLOW", "").split(),
+                metavar="ID",
+                help="what may be lost or opened, by its logical id; repeatable (ALLOW=)",
+            )
+        if name in ("deploy", "destroy"):
+            command.add_argument(
+                "--reason", default=os.environ.get("REASON", ""), metavar="TEXT", help="kept in the record (REASON=)"
+            )
+        command.add_argument("--json", action="store_true", help="lines of JSON: the plan, or the record of the run")
         if name in ("destroy", "unlock"):
             command.add_argument(
                 "--yes", action="store_true", default=os.environ.get("YES") == "1", help="answer the question with yes"
             )
+    reading = commands.add_parser("show", help="show the record of a run", description="show the record of a run")
+    reading.add_argument("run", metavar="RUN", help="its name, its file, or last")
+    reading.add_argument("--html", action="store_true", help="a page with the timeline and the critical path")
+    reading.add_argument("--verify", action="store_true", help="whether nobody altered it; asks nobody")
+    reading.add_argument("--json", action="store_true", help="the record itself")
     commands.add_parser("replay", help="verify an archive of changes, or apply it to a restored database")
     return parser.parse_args(argv)
 
@@ -53,6 +84,8 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
 
         return replay(argv[1:])
     given = arguments(argv)
+    if given.command == "show":
+        return _show(root, given)
     resume = f"make {given.command} ENV={given.env}" + (f" SYSTEM='{' '.join(given.system)}'" if given.system else "")
     from chain import commands
     from chain.account import access
@@ -73,9 +106,26 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     except NotReadyError as error:
         print(*error.findings, f"Nothing was changed. When this is settled: {resume}", sep="\n", file=sys.stderr)
         return Exit.NOT_READY
+    except GuardedError as error:
+        print(*error.dangers, f"Nothing was changed. To look at it: make plan ENV={given.env}", sep="\n", file=sys.stderr)
+        return Exit.GUARDED
+    except MovedError as error:
+        print(*error.differences, sep="\n", file=sys.stderr)
+        return Exit.MOVED
     except KeyboardInterrupt:
         print(f"\nInterrupted. What AWS had begun goes on there; join it with: {resume}", file=sys.stderr)
         return Exit.INTERRUPTED
+
+
+def _show(root: Path, given: argparse.Namespace) -> int:
+    """Show a record; nothing is asked of AWS."""
+    from chain import commands
+
+    try:
+        return commands.read(root, given.run, html=given.html, verify=given.verify, json=given.json)
+    except BrokenError as error:
+        print(error, file=sys.stderr)
+        return Exit.BROKEN
 
 
 if __name__ == "__main__":

@@ -1,33 +1,33 @@
 """Measure the chain on a CloudFormation of our own (tests/chain/cloud.py): `python bench/chain.py [--runs N]`.
 
 Twenty stacks on eight levels in two regions, edges across; 1.7 to 8.3 seconds a stack, which no poll divides. The critical path
-is what nobody can beat. Commands are whole processes; a deployment is what `chain.deploy` takes.
+is what nobody can beat. Each row is the median of whole processes. Sceptre deploys the same stacks beside it where it is
+installed (`bench/README.md`). What takes long runs at once, each command on an endpoint of its own; what is quick runs
+after it, alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from chain.deploy import deploy  # noqa: E402
-from chain.destroy import destroy, survey  # noqa: E402
-from chain.durations import Durations  # noqa: E402
-from chain.pace import Pace, attach  # noqa: E402
-from chain.stack import Clients  # noqa: E402
-from chain.templates import load  # noqa: E402
-from tests.chain.cloud import ACCOUNT, Cloud, cloud  # noqa: E402
+from bench import sceptre  # noqa: E402
+from tests.chain.cloud import Cloud, cloud  # noqa: E402
 from tests.chain.world import Checkout, ref  # noqa: E402
 
 REGIONS = {"primary": "eu-west-1", "recovery": "eu-west-2"}
@@ -52,6 +52,7 @@ def shape(checkout: Checkout, seed: int) -> tuple[dict[str, float], float]:
         needs = sorted({levels[level - 1][0], chance.choice(below)}) if below else []
         seconds[checkout.stack(name)] = round(chance.uniform(SHORTEST, LONGEST), 3)
         path[name] = seconds[checkout.stack(name)] + max((path[need] for need in needs), default=0.0)
+        seconds[sceptre.name(site[name], name)] = seconds[checkout.stack(name)]
         levels[level].append(name)
         checkout.layer(
             name,
@@ -62,109 +63,153 @@ def shape(checkout: Checkout, seed: int) -> tuple[dict[str, float], float]:
     return seconds, max(path.values())
 
 
-def clients_of(running: Cloud) -> Clients:
-    """Clients with a pace, as those of the commands."""
-    plain, made = running.clients(), {}
+PROGRAM = "import sys, pathlib, deploy; sys.exit(deploy.main(sys.argv[2:], pathlib.Path(sys.argv[1])))"
+LONG = ("first", "deploy", "throttled", "destroy")
+QUICK = ("no-op", "plan", "status")
+WHAT = {
+    "first": "deploy, nothing remembered",
+    "deploy": "deploy",
+    "throttled": "deploy, 3 calls a second and region",
+    "destroy": "destroy",
+    "no-op": "deploy again, unchanged",
+    "plan": "plan, unchanged",
+    "status": "status",
+    "clients": "import boto3, make the same clients",
+}
 
-    def client(service: str, region: str) -> object:
-        if (service, region) not in made:
-            one = plain(service, region)
-            made[service, region] = attach(one, Pace()) if service == "cloudformation" else one
-        return made[service, region]
 
-    return client
+@dataclass
+class Tool:
+    """Ours or Sceptre, on an endpoint of its own with the stacks written for it."""
+
+    name: str
+    running: Cloud
+    checkout: Checkout
+    seconds: dict[str, float]
+    path: float
+    took: list[float] = field(default_factory=list)
+    calls: list[float] = field(default_factory=list)
+    rejected: list[int] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+
+    def run(self, command: str, *, measured: bool = True) -> None:
+        """Run a command as a process of its own."""
+        own = {"no-op": "deploy", "first": "deploy", "throttled": "deploy"}.get(command, command)
+        if command == "clients":
+            argv, folder = [sys.executable, "-c", BASELINE], ROOT
+        elif self.name == "Sceptre":
+            argv, folder = sceptre.argv(own), self.checkout.root / "sceptre"
+        else:
+            more = ["--yes"] if own == "destroy" else []
+            argv, folder = (
+                [sys.executable, "-c", PROGRAM, str(self.checkout.root), own, "--env", self.checkout.suffix, *more],
+                ROOT,
+            )
+        environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": self.running.endpoint,
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        self.running.calls.clear()
+        self.running.rejected = 0
+        self.running._levels.clear()
+        began = time.monotonic()
+        with (self.checkout.root / "said").open("wb") as said:
+            process = subprocess.Popen(argv, cwd=folder, env=environment, stdout=said, stderr=said)
+            _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        failed = process.returncode and not (self.name == "Sceptre" and command == "plan")  # its diff ends with the number
+        if failed:
+            raise SystemExit(f"{self.name} {command}: {(self.checkout.root / 'said').read_text()[-2000:]}")
+        if measured:
+            self.took.append(time.monotonic() - began)
+            self.calls.append(len(self.running.cloudformation()) / STACKS)
+            self.rejected.append(self.running.rejected)
+            self.memory.append(usage.ru_maxrss / 1024)
+
+    def stand(self, *, remembered: bool) -> None:
+        """Have all stacks stand, as fast as can be; remember the durations of what is measured, or nothing."""
+        self.running.stacks.clear()
+        self.running.weather.seconds = lambda *_: 0.0
+        self.run("deploy", measured=False)
+        memory = self.checkout.root / "out" / "durations.json"
+        memory.unlink(missing_ok=True)
+        if remembered:
+            kinds = ("create", "update", "delete")
+            kept = {f"bench/{name}/{site} {kind}": [seconds] for name, site, seconds in self.layers() for kind in kinds}
+            memory.parent.mkdir(exist_ok=True)
+            memory.write_text(json.dumps(kept))
+        self.running.weather.seconds = lambda _, name: self.seconds[name]
+
+    def layers(self) -> Iterator[tuple[str, str, float]]:
+        for stack in self.checkout.graph().stacks:
+            yield stack.template.layer, stack.site, self.seconds[stack.name]
+
+    def row(self, what: str) -> str:
+        middle = statistics.median(self.took)
+        beside = f"{middle / self.path:.3f} x" if what in LONG else ""
+        calls = statistics.median(self.calls)
+        return (
+            f"| {WHAT[what]} | {self.name if what != 'clients' else ''} | {middle:.2f} s | {beside} | {calls:.2f} |"
+            f" {max(self.rejected)} | {statistics.median(self.memory):.0f} |"
+        )
 
 
-def figures(runs: int, seed: int) -> Iterator[str]:
+@contextmanager
+def tool(name: str, seed: int) -> Iterator[Tool]:
+    """One of them, with nothing deployed."""
     with tempfile.TemporaryDirectory() as folder, cloud() as running:
         checkout = Checkout(Path(folder), "bench")
         seconds, path = shape(checkout, seed)
-        running.weather.seconds = lambda _, name: seconds[name]
-        yield f"critical path {path:.1f} s, {STACKS} stacks, seed {seed}\n"
-        memory = checkout.root / "out" / "durations.json"
-        for name, rate in (("first, nothing remembered", 0.0), ("deploy", 0.0), ("throttled to 3 calls a second", 3.0)):
-            took, calls, rejected = [], [], []
-            for _ in range(1 if name.startswith("first") or rate else runs):
-                clear(running)
-                running.weather.rate = rate
-                took.append(timed(lambda: put(checkout, running, memory)))
-                calls.append(len(running.cloudformation()) / STACKS)
-                rejected.append(running.rejected)
-            yield row(name, took, path, calls, rejected)
-        running.weather.rate = 0.0
-        yield process("deploy again, unchanged", runs, checkout, running, "deploy")
-        yield process("plan, unchanged", runs, checkout, running, "plan")
-        yield process("status", runs, checkout, running, "status")
-        yield process("boto3 and the same clients", runs, checkout, running, "")
-        took, calls = [], []
-        for _ in range(min(runs, 2)):
-            put(checkout, running, memory)
-            clear(running, keep=True)
-            took.append(timed(lambda: take(checkout, running, memory)))
-            calls.append(len(running.cloudformation()) / STACKS)
-        yield row("destroy (the second remembers)", took[-1:], path, calls[-1:], [0])
+        if name == "Sceptre":
+            sceptre.project(checkout.graph(), checkout.root / "sceptre")
+        yield Tool(name, running, checkout, seconds, path)
 
 
-def clear(running: Cloud, *, keep: bool = False) -> None:
-    running.calls.clear()
-    running.rejected = 0
-    running._levels.clear()
-    if not keep:
-        running.stacks.clear()
+def measure(name: str, what: str, runs: int, seed: int) -> str:
+    """One command of one tool."""
+    with tool(name, seed) as used:
+        used.stand(remembered=what != "first")
+        for _ in range(1 if what == "first" else runs):
+            if what == "destroy":
+                used.stand(remembered=True)
+            elif what in LONG:
+                used.running.stacks.clear()
+            used.running.weather.rate = 3.0 if what == "throttled" else 0.0
+            used.run(what)
+            used.running.weather.rate = 0.0
+        return used.row(what)
 
 
-def put(checkout: Checkout, running: Cloud, memory: Path) -> None:
-    result = deploy(checkout.graph(), clients_of(running), lambda _: None, folder=checkout.root, durations=Durations(memory))
-    if len(result.done) != STACKS:
-        raise SystemExit(f"failed: {result.failed}")
-
-
-def take(checkout: Checkout, running: Cloud, memory: Path) -> None:
-    clients = clients_of(running)
-    templates = load(checkout.root / "templates")
-    found = survey(templates, checkout.suffix, clients, ACCOUNT)
-    result = destroy(found, templates, clients, lambda _: None, ACCOUNT, patience=0, durations=Durations(memory))
-    if len(result.deleted) != STACKS:
-        raise SystemExit(f"failed: {result.failed}")
-
-
-def timed(work: Callable[[], object]) -> float:
-    began = time.monotonic()
-    work()
-    return time.monotonic() - began
-
-
-def row(name: str, took: list[float], path: float, calls: list[float], rejected: list[int]) -> str:
-    middle = statistics.median(took)
-    asked = f"{statistics.median(calls):.2f} calls a stack | {max(rejected)} rejected"
-    return f"| {name} | {middle:.2f} s | {middle / path:.3f} x | {asked} |"
-
-
-def process(name: str, runs: int, checkout: Checkout, running: Cloud, command: str) -> str:
-    environment = {
-        **os.environ,
-        "AWS_ENDPOINT_URL": running.endpoint,
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    program = "import sys, pathlib, deploy; sys.exit(deploy.main(sys.argv[2:], pathlib.Path(sys.argv[1])))"
-    argv = [sys.executable, "-c", program, str(checkout.root), command, "--env", checkout.suffix]
-    whole = argv if command else [sys.executable, "-c", BASELINE]
-    running.calls.clear()
-    took = [timed(lambda: subprocess.run(whole, cwd=ROOT, env=environment, check=True, capture_output=True)) for _ in range(runs)]
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    calls = len(running.cloudformation()) / runs
-    return f"| {name} | {statistics.median(took):.2f} s | {memory:.0f} MiB | {calls:.0f} calls |"
+def figures(names: Sequence[str], runs: int, seed: int) -> Iterator[str]:
+    with tool("this chain", seed) as used:
+        yield f"Critical path {used.path:.1f} s, {STACKS} stacks on {LEVELS} levels, seed {seed}, median of {runs} runs.\n"
+    yield "| what | tool | time | beside the critical path | CloudFormation calls a stack | rejected, at most | MiB |"
+    yield "|---|---|---|---|---|---|---|"
+    long = [(name, what) for what in LONG for name in names if (name, what) != ("Sceptre", "first")]
+    with ThreadPoolExecutor(len(long)) as pool:
+        parts = [[sys.executable, __file__, "--runs", str(runs), "--seed", str(seed), "--part", *each] for each in long]
+        yield from pool.map(lambda argv: subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip(), parts)
+    for what in QUICK:
+        for name in names:
+            yield measure(name, what, runs, seed)
+    yield measure("this chain", "clients", runs, seed)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--part", nargs=2, metavar=("TOOL", "WHAT"))
     given = parser.parse_args()
-    for line in figures(given.runs, given.seed):
+    if given.part:
+        print(measure(*given.part, given.runs, given.seed))
+        return
+    names = ["this chain", *(["Sceptre"] if sceptre.is_here() else [])]
+    for line in figures(names, given.runs, given.seed):
         print(line, flush=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -10,12 +10,14 @@ from typing import Any
 
 from chain.outcome import AccessError
 from chain.pace import Pace, attach
+from chain.reach import CLOSED
 from chain.stack import Clients, code
 
 HOW = (
     "Give credentials the ordinary way: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `aws sso login`."
     " To try everything without an account: make try"
 )
+CONNECT, READ, FIRST_READ = 4.0, 60.0, 12.0  # seconds; the last for STS and CloudFormation, which answer at once or not at all
 ATTEMPTS = 12  # per call, the first included; throttling is slept off with growing pauses
 REFUSED = {
     "AccessDenied",
@@ -48,7 +50,10 @@ def ordinary_clients() -> Clients:
     from botocore.config import Config
 
     config = Config(
-        retries={"mode": "standard", "max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=60, max_pool_connections=40
+        retries={"mode": "standard", "max_attempts": ATTEMPTS},
+        connect_timeout=CONNECT,
+        read_timeout=READ,
+        max_pool_connections=40,
     )
     session = boto3.Session()
     made: dict[tuple[str, str], Any] = {}
@@ -57,22 +62,37 @@ def ordinary_clients() -> Clients:
     def client(service: str, region: str) -> Any:
         with lock:  # a session must not make two clients at once
             if (service, region) not in made:
-                # The first call shows whether there is a way at all; it need not be tried for minutes.
-                special = (
-                    Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=5) if service == "sts" else config
-                )
+                # The first calls show whether there is a way at all; that need not be tried for minutes.
+                special = config.merge(Config(read_timeout=FIRST_READ)) if service in ("sts", "cloudformation") else config
                 one = session.client(service, region_name=region, config=special)  # type: ignore[call-overload]
-                made[service, region] = attach(one, Pace()) if service == "cloudformation" else one
+                made[service, region] = attach(one, Pace())
             return made[service, region]
 
     return client
 
 
 def caller(clients: Clients, regions: Sequence[str]) -> Caller:
-    """Ask AWS who calls."""
-    identity = clients("sts", regions[0]).get_caller_identity()
+    """Ask AWS who calls: the first region that answers knows it."""
+    identity = _identity(clients, regions)
     endpoints = tuple((region, clients("cloudformation", region).meta.endpoint_url) for region in regions)
     return Caller(identity["Account"], identity["Arn"], endpoints)
+
+
+def _identity(clients: Clients, regions: Sequence[str]) -> Mapping[str, str]:
+    from botocore import exceptions
+
+    silent: list[Exception] = []
+    for region in regions:
+        try:
+            found: Mapping[str, str] = clients("sts", region).get_caller_identity()
+            return found
+        except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
+            silent.append(error)
+        except exceptions.ClientError as error:
+            if code(error) not in CLOSED:
+                raise
+            silent.insert(0, error)  # of all that went wrong, a refusal says most
+    raise silent[0]
 
 
 @contextmanager

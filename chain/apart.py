@@ -67,7 +67,7 @@ def databases(clients: Clients, regions: Collection[str], own: Collection[str], 
     After a failover that is not enough: the reader of now was the writer when the templates were written.
     """
     detached: list[str] = []
-    while readers := [each for each in _members(clients, regions, own) if not each[2] and each[1] not in joined]:
+    while readers := [each for each in members(clients, regions, own) if not each[2] and each[1] not in joined]:
         for identifier, arn, _ in readers:
             cluster = clients("rds", arn.split(":")[3])
             gone = ("DBClusterNotFoundFault", "GlobalClusterNotFoundFault")
@@ -87,7 +87,7 @@ def cluster(clients: Clients, regions: Collection[str], arn: str, wait: Wait) ->
     CloudFormation would ask to detach it, hear that there is nothing to detach, and leave it behind.
     """
     found = False
-    while _status(clients, arn) and not any(arn == each for _, each, _ in _members(clients, regions)):
+    while _status(clients, arn) and not any(arn == each for _, each, _ in members(clients, regions)):
         found = True
         name = {"client": clients("rds", arn.split(":")[3]), "name": arn.rpartition(":")[2]}
         unless(("DBClusterNotFoundFault", *BUSY), delete_cluster, **name)
@@ -104,7 +104,7 @@ def delete_cluster(client: Any, name: str) -> None:
     client.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True)
 
 
-def _members(clients: Clients, regions: Collection[str], own: Collection[str] | None = None) -> Iterator[tuple[str, str, bool]]:
+def members(clients: Clients, regions: Collection[str], own: Collection[str] | None = None) -> Iterator[tuple[str, str, bool]]:
     """Global database, cluster and whether it is the writer, once each, however many regions know of it."""
     seen = set()
     for region in regions:

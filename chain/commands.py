@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
 
-from chain import show
+from chain import parameters, record, show
 from chain.account import Caller, caller, ordinary_clients
 from chain.graph import Graph, open_environment
-from chain.outcome import Exit, InputError
+from chain.outcome import Exit, InputError, ended
 from chain.parameters import check_suffix
-from chain.progress import progress
-from chain.stack import Clients
-from chain.templates import load
+from chain.progress import Board, Lines, progress
+from chain.record import Earlier, Record
+from chain.stack import Clients, News, Report
+from chain.templates import Template, load
+
+if TYPE_CHECKING:
+    from chain.durations import Durations
+    from chain.saved import Saved
 
 
 class Options(Protocol):
@@ -25,6 +31,11 @@ class Options(Protocol):
     system: list[str]
     yes: bool
     rotation_wait: float
+    allow: list[str]
+    reason: str
+    plan: str
+    save: str
+    json: bool
 
 
 MEMORY = Path("out", "durations.json")
@@ -50,56 +61,138 @@ def run(command: str, root: Path, options: Options, resume: str) -> Exit:
     graph = open_environment(root, options.env, options.system)
     clients = ordinary_clients()
     task = Task(root, options, resume, graph, clients, caller(clients, graph.regions))
-    _say([str(task.who), ""])
+    _say([str(task.who), ""], _out(options))
     return {"plan": _plan, "deploy": _deploy, "status": _status, "drift": _drift, "unlock": _unlock}[command](task)
 
 
-def _say(lines: Iterable[str]) -> None:
+def _say(lines: Iterable[str], out: TextIO | None = None) -> None:
     for line in lines:
-        print(line, flush=True)
+        print(line, flush=True, file=out)
+
+
+def _out(options: Options) -> TextIO:
+    """Where a person is told: beside the record if that is what is asked for."""
+    return sys.stderr if options.json else sys.stdout
+
+
+@contextmanager
+def _recorded(
+    command: str, root: Path, options: Options, clients: Clients, who: Caller, earlier: Earlier | None = None
+) -> Iterator[Record]:
+    """A record from the beginning to the end of a command, however it ends."""
+    path = root / record.FOLDER / f"{record.name(options.env, command)}.ndjson"
+    kept = Record(path, clients, sys.stdout if options.json else None)
+    given = {"account": who.account, "actor": who.arn, "regions": [region for region, _ in who.endpoints]}
+    before = {"continues": earlier.name} if earlier is not None else {}
+    kept("run", version=record.VERSION, command=command, env=options.env, systems=options.system, **given, **before)
+    _say([f"Record   {path.stem}", ""], _out(options))
+    try:
+        yield kept
+    except BaseException as error:
+        kept("stopped", error=type(error).__name__, reason=str(error))
+        kept.close(ended(error))
+        raise
+    kept.close(kept.code)
 
 
 def _plan(task: Task) -> Exit:
-    from chain import preflight
-    from chain import stack as cfn
+    from chain import guard, preflight, reach, saved
     from chain.plan import plan
+    from chain.review import review
 
-    standing = cfn.sweeps(task.clients, task.graph.regions)
-    findings = preflight.findings(task.graph, task.clients, standing)
-    steps = plan(task.graph, task.clients, standing)
-    _say([*(f"NOT READY  {finding}" for finding in findings), *show.plan(task.graph, steps)])
-    return Exit.NOT_READY if findings else Exit.FAILED if any(step.action == "refused" for step in steps) else Exit.OK
+    seen = reach.look(task.clients, task.graph.regions)
+    graph = reach.within(task.graph, seen)[0]
+    found = preflight.check(graph, task.clients, seen)
+    judged = review(graph, task.clients, seen.standing)
+    steps = plan(task.graph, task.clients, seen, judged=judged)
+    dangers, allowed = show.dangers(judged, steps), task.options.allow
+    if task.options.json:
+        _say(show.plan_lines(task.graph, steps, judged, dangers, allowed))
+    else:
+        _say(guard.sentences(dangers, allowed))
+        _say([*(f"NOT READY  {text}" for text in found.findings), *(f"NOT CHECKED  {text}" for text in found.unseen)])
+        _say(show.plan(task.graph, steps, judged.orphans))
+    if task.options.save:
+        saved.save(Path(task.options.save), task.who.account, task.options.env, task.options.system, steps, seen.standing)
+    if found.findings:
+        return Exit.NOT_READY
+    if guard.refused(dangers, allowed):
+        return Exit.GUARDED
+    actions = {step.action for step in steps}
+    return Exit.FAILED if "refused" in actions else Exit.UNSEEN if "unseen" in actions else Exit.OK
 
 
 def _deploy(task: Task) -> Exit:
+    from chain import saved
+    from chain.durations import Durations, memory_name
+
+    options = task.options
+    if options.allow and not options.reason:
+        raise InputError(["--allow needs a reason, which is kept: --reason 'why' (or REASON='why')"])
+    planned = saved.load(Path(options.plan), task.who.account, options.env, options.system) if options.plan else None
+    earlier = record.unfinished(task.root / record.FOLDER, options.env, options.system)
+    allowed = options.allow
+    if earlier is not None:
+        _say([*show.resumed(earlier), ""] if not options.json else [])
+        if earlier.templates == record.digests(task.graph):  # what was allowed then is what would happen now
+            allowed = list(dict.fromkeys([*allowed, *earlier.allowed]))
+    durations = Durations(task.root / MEMORY)
+    remembered = {stack.id: durations.expected(memory_name(stack), "create") for stack in task.graph.stacks}
+    totals = {stack.id: len(stack.template.resources) for stack in task.graph.stacks}
+    telling = progress(_out(options), totals, {id_: seconds for id_, seconds in remembered.items() if seconds is not None})
+    with _recorded("deploy", task.root, options, task.clients, task.who, earlier) as kept:
+        if allowed:
+            kept("approval", allowed=allowed, reason=options.reason or (earlier.reason if earlier else ""))
+
+        def report(news: News) -> None:
+            telling(news)
+            kept.news(news)
+
+        kept.code = _deployed(task, kept, telling, report, allowed, planned, durations)
+    return kept.code
+
+
+def _deployed(
+    task: Task,
+    kept: Record,
+    telling: Lines | Board,
+    report: Report,
+    allowed: Sequence[str],
+    planned: Saved | None,
+    durations: Durations,
+) -> Exit:
     from chain.deploy import deploy
-    from chain.durations import Durations
     from chain.lock import Locks
 
-    telling = progress(sys.stdout, {stack.id: len(stack.template.resources) for stack in task.graph.stacks})
     try:
         result = deploy(
             task.graph,
             task.clients,
-            telling,
+            report,
             folder=task.root / "out" / "packages",
             rotation_patience=task.options.rotation_wait,
-            durations=Durations(task.root / MEMORY),
+            durations=durations,
             locks=Locks(task.clients, task.who.arn),
+            allowed=allowed,
+            saved=planned,
+            note=kept,
         )
     finally:
         telling.close()
-    _say(show.deployed(task.graph, result, task.resume))
+    _say(show.deployed(task.graph, result, task.resume), _out(task.options))
     return Exit.FAILED if result.failed else Exit.OK
 
 
 def _status(task: Task) -> Exit:
-    from chain.preflight import opt_ins
+    from chain.preflight import gathered, opt_ins
+    from chain.ready import Check
     from chain.status import status
 
     states = status(task.graph, task.clients)
-    _say([*show.status(states), *(f"NOT READY  {finding}" for finding in opt_ins(task.graph, task.clients))])
-    return Exit.OK
+    dark = {each.stack.region for each in states if each.state is None and each.unseen}
+    found = gathered([Check("AWS Backup", lambda: opt_ins(task.graph, task.clients, dark))])
+    _say([*show.status(states), *(f"NOT READY  {text}" for text in found.findings)])
+    return Exit.UNSEEN if any(each.unseen for each in states) else Exit.OK
 
 
 def _drift(task: Task) -> Exit:
@@ -107,7 +200,7 @@ def _drift(task: Task) -> Exit:
 
     found = drift(task.graph, task.clients)
     _say(show.drift(found))
-    return Exit.DRIFT if found.differences else Exit.OK
+    return Exit.DRIFT if found.differences else Exit.UNSEEN if found.unseen else Exit.OK
 
 
 def _unlock(task: Task) -> Exit:
@@ -136,22 +229,44 @@ def _destroy(root: Path, options: Options, resume: str) -> Exit:
     templates = load(root / "templates", options.system)
     clients = ordinary_clients()
     who = caller(clients, sorted({region for template in templates for region in template.sites.values()}))
-    _say([str(who), ""])
-    found = survey(templates, options.env, clients, who.account)
-    _say(show.doomed(found))
+    _say([str(who), ""], _out(options))
+    found = survey(templates, options.env, clients, who.account, _keeping(root, templates, options.env))
+    _say(show.doomed(found), _out(options))
     if (found.stacks or found.leftovers) and not options.yes and not _agreed():
         return Exit.LEFTOVERS
     from chain.durations import Durations
     from chain.lock import Locks
 
-    telling = progress(sys.stdout, {each.id: len(each.resources) for each in found.stacks})
-    try:
-        locks = Locks(clients, who.arn)
-        result = destroy(found, templates, clients, telling, who.account, durations=Durations(root / MEMORY), locks=locks)
-    finally:
-        telling.close()
-    _say(show.destroyed(result, resume))
-    return Exit.FAILED if result.failed else Exit.LEFTOVERS if result.left else Exit.OK
+    telling = progress(_out(options), {each.id: len(each.resources) for each in found.stacks})
+    with _recorded("destroy", root, options, clients, who) as kept:
+        kept(
+            "approval",
+            stacks=[each.id for each in found.stacks],
+            by="--yes" if options.yes else "the question",
+            reason=options.reason,
+        )
+
+        def report(news: News) -> None:
+            telling(news)
+            kept.news(news)
+
+        try:
+            locks = Locks(clients, who.arn)
+            result = destroy(found, templates, clients, report, who.account, durations=Durations(root / MEMORY), locks=locks)
+        finally:
+            telling.close()
+        _say(show.destroyed(result, resume), _out(options))
+        kept.code = Exit.FAILED if result.failed else Exit.LEFTOVERS if result.left else Exit.OK
+    return kept.code
+
+
+def _keeping(root: Path, templates: Sequence[Template], suffix: str) -> set[str]:
+    """The systems whose environment asks for a last snapshot. A file that cannot be read may ask for it, so it stops us."""
+    systems = {template.system: [each for each in templates if each.system == template.system] for template in templates}
+    loaded = {system: parameters.load(root / "parameters", system, own, suffix) for system, own in systems.items()}
+    if problems := [problem for _, found in loaded.values() for problem in found]:
+        raise InputError(problems)
+    return {system for system, (values, _) in loaded.items() if values.final_snapshot}
 
 
 def _agreed(question: str = "Delete all of this? It cannot be undone. Type yes: ") -> bool:
@@ -163,3 +278,18 @@ def _agreed(question: str = "Delete all of this? It cannot be undone. Type yes: 
         return True
     print("Nothing was done.")
     return False
+
+
+def read(root: Path, run: str, *, html: bool, verify: bool, json: bool) -> Exit:
+    """Show the record of a run: as text, as its lines, as a page with its timeline, or whether nobody altered it."""
+    from chain import timeline
+
+    path = record.find(root / record.FOLDER, run)
+    if verify:
+        _say([record.prove(path)])
+    elif json:
+        _say(path.read_text().splitlines())
+    else:
+        events = record.read(path)
+        _say([timeline.page(events)] if html else timeline.lines(events))
+    return Exit.OK

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-from chain import packages, preflight, rotation, schedule
+from chain import guard, packages, preflight, reach, rotation, schedule
 from chain import stack as cfn
 from chain.durations import Durations, memory_name, typical
 from chain.graph import ARTIFACTS, BUCKET, Graph, Stack
 from chain.lock import Locks
 from chain.outcome import NotReadyError
+from chain.record import Note, nothing, shown, told
+from chain.review import Review, review
+from chain.saved import Saved
 from chain.stack import Clients, News, Report, StackError, State, Wait
 from chain.statuses import DECISIONS, GOOD, REMEDIES, STATEFUL, Decision
 from chain.watch import Watch
@@ -38,10 +41,11 @@ class Result:
     failed: Mapping[str, StackError]
     held: Mapping[str, tuple[str, ...]]
     warnings: tuple[str, ...] = field(default=())
+    removed: tuple[str, ...] = field(default=())  # stacks whose layer is gone
 
 
 def deploy(
-    graph: Graph,
+    whole: Graph,
     clients: Clients,
     report: Report,
     *,
@@ -50,53 +54,102 @@ def deploy(
     rotation_patience: float = ROTATION_PATIENCE,
     durations: Durations | None = None,
     locks: Locks | None = None,
+    allowed: Collection[str] = (),
+    saved: Saved | None = None,
+    note: Note = nothing,
 ) -> Result:
-    """Deploy a graph; ``folder`` holds the function packages. A failure holds back only what depends on it."""
+    """Deploy a graph; ``folder`` holds the function packages. A failure holds back only what depends on it.
+
+    ``allowed`` are the logical ids of what may be lost; ``saved`` is the plan to apply, and no other; ``note`` keeps a record.
+    """
     stop, durations = stop or Event(), durations or Durations()
-    standing = cfn.sweeps(clients, graph.regions)
+    seen = reach.look(clients, whole.regions)
+    graph, left = reach.within(whole, seen)
+    standing = seen.standing
     outputs: dict[str, Mapping[str, str]] = {}
-    findings = preflight.findings(graph, clients, standing)
-    if findings:
-        raise NotReadyError(findings)
+    found = preflight.check(graph, clients, seen)
+    if found.findings:
+        raise NotReadyError(found.findings)
+    judged = review(graph, clients, standing)
+    if saved is not None:
+        saved.insist(graph, standing)
+    note("review", **told(graph, judged, allowed))
+    judged.insist(allowed)
+    outputs |= {id_: _outputs_of(graph[id_], standing) for id_ in judged.order.early}
     watches = {region: Watch(clients("cloudformation", region), stop) for region in graph.regions}
     with locks or Locks(clients) as held:
         for stack in graph.stacks:
             state = standing[stack.region].get(stack.name)
             if state is not None and state.is_ours(stack.template.system, stack.suffix):
-                _lock(stack, state.outputs, held)
+                _lock(stack, state.outputs, held, note)
 
         def work(id_: str) -> Deployed:
             stack = graph[id_]
+            note("begin", stack=id_)
             try:
                 run = _Run(stack, clients, report, folder, stop, watches[stack.region], durations)
+                run.judged, run.allowed, run.note = judged, allowed, note
+                run.planned = saved.changes(id_) if saved is not None else None
                 done = run.bring(standing[stack.region].get(stack.name), outputs)
-                _lock(stack, done.outputs, held)
+                _lock(stack, done.outputs, held, note)
             except Exception as error:
                 report(News(id_, "failed", reason=str(cfn.explain(error))))
+                note("done", stack=id_, result="failed")
                 raise
             outputs[id_] = done.outputs
+            note("done", stack=id_, result=done.action)
             report(News(id_, done.action))
             return done
 
         try:
-            ended = schedule.run(graph.after, work, stop, _weights(graph, standing, durations))
+            ended = schedule.run(judged.order.after, work, stop, _weights(graph, standing, durations))
+            removed = _orphans(graph, judged, clients, report, stop, durations, ended.failed)
         finally:
             durations.save()
         for id_, ids in ended.held.items():
             report(News(id_, "held back", reason=f"waits for {', '.join(ids)}"))
-        warnings = [
+        for id_, why in left.items():
+            report(News(id_, "held back", reason=why))
+        warnings = [f"not checked beforehand: {text}" for text in found.unseen] + [
             warning
             for stack in graph.stacks
             if stack.id in ended.done
             for warning in rotation.first(stack, clients, Wait(stop), rotation_patience)
         ]
-    return Result(ended.done, {id_: cfn.explain(error) for id_, error in ended.failed.items()}, ended.held, tuple(warnings))
+    failed = {id_: cfn.explain(error) for id_, error in {**ended.failed, **removed.failed}.items()}
+    failed |= {id_: StackError(why, status="not seen") for id_, why in left.items()}
+    return Result(ended.done, failed, {**ended.held, **removed.held}, tuple(warnings), tuple(removed.done))
 
 
-def _lock(stack: Stack, outputs: Mapping[str, str], locks: Locks) -> None:
-    """Hold the lock of a system in a region from the moment that there is a bucket to keep it in."""
+def _outputs_of(stack: Stack, standing: cfn.Standing) -> Mapping[str, str]:
+    """What a stack gives as it stands."""
+    state = standing[stack.region].get(stack.name)
+    return state.outputs if state is not None else {}
+
+
+def _orphans(
+    graph: Graph,
+    judged: Review,
+    clients: Clients,
+    report: Report,
+    stop: Event,
+    durations: Durations,
+    failed: Collection[str],
+) -> schedule.Ended[str]:
+    """Remove stacks whose layer is gone, once nothing that stands needs them any more."""
+    if not judged.orphans or failed or stop.is_set():
+        return schedule.Ended({}, {}, {})
+    from chain.destroy import remove
+
+    suffix = graph.stacks[0].suffix
+    return remove([(each.system, each.region, each.state) for each in judged.orphans], suffix, clients, report, stop, durations)
+
+
+def _lock(stack: Stack, outputs: Mapping[str, str], locks: Locks, note: Note) -> None:
+    """Hold the lock of a system in a region from the moment that there is a bucket to keep it in; the record goes there too."""
     if stack.template.layer == ARTIFACTS and BUCKET in outputs:
         locks.take(stack.template.system, stack.suffix, stack.region, outputs[BUCKET])
+        note("copy", region=stack.region, bucket=outputs[BUCKET])
 
 
 def _weights(graph: Graph, standing: cfn.Standing, durations: Durations) -> dict[str, float]:
@@ -124,6 +177,10 @@ class _Run:
         self.watch = watch
         self.durations = durations
         self.told: set[str] = set()  # ids of events
+        self.judged: Review | None = None
+        self.allowed: Collection[str] = ()
+        self.planned: Collection[str] | None = None
+        self.note: Note = nothing
 
     def bring(self, state: State | None, outputs: Mapping[str, Mapping[str, str]]) -> Deployed:
         """From whatever it is to what it should be."""
@@ -135,22 +192,54 @@ class _Run:
             raise StackError(f"these outputs do not exist, though their stacks stand: {', '.join(unknown)}", status="not begun")
         while True:
             state = self._settled(state)
-            if state is not None and cfn.is_current(self.cloudformation, state, stack, answers):
+            if state is not None and self._is_current(state, answers):
+                self._protect(state)
                 return Deployed("unchanged", state.outputs)
             for name in packages.upload(stack, outputs, self.clients, self.folder):
                 self._say("uploaded", name)
             if state is not None:
+                self._protect(state)
                 return self._update(state, answers)
             made = self._create(answers)
             if made is not None:
                 return made
             state = cfn.describe(self.cloudformation, stack.name)  # somebody was faster: decide again about what stands now
 
+    def _is_current(self, state: State, answers: Mapping[str, str]) -> bool:
+        body = self.judged.body(state) if self.judged is not None else None
+        return cfn.is_current(self.cloudformation, state, self.stack, answers, body)
+
+    def _protect(self, state: State) -> None:
+        """Turn on termination protection where it is wanted; only ``destroy`` turns it off."""
+        if self.stack.is_protected and not state.is_protected:
+            self.cloudformation.update_termination_protection(StackName=state.id, EnableTerminationProtection=True)
+            self._say("protected", "against termination")
+
+    def _judge(self, change_set: cfn.ChangeSet) -> None:
+        """The last look before a change set is executed: inputs that were not known before are known now."""
+        layer = self.stack.template.layer
+        wrong = guard.refused(guard.by_change_set(self.stack.id, layer, change_set.changes), self.allowed)
+        found = {f"{each.action} {each.resource}" for each in change_set.changes}
+        self.note("change set", stack=self.stack.id, id=change_set.id, changes=[shown(each) for each in change_set.changes])
+        if wrong:
+            cfn.discard(self.cloudformation, change_set)
+            reason = "; ".join(f"{each.resource} ({each.type}) {each.what}" for each in wrong)
+            names = " ".join(dict.fromkeys(each.resource for each in wrong))
+            raise StackError(f"{reason}. To have it all the same: ALLOW='{names}' REASON='why'", status="refused by the guard")
+        if self.planned is not None and not found <= set(self.planned):
+            cfn.discard(self.cloudformation, change_set)
+            more = ", ".join(sorted(found - set(self.planned)))
+            raise StackError(f"this is not in the plan: {more}. Plan again", status="not as planned")
+
     def _create(self, answers: Mapping[str, str]) -> Deployed | None:
         """Create the stack in one call, which either has it or has it not; None if one of its name stands after all."""
         token = cfn.token()
         try:
-            made = self.cloudformation.create_stack(ClientRequestToken=token, **cfn.asked(self.stack, answers))
+            made = self.cloudformation.create_stack(
+                ClientRequestToken=token,
+                **({"EnableTerminationProtection": True} if self.stack.is_protected else {}),
+                **cfn.asked(self.stack, answers),
+            )
         except self.cloudformation.exceptions.AlreadyExistsException:
             return None
         return self._reached("created", self._rest("create", made["StackId"], token=token))
@@ -159,6 +248,7 @@ class _Run:
         change_set = cfn.prepare(self.cloudformation, self.stack, answers, "UPDATE", Wait(self.stop))
         if change_set is None:
             return Deployed("unchanged", state.outputs)
+        self._judge(change_set)
         token = cfn.token()
         self.cloudformation.execute_change_set(
             ChangeSetName=change_set.id, StackName=change_set.stack_id, ClientRequestToken=token

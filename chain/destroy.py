@@ -6,7 +6,7 @@ from any point.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from threading import Event
 from typing import Any
 
-from chain import apart, leftovers, rehearsed, schedule, vaults
+from chain import apart, final, leftovers, rehearsed, schedule, vaults
 from chain import stack as cfn
 from chain.apart import unless
 from chain.buckets import count, empty
@@ -89,6 +89,7 @@ class Survey:
     points: Mapping[str, str]  # backup vault -> how many recovery points it holds
     foreign: tuple[str, ...]  # stacks that bear a name of ours and not our tags
     leftovers: tuple[str, ...]  # what an earlier destroy left besides stacks
+    last: tuple[final.Database, ...] = ()  # of which a snapshot is taken first
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,14 @@ class Result:
     swept: tuple[str, ...]
     left: tuple[str, ...]
     pending: tuple[tuple[str, datetime | None], ...]  # keys, and when they are gone
+    kept: tuple[final.Database, ...] = ()  # whose last snapshot is there
 
 
-def survey(templates: Sequence[Template], suffix: str, clients: Clients, account: str) -> Survey:
-    """Find what is to be deleted. Stacks whose layer no longer exists are found as well, by their tags."""
+def survey(templates: Sequence[Template], suffix: str, clients: Clients, account: str, snapshots: Collection[str] = ()) -> Survey:
+    """Find what is to be deleted. Stacks whose layer no longer exists are found as well, by their tags.
+
+    ``snapshots`` are the systems whose databases leave a last snapshot.
+    """
     systems = tuple(dict.fromkeys(template.system for template in templates))
     regions = tuple(sorted({region for template in templates for region in template.sites.values()}))
     places = {(template.system, site): region for template in templates for site, region in template.sites.items()}
@@ -134,7 +139,14 @@ def survey(templates: Sequence[Template], suffix: str, clients: Clients, account
         for each in leftovers.look(clients, region, leftovers.names(templates, suffix, region, account), systems, suffix)
         if each.text not in in_stacks
     ]
-    return Survey(suffix, systems, regions, tuple(stacks), counts, points, tuple(foreign), tuple(outside))
+    last = tuple(
+        database
+        for each in stacks
+        if each.system in snapshots
+        for type_ in final.KINDS
+        for database in final.databases(clients, regions, each.system, each.region, type_, each.of(type_))
+    )
+    return Survey(suffix, systems, regions, tuple(stacks), counts, points, tuple(foreign), tuple(outside), last)
 
 
 def _doomed(
@@ -198,6 +210,9 @@ def _destroy(
 ) -> Result:
     doomed = {each.id: each for each in found.stacks}
     names = {region: _names(found, templates, region, account) for region in found.regions}
+    lost = _keep(found, clients, report, stop)
+    if lost:  # nothing is deleted before what shall be kept is there
+        return Result((), {id_: cfn.explain(error) for id_, error in lost.items()}, {}, (), (), ())
     for each in found.stacks:
         _quiet(each, clients, report)
     loose = _loosen(found, clients, names, report, stop)
@@ -227,7 +242,42 @@ def _destroy(
         left += [f"{region}  {arn}" for arn in audit.left]
         pending += audit.pending
     failed = {id_: cfn.explain(error) for id_, error in ended.failed.items()}
-    return Result(tuple(ended.done), failed, ended.held, tuple(swept), tuple(left), tuple(pending))
+    return Result(tuple(ended.done), failed, ended.held, tuple(swept), tuple(left), tuple(pending), found.last)
+
+
+def _keep(found: Survey, clients: Clients, report: Report, stop: Event) -> Mapping[str, Exception]:
+    """Take the last snapshots, all at once; failures by what they are of."""
+    wanted = {f"{each.region}/{each.identifier}": each for each in found.last}
+
+    def work(id_: str) -> None:
+        report(News(id_, "keeping", reason=wanted[id_].snapshot))
+        final.keep(clients, wanted[id_], found.suffix, Wait(stop))
+        report(News(id_, "kept", reason=wanted[id_].snapshot))
+
+    return schedule.run(dict.fromkeys(wanted, ()), work, stop).failed
+
+
+def remove(
+    stacks: Sequence[tuple[str, str, State]], suffix: str, clients: Clients, report: Report, stop: Event, durations: Durations
+) -> schedule.Ended[str]:
+    """Delete some stacks of an environment that goes on; ``stacks`` are system, region and state."""
+    regions = tuple(sorted({region for _, region, _ in stacks}))
+    doomed = {}
+    for system, region, state in stacks:
+        one = _doomed(system, region, state, clients("cloudformation", region), suffix, {})
+        doomed[one.id] = one
+    found = Survey(suffix, (), regions, tuple(doomed.values()), {}, {}, (), ())
+    for each in found.stacks:
+        _quiet(each, clients, report)
+    loose = _loosen(found, clients, {region: leftovers.Names() for region in regions}, report, stop)
+    watches = {region: Watch(clients("cloudformation", region), stop) for region in regions}
+
+    def delete(id_: str) -> str:
+        if id_ in loose:
+            raise loose[id_]
+        return _Deletion(doomed[id_], found, clients, report, watches[doomed[id_].region], durations)(stop)
+
+    return schedule.run(_reversed(found.stacks), delete, stop)
 
 
 def _names(found: Survey, templates: Sequence[Template], region: str, account: str) -> leftovers.Names:
@@ -349,6 +399,9 @@ class _Deletion:
         for attempt in range(ATTEMPTS):
             if state is None:
                 return
+            if state.is_protected and not attempt:  # the one question has been answered
+                self.cloudformation.update_termination_protection(StackName=state.id, EnableTerminationProtection=False)
+                self.report(News(self.each.id, "unprotected"))
             self._empty(attempt, stop)
             token = cfn.token()
             self.cloudformation.delete_stack(StackName=state.id, ClientRequestToken=token)

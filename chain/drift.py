@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path as File
@@ -19,6 +19,7 @@ from typing import Any
 from chain import stack as cfn
 from chain.compare import ADDED, DIFFERS, NOT_RETURNED, SAME, STATES, UNREAD, Facts, Path, Unresolved, additions, compare, unread
 from chain.graph import Graph, Stack
+from chain.reach import look
 from chain.resolve import NOTHING, Resolver, UnresolvedError, named, pseudo
 from chain.stack import Clients
 from model import Document
@@ -45,6 +46,7 @@ class Drift:
 
     findings: tuple[Finding, ...]
     absent: tuple[str, ...]
+    unseen: Mapping[str, str] = field(default_factory=dict)  # id -> why
 
     @property
     def differences(self) -> tuple[Finding, ...]:
@@ -98,9 +100,11 @@ def all_facts() -> Mapping[str, Facts]:
 
 def drift(graph: Graph, clients: Clients) -> Drift:
     """Read back what stands. What is compared with is the template and the values that the stack was last given."""
-    standing = cfn.sweeps(clients, graph.regions)
-    present = [stack for stack in graph.stacks if stack.name in standing[stack.region]]
-    absent = tuple(stack.id for stack in graph.stacks if stack not in present)
+    seen = look(clients, graph.regions)
+    standing = seen.standing
+    unseen = {stack.id: seen.dark[stack.region] for stack in graph.stacks if stack.region in seen.dark}
+    present = [stack for stack in graph.stacks if stack.name in standing.get(stack.region, {})]
+    absent = tuple(stack.id for stack in graph.stacks if stack not in present and stack.id not in unseen)
     with ThreadPoolExecutor(READERS) as pool:
         worlds = list(pool.map(lambda stack: _World(stack, standing[stack.region][stack.name], clients), present))
         for world in worlds:
@@ -119,7 +123,7 @@ def drift(graph: Graph, clients: Clients) -> Drift:
         for path in world.paths(name, properties)
         if not _is_rule_of_its_own(world, name, path, rules)
     ]
-    return Drift(tuple(findings), absent)
+    return Drift(tuple(findings), absent, unseen)
 
 
 def _is_rule_of_its_own(world: _World, name: str, path: Path, rules: Sequence[tuple[str, Mapping[str, Any]]]) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from chain import parameters, templates
 from chain.outcome import InputError
 from chain.parameters import Value, Values, text_of
+from chain.statuses import STATEFUL
 from chain.templates import Template, suggestion
 from model import Site
 
@@ -44,6 +45,12 @@ class Stack:
     wires: Mapping[str, Wire]
     tags: Mapping[str, str]
     artifacts: str = ""  # id of the stack whose bucket takes its packages
+    protected: bool = False  # whether its environment is
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether it holds data in an environment that is protected against termination."""
+        return self.protected and any(self.template.has(type_) for type_ in STATEFUL)
 
     @property
     def name(self) -> str:
@@ -165,6 +172,7 @@ def _system(own: Sequence[Template], values: Values) -> tuple[list[Stack], list[
                 wires=wires,
                 tags={**values.tags, "System": template.system, "Layer": layer, "Site": site, "Environment": values.suffix},
                 artifacts=artifacts,
+                protected=values.protected,
             )
         )
     left_out = [

@@ -18,6 +18,7 @@ THROTTLED = {
     "ThrottlingException",
     "TooManyRequestsException",
 }
+UNANSWERED = 2  # attempts at a service that has never answered
 AT_ONCE = 6  # calls under way in a region
 FIRST = 2.0  # calls a second, once it was too fast
 LEAST, MORE, LESS = 0.5, 0.03, 0.7  # calls a second, calls a second more for each success, factor for each refusal
@@ -33,6 +34,7 @@ class Pace:
         self._rate = 0.0
         self._next = 0.0
         self._since = 0.0
+        self.answered = False  # whether anybody has ever answered
 
     def __call__(self) -> None:
         """Wait for one's turn."""
@@ -64,15 +66,28 @@ class Pace:
 
 
 def attach(client: Any, pace: Pace) -> Any:
-    """Have every attempt of a client's calls wait for its turn."""
+    """Have every attempt of a client's calls wait for its turn.
+
+    A service that has answered is asked again as often as the client's configuration says; one that never has may be lost.
+    """
     service = client.meta.service_model.service_id.hyphenize()
 
     def begin(**_: Any) -> None:
         pace()
 
-    def end(response: Any = None, **_: Any) -> None:
+    def end(response: Any = None, attempts: int = 1, caught_exception: Exception | None = None, **_: Any) -> None:
         error = response[1].get("Error", {}) if response is not None and isinstance(response[1], dict) else {}
         pace.done(str(error.get("Code", "")))
+        give_up(attempts, caught_exception)
+
+    def give_up(attempts: int, error: Exception | None) -> None:
+        from botocore import exceptions
+
+        silence = (exceptions.ConnectTimeoutError, exceptions.EndpointConnectionError, exceptions.ReadTimeoutError)
+        if error is None:
+            pace.answered = True
+        elif not pace.answered and attempts >= UNANSWERED and isinstance(error, silence):
+            raise error
 
     client.meta.events.register_first(f"before-send.{service}", begin)
     client.meta.events.register_first(f"needs-retry.{service}", end)

@@ -35,6 +35,8 @@ class Values:
     suffix: str
     blocks: Mapping[str, Mapping[str, Value]]
     tags: Mapping[str, str]
+    final_snapshot: bool = False  # whether destroy keeps a last snapshot of each database
+    protected: bool = False  # whether stacks that hold data are protected against termination
 
     def of(self, layer: str, site: Site) -> Mapping[str, Value]:
         """The answers for a layer at a site: its own block, the site's laid over it."""
@@ -54,6 +56,8 @@ def load(folder: Path, system: str, templates: Sequence[Template], suffix: str) 
     blocks: dict[str, dict[str, Value]] = {}
     tags: dict[str, str] = {}
     problems: list[str] = []
+    final = False
+    protected = False
     for name in ("default", suffix):
         path = folder / system / f"{name}.yaml"
         if not path.exists():
@@ -68,9 +72,20 @@ def load(folder: Path, system: str, templates: Sequence[Template], suffix: str) 
             problems.append(f"{file}: holds no blocks; write one per layer, such as `{next(iter(known))}:` with names below it")
             continue
         for block, answers in content.items():
+            if block == "protected":
+                protected = answers is True
+                if not isinstance(answers, bool):
+                    problems.append(f"{file}: protected is {answers!r}; it is true or false")
+                elif name == "default":
+                    problems.append(f"{file}: protected belongs to an environment: write it into {suffix}.yaml")
+                continue
             if block == "tags":
                 problems += [f"{file}: {problem}" for problem in _tag_problems(answers)]
                 tags |= {str(key): _scalar(value) for key, value in answers.items()} if isinstance(answers, dict) else {}
+                continue
+            if block == "finalSnapshot":
+                final = answers is True
+                problems += [] if isinstance(answers, bool) else [f"{file}: finalSnapshot is {answers!r}; it is true or false"]
                 continue
             template, wrong = _layer(str(block), known)
             if template is None:
@@ -81,7 +96,7 @@ def load(folder: Path, system: str, templates: Sequence[Template], suffix: str) 
                 texts, wrongs = _block(str(block), answers, template, file)
                 problems += wrongs
                 blocks.setdefault(str(block), {}).update(texts)
-    return Values(suffix, blocks, tags), problems
+    return Values(suffix, blocks, tags, final_snapshot=final, protected=protected), problems
 
 
 def _layer(block: str, known: Mapping[str, Template]) -> tuple[Template | None, str]:

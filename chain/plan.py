@@ -8,8 +8,12 @@ from threading import Event
 
 from chain import schedule
 from chain import stack as cfn
+from chain.changes import Difference
 from chain.graph import Graph, Stack
-from chain.stack import Change, Clients, StackError, Standing, State, Wait
+from chain.guard import Danger, by_change_set
+from chain.reach import Seen, look, within
+from chain.review import Review, review
+from chain.stack import Change, Clients, StackError, State, Wait
 from chain.statuses import DECISIONS, REMEDIES, Decision
 
 
@@ -18,29 +22,46 @@ class Step:
     """What would happen to one stack. ``unknown`` are the addresses of inputs that only exist after their stacks stand."""
 
     stack: Stack
-    action: str  # create, change, none, wait or refused
+    action: str  # create, change, none, wait, refused or unseen
     changes: tuple[Change, ...] = ()
     unknown: tuple[str, ...] = ()
     note: str = ""
+    differences: tuple[Difference, ...] = ()
+    dangers: tuple[Danger, ...] = ()
 
 
-def plan(graph: Graph, clients: Clients, standing: Standing | None = None, stop: Event | None = None) -> list[Step]:
+def plan(
+    whole: Graph,
+    clients: Clients,
+    seen: Seen | None = None,
+    stop: Event | None = None,
+    judged: Review | None = None,
+) -> list[Step]:
     """One step per stack, in the order of the graph."""
     stop = stop or Event()
-    standing = standing or cfn.sweeps(clients, graph.regions)
+    seen = seen or look(clients, whole.regions)
+    graph, left = within(whole, seen)
+    standing = seen.standing
+    judged = judged or review(graph, clients, standing)
     outputs: dict[str, Mapping[str, str]] = {
         stack.id: standing[stack.region][stack.name].outputs for stack in graph.stacks if stack.name in standing[stack.region]
     }
 
     def work(id_: str) -> Step:
         stack = graph[id_]
-        return _step(stack, standing[stack.region].get(stack.name), outputs, clients, stop)
+        step = _step(stack, standing[stack.region].get(stack.name), outputs, clients, stop, judged)
+        found = judged.differences.get(id_, ()) if step.action in ("change", "refused") else ()
+        if not step.changes and step.unknown:  # what CloudFormation cannot be asked yet
+            known = tuple(Change(one.action, one.resource, one.type, one.replacement) for one in found)
+            step = replace(step, changes=known) if step.action == "change" else step
+        return replace(step, differences=found, dangers=tuple(by_change_set(id_, stack.template.layer, step.changes)))
 
     ended = schedule.run({stack.id: () for stack in graph.stacks}, work, stop)
     if ended.failed:
         raise next(iter(ended.failed.values()))
     moving = {id_ for id_, step in ended.done.items() if step.action != "none"}
-    return [_noted(ended.done[stack.id], moving) for stack in graph.stacks]
+    steps = {stack.id: _noted(ended.done[stack.id], moving) for stack in graph.stacks}
+    return [steps.get(stack.id) or Step(stack, "unseen", note=left[stack.id]) for stack in whole.stacks]
 
 
 def _noted(step: Step, moving: set[str]) -> Step:
@@ -51,7 +72,9 @@ def _noted(step: Step, moving: set[str]) -> Step:
     return replace(step, note=f"as long as these stay as they are: {', '.join(fed)}")
 
 
-def _step(stack: Stack, state: State | None, outputs: Mapping[str, Mapping[str, str]], clients: Clients, stop: Event) -> Step:
+def _step(
+    stack: Stack, state: State | None, outputs: Mapping[str, Mapping[str, str]], clients: Clients, stop: Event, judged: Review
+) -> Step:
     from botocore.exceptions import ClientError
 
     cloudformation = clients("cloudformation", stack.region)
@@ -78,7 +101,7 @@ def _step(stack: Stack, state: State | None, outputs: Mapping[str, Mapping[str, 
         return Step(stack, "create", added, tuple(unknown), note)
     if unknown:
         return Step(stack, "change", (), tuple(unknown), "what changes is known when its inputs are")
-    if state is not None and not creates and cfn.is_current(cloudformation, state, stack, answers):
+    if state is not None and not creates and cfn.is_current(cloudformation, state, stack, answers, judged.body(state)):
         return Step(stack, "none")
     try:
         change_set = cfn.prepare(cloudformation, stack, answers, "CREATE" if creates else "UPDATE", Wait(stop))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from chain import ready
 from chain.graph import Graph, Stack
+from chain.reach import Seen
+from chain.ready import Check
 from chain.resolve import named
-from chain.stack import Clients, Standing
+from chain.stack import Clients, Standing, code
 from chain.statuses import DECISIONS, STATEFUL, Decision
 
 SELECTION = "AWS::Backup::BackupSelection"
@@ -24,12 +28,51 @@ MANAGED = ("DynamoDB",)
 """Of these AWS Backup uses the vault's key and makes copies elsewhere only where it manages them fully: a second setting."""
 
 
-def findings(graph: Graph, clients: Clients, standing: Standing) -> list[str]:
-    """Everything that stands in the way of a deployment."""
-    return [*exchanged(graph, standing), *opt_ins(graph, clients)]
+AT_ONCE = 12  # questions; they are asked of different services
 
 
-def opt_ins(graph: Graph, clients: Clients) -> Iterator[str]:
+@dataclass(frozen=True)
+class Found:
+    """Everything that stands in the way of a deployment, and what could not be asked, with the reason."""
+
+    findings: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+
+def check(graph: Graph, clients: Clients, seen: Seen) -> Found:
+    """All of it at once: regions, inputs of data that stands, AWS Backup's settings, and what new stacks need."""
+    closed = tuple(
+        f"The account has not opted in to {region}: aws account enable-region --region-name {region}, which takes some minutes"
+        for region in sorted(seen.closed)
+    )
+    asked = gathered([*ready.checks(graph, clients, seen), Check("AWS Backup's settings", lambda: opt_ins(graph, clients))])
+    return Found((*closed, *exchanged(graph, seen.standing), *asked.findings), asked.unseen)
+
+
+def gathered(checks: Sequence[Check]) -> Found:
+    """Ask everything at once. Who may not ask cannot know, which is said and stops nothing."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(_answer, checks))
+    return Found(
+        tuple(dict.fromkeys(text for answer in answers for text in answer.findings)),
+        tuple(text for answer in answers for text in answer.unseen),
+    )
+
+
+def _answer(check: Check) -> Found:
+    from botocore import exceptions
+
+    try:
+        return Found(tuple(check.ask()), ())
+    except exceptions.ClientError as error:
+        return Found((), (f"{check.about}: {code(error)} on {error.operation_name}",))
+    except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
+        return Found((), (f"{check.about}: {type(error).__name__}",))
+
+
+def opt_ins(graph: Graph, clients: Clients, dark: Collection[str] = ()) -> Iterator[str]:
     """What AWS Backup would leave out, whoever names it: a type that nobody has opted in to, region by region."""
     wanted: dict[str, dict[str, set[str]]] = {}  # region -> type -> systems
     for stack in graph.stacks:
@@ -38,6 +81,8 @@ def opt_ins(graph: Graph, clients: Clients) -> Iterator[str]:
                 for type_ in _selected(resource["Properties"]["BackupSelection"], stack, graph):
                     wanted.setdefault(stack.region, {}).setdefault(type_, set()).add(stack.template.system)
     for region, types in sorted(wanted.items()):
+        if region in dark:
+            continue
         settings = clients("backup", region).describe_region_settings()
         for type_, systems in sorted(types.items()):
             yield from _setting(region, type_, " and ".join(sorted(systems)), settings)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 from threading import Lock
 from typing import TextIO
 
@@ -12,6 +14,7 @@ from chain.stack import News
 
 ENDS = {"created", "updated", "unchanged", "failed", "deleted", "held back", "gone"}
 """The words with which the chain ends a stack; CloudFormation's own statuses are written in capitals."""
+NARROWEST = 40  # characters of a column
 FRAME = 0.1  # seconds between two drawings of the board
 UP, CLEAR = "\x1b[{}A", "\x1b[J"
 GREEN, RED, YELLOW, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
@@ -46,10 +49,18 @@ class Lines:
 
 
 class Board:
-    """Stacks that have ended scroll away above; those that move are redrawn below with their resources and time."""
+    """Stacks that have ended scroll away above; those that move are redrawn below, regions side by side."""
 
-    def __init__(self, out: TextIO, totals: Mapping[str, int], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        out: TextIO,
+        totals: Mapping[str, int],
+        clock: Callable[[], float] = time.monotonic,
+        expected: Mapping[str, float] | None = None,
+    ) -> None:
         self._out, self._totals, self._clock, self._lock = out, totals, clock, Lock()
+        self._expected = expected or {}
+        self._start = clock()
         self._begun: dict[str, float] = {}
         self._latest: dict[str, str] = {}
         self._finished: dict[str, set[str]] = {}
@@ -85,9 +96,10 @@ class Board:
 
     def _draw(self, above: list[str]) -> None:
         width, height = shutil.get_terminal_size()
-        moving = [self._row(id_) for id_ in sorted(self._begun)][: height - 2]
+        moving = self._columns(width - 1)[: height - 2] if self._begun else []
         if moving:
-            moving.append(f"{len(self._ended)} of {len(self._totals)} stacks done, {len(self._begun)} under way")
+            done = f"{len(self._ended)} of {len(self._totals)} stacks done, {len(self._begun)} under way"
+            moving.append(f"{done}, {self._clock() - self._start:.0f} s")
         rewind = UP.format(self._drawn) if self._drawn else ""
         self._out.write(
             f"\r{rewind}{CLEAR}" + "".join(f"{text}\n" for text in above) + "".join(f"{row[: width - 1]}\n" for row in moving)
@@ -95,12 +107,30 @@ class Board:
         self._out.flush()
         self._drawn, self._at = len(moving), self._clock()
 
+    def _columns(self, width: int) -> list[str]:
+        """A column for each region in which stacks are, where there is room for it; or else one region below the other."""
+        regions = sorted({id_.partition("/")[0] for id_ in (*self._totals, *self._begun)})
+        columns = [self._column(region) for region in regions]
+        each = width // len(columns)
+        if each < NARROWEST:
+            return [row for column in columns for row in column]
+        rows = zip_longest(*columns, fillvalue="")
+        return ["".join(f"{text[: each - 2]:{each}}" for text in row).rstrip() for row in rows]
+
+    def _column(self, region: str) -> list[str]:
+        own = [id_ for id_ in sorted(self._begun) if id_.startswith(f"{region}/")]
+        total = sum(id_.startswith(f"{region}/") for id_ in self._totals)
+        ended = sum(id_.startswith(f"{region}/") for id_ in self._ended)
+        return [f"{region}  {ended}/{total} stacks", *map(self._row, own)]
+
     def _row(self, id_: str) -> str:
+        """Name, resources done of all, seconds gone of those expected, and what happened last."""
         seconds = self._clock() - self._begun[id_]
         done = len(self._finished.get(id_, ()))
-        return f"{id_}  {done}/{self._totals.get(id_, 0)}  {seconds:.0f} s  {self._latest[id_]}"
+        of = f" of {self._expected[id_]:.0f}" if id_ in self._expected else ""
+        return f"{id_.partition('/')[2]}  {done}/{self._totals.get(id_, 0)}  {seconds:.0f}{of} s  {self._latest[id_]}"
 
 
-def progress(out: TextIO, totals: Mapping[str, int]) -> Lines | Board:
-    """A board where someone watches, lines where nobody does."""
-    return Board(out, totals) if out.isatty() else Lines(out)
+def progress(out: TextIO, totals: Mapping[str, int], expected: Mapping[str, float] | None = None) -> Lines | Board:
+    """A board where someone watches, lines where nobody does: in CI, and where the output goes to a file."""
+    return Board(out, totals, expected=expected) if out.isatty() and not os.environ.get("CI") else Lines(out)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chain.graph import Stack
-from chain.stack import Clients, Wait, resources
+from chain.stack import Clients, State, Wait, resources
 
 SCHEDULE = "AWS::SecretsManager::RotationSchedule"
 
@@ -37,21 +37,36 @@ class Rotation:
         return f"/aws/lambda/{self.function}"
 
 
-def rotations(stack: Stack, clients: Clients) -> Iterator[Rotation]:
-    """The rotation of every secret that a schedule in this stack names; its physical id is the secret's ARN."""
+def rotations(stack: Stack, clients: Clients, state: State | None = None) -> Iterator[Rotation]:
+    """The rotation of every secret that a schedule in this stack names."""
     if not stack.template.has(SCHEDULE):
         return
     manager = clients("secretsmanager", stack.region)
-    for resource in resources(clients("cloudformation", stack.region), stack.name).values():
-        if resource["ResourceType"] == SCHEDULE:
-            secret = manager.describe_secret(SecretId=resource["PhysicalResourceId"])
-            yield Rotation(
-                secret=secret["Name"],
-                function=secret.get("RotationLambdaARN", "").rpartition(":")[2],
-                enabled=secret.get("RotationEnabled", False),
-                last=secret.get("LastRotatedDate"),
-                next=secret.get("NextRotationDate"),
-            )
+    for arn in _secrets(stack, clients, state):
+        secret = manager.describe_secret(SecretId=arn)
+        yield Rotation(
+            secret=secret["Name"],
+            function=secret.get("RotationLambdaARN", "").rpartition(":")[2],
+            enabled=secret.get("RotationEnabled", False),
+            last=secret.get("LastRotatedDate"),
+            next=secret.get("NextRotationDate"),
+        )
+
+
+def _secrets(stack: Stack, clients: Clients, state: State | None) -> list[str]:
+    """Their ARNs: by the stack's parameters where they say, for then nobody need be asked."""
+    given = state.parameters if state is not None else {}
+    schedules = [resource for resource in stack.template.resources.values() if resource["Type"] == SCHEDULE]
+    wired = [given.get(str(_ref(each["Properties"]["SecretId"]))) for each in schedules]
+    if all(wired):
+        return [arn for arn in wired if arn]
+    found = resources(clients("cloudformation", stack.region), stack.name).values()
+    # The physical id of a schedule is its secret's ARN.
+    return [each["PhysicalResourceId"] for each in found if each["ResourceType"] == SCHEDULE]
+
+
+def _ref(value: object) -> object:
+    return value.get("Ref") if isinstance(value, dict) else None
 
 
 def first(stack: Stack, clients: Clients, wait: Wait, patience: float) -> list[str]:

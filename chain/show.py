@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from chain import record
+from chain.changes import text
 from chain.graph import Graph
 
 if TYPE_CHECKING:
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
     from chain.destroy import Result as Destroyed
     from chain.destroy import Survey
     from chain.drift import Drift
+    from chain.guard import Danger
     from chain.plan import Step
+    from chain.record import Earlier
+    from chain.review import Orphan, Review
     from chain.status import Status
 
 MARKS = {"Add": "+", "Modify": "~", "Remove": "-", "Import": "<", "Dynamic": "?"}
@@ -31,11 +36,43 @@ ACTIONS = {
     "none": "no change",
     "wait": "is waited for",
     "refused": "cannot be deployed",
+    "unseen": "was not seen",
 }
 
 
-def plan(graph: Graph, steps: Sequence[Step]) -> Iterator[str]:
-    """A plan: per stack what happens, per resource which way and whether it is replaced."""
+def dangers(judged: Review, steps: Sequence[Step]) -> list[Danger]:
+    """Everything that could not be got back; what CloudFormation says of a resource is said once."""
+    known = {(each.stack, each.resource) for each in judged.dangers}
+    return [*judged.dangers, *(each for step in steps for each in step.dangers if (each.stack, each.resource) not in known)]
+
+
+def plan_lines(
+    graph: Graph, steps: Sequence[Step], judged: Review, found: Sequence[Danger], allowed: Collection[str]
+) -> Iterator[str]:
+    """A plan as lines of JSON: one per stack and danger."""
+    for danger in found:
+        yield json.dumps({"kind": "danger", "danger": str(danger), "allowed": danger.is_allowed(allowed)}, sort_keys=True)
+    for step in steps:
+        changes = [record.shown(change) for change in step.changes]
+        about = {"stack": step.stack.id, "action": step.action, "unknown": list(step.unknown), "note": step.note}
+        properties = [
+            {"resource": each.resource, "path": one.path, "before": text(one.before), "after": text(one.after)}
+            for each in step.differences
+            for one in each.properties
+        ]
+        yield json.dumps({"kind": "step", **about, "changes": changes, "properties": properties}, sort_keys=True)
+    yield from (json.dumps({"kind": "gone", "stack": orphan.id}) for orphan in judged.orphans)
+    yield from (json.dumps({"kind": "left out", "stack": each}) for each in graph.left_out)
+
+
+def resumed(earlier: Earlier) -> Iterator[str]:
+    """What an earlier run was at when it was killed."""
+    yield f"Goes on from {earlier.name}, which did not come to its end."
+    yield from (f"    was under way: {id_}" for id_ in earlier.under_way)
+
+
+def plan(graph: Graph, steps: Sequence[Step], orphans: Sequence[Orphan] = ()) -> Iterator[str]:
+    """A plan: per stack what happens, per resource which way, which properties from what to what, and whether it is replaced."""
     for step in steps:
         note = f" ({step.note})" if step.note else ""
         yield f"{step.stack.id}: {ACTIONS[step.action]}{note}"
@@ -45,9 +82,22 @@ def plan(graph: Graph, steps: Sequence[Step]) -> Iterator[str]:
             replaced = {"True": "  REPLACED", "Conditional": "  may be REPLACED"}.get(change.replacement, "")
             properties = f"  {', '.join(change.properties)}" if change.properties else ""
             yield f"    {MARKS.get(change.action, change.action)} {change.resource} ({change.type}){replaced}{properties}"
-    yield from (f"{text}: left out" for text in graph.left_out)
-    moving = sum(step.action != "none" for step in steps)
-    yield f"{moving} of {len(steps)} stacks would change." if moving else f"Nothing to do: {len(steps)} stacks are current."
+            known = next((each.properties for each in step.differences if each.resource == change.resource), ())
+            for one in known:
+                why = "  cannot change in place" if one.replaces else ""
+                yield f"        {one.path}: {_short(text(one.before))} -> {_short(text(one.after))}{why}"
+            if change.action == "Modify" and not known and step.differences:
+                yield "        known after apply: what it refers to changes"
+    for orphan in orphans:
+        yield f"{orphan.id}: is removed, for its layer is gone"
+        yield from (f"    - {name} ({type_})" for name, type_ in orphan.resources)
+    yield from (f"{each}: left out" for each in graph.left_out)
+    moving = sum(step.action not in ("none", "unseen") for step in steps) + len(orphans)
+    unseen = sum(step.action == "unseen" for step in steps)
+    if unseen:
+        yield f"{unseen} of {len(steps)} stacks were not seen."
+    current = f"Nothing to do: {len(steps) - unseen} stacks are current."
+    yield f"{moving} of {len(steps)} stacks would change." if moving else current
 
 
 def deployed(graph: Graph, result: Result, resume: str) -> Iterator[str]:
@@ -56,7 +106,7 @@ def deployed(graph: Graph, result: Result, resume: str) -> Iterator[str]:
         if stack.id in result.done and result.done[stack.id].outputs:
             yield f"{stack.id}"
             yield from (f"    {name} = {value}" for name, value in sorted(result.done[stack.id].outputs.items()))
-    yield from (f"{text}: left out" for text in graph.left_out)
+    yield from (f"{each}: left out" for each in graph.left_out)
     yield from (f"WARNING  {warning}" for warning in result.warnings)
     for id_, error in result.failed.items():
         yield f"FAILED  {id_}" + (f" ({error.status})" if error.status else "")
@@ -64,6 +114,7 @@ def deployed(graph: Graph, result: Result, resume: str) -> Iterator[str]:
         held = [held for held, causes in result.held.items() if id_ in causes]
         if held:
             yield f"    holds back: {', '.join(held)}"
+    yield from (f"{id_}: removed, for its layer is gone" for id_ in result.removed)
     actions = [done.action for done in result.done.values()]
     counts = ", ".join(f"{actions.count(action)} {action}" for action in ("created", "updated", "unchanged") if action in actions)
     tail = f"; {len(result.failed)} failed, {len(result.held)} held back" if result.failed else ""
@@ -76,12 +127,14 @@ def status(states: Sequence[Status]) -> Iterator[str]:
     """What stands, what it offers, and what waits for a person."""
     for each in states:
         if each.state is None:
-            yield f"{each.stack.id}  does not stand"
+            yield f"{each.stack.id}  " + (f"NOT SEEN: {each.unseen[0]}" if each.unseen else "does not stand")
             continue
         yield f"{each.stack.id}  {each.state.status}  since {each.state.updated:%Y-%m-%d %H:%M:%S %Z}"
         yield from (f"    {name} = {value}" for name, value in sorted(each.state.outputs.items()))
         yield from (f"    rotation: {rotation}" for rotation in each.rotations)
         yield from (f"    WAITS FOR A PERSON: {text}" for text in each.unconfirmed)
+        yield from (f"    STALE: {text}; make deploy feeds it anew" for text in each.stale)
+        yield from (f"    NOT SEEN: {text}" for text in each.unseen)
 
 
 def drift(found: Drift) -> Iterator[str]:
@@ -95,20 +148,22 @@ def drift(found: Drift) -> Iterator[str]:
     for each in found.not_read:
         yield f"not read  {each.stack}  {each.resource}.{each.path.path}: {each.path.reason}"
     yield from (f"{id_} does not stand: nothing to read" for id_ in found.absent)
+    yield from (f"NOT SEEN  {id_}: {why}" for id_, why in found.unseen.items())
     share = 100 * found.read / found.declared if found.declared else 100
     yield f"{found.declared} properties declared, {found.read} read back ({share:.1f} %), {len(found.differences)} different."
     yield from (f"    {count} not read: {reason}" for reason, count in found.reasons().most_common())
 
 
 def _short(value: object) -> str:
-    text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    said = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
 
 
 def doomed(found: Survey) -> Iterator[str]:
     """What would be deleted, before the question."""
     for each in found.stacks:
-        yield f"{each.id}  {each.state.status}, {len(each.resources)} resources"
+        safe = ", PROTECTED against termination, which is lifted" if each.state.is_protected else ""
+        yield f"{each.id}  {each.state.status}, {len(each.resources)} resources{safe}"
         for type_, what in HEAVY.items():
             for name in each.of(type_):
                 objects = f", {found.objects[name]} objects and versions" if name in found.objects else ""
@@ -116,12 +171,14 @@ def doomed(found: Survey) -> Iterator[str]:
                 yield f"    {what} {name}{objects}{points}"
     yield from (f"{text}  is left from before" for text in found.leftovers)
     yield from (f"{id_}  is not ours (its tags say otherwise) and stays" for id_ in found.foreign)
+    yield from (f"A snapshot of {each.identifier} is taken first, and stays: {each.snapshot}" for each in found.last)
     systems, regions = ", ".join(found.systems), ", ".join(found.regions)
     yield f"{len(found.stacks)} stacks of {systems} with the suffix {found.suffix} in {regions}."
 
 
 def destroyed(result: Destroyed, resume: str) -> Iterator[str]:
-    """What was deleted, what blocks the rest, and what the audit found."""
+    """What was deleted, what was kept, what blocks the rest, and what the audit found."""
+    yield from (f"kept  {each.snapshot} in {each.region}; back with: {each.restore}" for each in result.kept)
     yield from (f"swept  {text}" for text in result.swept)
     for id_, error in result.failed.items():
         yield f"FAILED  {id_}" + (f" ({error.status})" if error.status else "")

@@ -55,6 +55,7 @@ class State:
     outputs: Mapping[str, str]
     updated: datetime
     mark: tuple[object, ...] = ()  # what differs as soon as another operation has begun
+    is_protected: bool = False  # against termination
 
     def is_ours(self, system: str, suffix: str) -> bool:
         """Ours means that System and Environment agree."""
@@ -74,6 +75,7 @@ class Change:
     type: str
     replacement: str
     properties: tuple[str, ...] = ()
+    causes: frozenset[str] = frozenset({""})  # of a replacement: what it rests on, or nothing where the template itself says so
 
 
 @dataclass(frozen=True)
@@ -160,15 +162,17 @@ def _state(raw: Mapping[str, Any]) -> State:
             raw.get("DeletionTime"),
             *(each.get("OperationId") for each in raw.get("LastOperations", ())),
         ),
+        is_protected=raw.get("EnableTerminationProtection", False),
     )
 
 
 def template(cloudformation: Any, name: str) -> Document:
     """The template that a stack was last given, as plain data."""
-    return _document(cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"])
+    return document_of(cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"])
 
 
-def _document(body: Any) -> Document:
+def document_of(body: Any) -> Document:
+    """A template as plain data."""
     return read(body) if isinstance(body, str) else dict(body)  # botocore parses a template that is JSON
 
 
@@ -184,12 +188,17 @@ def substance(document: Document) -> Document:
     return kept
 
 
-def is_current(cloudformation: Any, state: State, stack: Stack, answers: Mapping[str, str]) -> bool:
-    """Whether a stack already holds the committed template, these values and these tags."""
+def body_of(cloudformation: Any, state: State) -> Any:
+    """The template of a stack as CloudFormation gives it back."""
+    return cloudformation.get_template(StackName=state.id, TemplateStage="Original")["TemplateBody"]
+
+
+def is_current(cloudformation: Any, state: State, stack: Stack, answers: Mapping[str, str], body: Any = None) -> bool:
+    """Whether a stack already holds the committed template, these values and these tags; ``body`` saves the question."""
     if state.parameters != answers or state.tags != stack.tags:
         return False
-    body = cloudformation.get_template(StackName=state.id, TemplateStage="Original")["TemplateBody"]
-    return body == stack.template.body or substance(_document(body)) == substance(stack.template.document)
+    body = body_of(cloudformation, state) if body is None else body
+    return body == stack.template.body or substance(document_of(body)) == substance(stack.template.document)
 
 
 def asked(stack: Stack, answers: Mapping[str, str]) -> dict[str, Any]:
@@ -245,7 +254,14 @@ def _validation(cloudformation: Any, change_set: str) -> str:
 def _change(raw: Mapping[str, Any]) -> Change:
     targets = [detail["Target"] for detail in raw.get("Details", ()) if "Target" in detail]
     names = tuple(dict.fromkeys(target.get("Name") or target["Attribute"] for target in targets))
-    return Change(raw["Action"], raw["LogicalResourceId"], raw["ResourceType"], raw.get("Replacement", ""), names)
+    causes = frozenset(
+        detail.get("CausingEntity", "") if detail.get("Evaluation") == "Dynamic" else ""
+        for detail in raw.get("Details", ())
+        if detail.get("Target", {}).get("RequiresRecreation", "Never") != "Never"
+    )
+    return Change(
+        raw["Action"], raw["LogicalResourceId"], raw["ResourceType"], raw.get("Replacement", ""), names, causes or frozenset({""})
+    )
 
 
 def discard(cloudformation: Any, change_set: ChangeSet) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from chain import rotation
 from chain import stack as cfn
 from chain.graph import Graph, Stack
+from chain.reach import Seen, look, reason
 from chain.stack import Clients, State
+from chain.statuses import DECISIONS, Decision
 
+READERS = 8  # threads; what stands is known by then, and what they ask is asked of other services
 TOPIC = "AWS::SNS::Topic"
 UNCONFIRMED = "PendingConfirmation"  # what SNS gives in place of an ARN
 
@@ -22,32 +26,74 @@ class Status:
     state: State | None
     unconfirmed: tuple[str, ...] = ()
     rotations: tuple[rotation.Rotation, ...] = ()
+    stale: tuple[str, ...] = ()  # inputs that are not what their source offers now
+    unseen: tuple[str, ...] = ()  # what could not be asked, and why
 
 
 def status(graph: Graph, clients: Clients) -> list[Status]:
     """Every stack of the graph, in its order."""
-    standing = cfn.sweeps(clients, graph.regions)
-    return [_one(stack, standing[stack.region], clients) for stack in graph.stacks]
+    seen = look(clients, graph.regions)
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda stack: _one(stack, seen, clients), graph.stacks))
 
 
-def _one(stack: Stack, standing: Mapping[str, State], clients: Clients) -> Status:
-    state = standing.get(stack.name)
+def _one(stack: Stack, seen: Seen, clients: Clients) -> Status:
+    from botocore import exceptions
+
+    if stack.region in seen.dark:
+        return Status(stack, None, unseen=(seen.dark[stack.region],))
+    state = seen.standing[stack.region].get(stack.name)
     if state is None:
         return Status(stack, None)
-    return Status(stack, state, tuple(_unconfirmed(stack, clients)), tuple(rotation.rotations(stack, clients)))
+    stale = tuple(_stale(stack, state, seen))
+    try:
+        unconfirmed, rotations = tuple(_unconfirmed(stack, state, clients)), tuple(rotation.rotations(stack, clients, state))
+    except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
+        return Status(stack, state, stale=stale, unseen=(f"subscriptions and rotations: {reason(stack.region, error)}",))
+    return Status(stack, state, unconfirmed, rotations, stale)
 
 
-def _unconfirmed(stack: Stack, clients: Clients) -> Iterator[str]:
+def _stale(stack: Stack, state: State, seen: Seen) -> Iterator[str]:
+    """Inputs whose source offers something else by now; a source that moves is not judged."""
+    for name, wire in stack.wires.items():
+        region, _, source = wire.stack.partition("/")
+        offered = seen.standing.get(region, {}).get(source)
+        was = state.parameters.get(name)
+        if offered is None or was is None or DECISIONS[offered.status] is not Decision.UPDATE:
+            continue
+        if stack.template.parameters.get(name, {}).get("NoEcho"):
+            continue  # CloudFormation shows asterisks
+        now = offered.outputs.get(wire.output)
+        if now != was:
+            what = f"offers {now}" if now is not None else "no longer offers it"
+            yield f"{name} is {was}, but {wire.address} {what}"
+
+
+def _topics(stack: Stack, state: State, clients: Clients) -> Iterator[str]:
+    """The stack's topics: by its outputs where they say, for then nobody need be asked."""
+    topics = {name for name, resource in stack.template.resources.items() if resource["Type"] == TOPIC}
+    said = {
+        output["Value"]["Ref"]: state.outputs[name]
+        for name, output in stack.template.document.get("Outputs", {}).items()
+        if name in state.outputs and isinstance(output["Value"], dict) and output["Value"].get("Ref") in topics
+    }
+    if set(said) == topics:
+        yield from said.values()
+        return
+    for resource in cfn.resources(clients("cloudformation", stack.region), stack.name).values():
+        if resource["ResourceType"] == TOPIC and "PhysicalResourceId" in resource:
+            yield resource["PhysicalResourceId"]
+
+
+def _unconfirmed(stack: Stack, state: State, clients: Clients) -> Iterator[str]:
     """Subscriptions to the stack's topics that nobody has confirmed, so that no alarm reaches them."""
     if not stack.template.has(TOPIC):
         return
     sns = clients("sns", stack.region)
-    for resource in cfn.resources(clients("cloudformation", stack.region), stack.name).values():
-        if resource["ResourceType"] != TOPIC or "PhysicalResourceId" not in resource:
-            continue
-        for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=resource["PhysicalResourceId"]):
+    for topic in _topics(stack, state, clients):
+        for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic):
             yield from (
-                f"{item['Protocol']} {item['Endpoint']} has not confirmed its subscription to {resource['PhysicalResourceId']}"
+                f"{item['Protocol']} {item['Endpoint']} has not confirmed its subscription to {topic}"
                 for item in page["Subscriptions"]
                 if item["SubscriptionArn"] == UNCONFIRMED
             )

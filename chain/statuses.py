@@ -47,7 +47,8 @@ DECISIONS: Mapping[str, Decision] = {
 
 CONTINUE = "finish its rollback first: aws cloudformation continue-update-rollback --region {region} --stack-name {name}"
 REMEDIES = {
-    "DELETE_FAILED": "a destroy did not finish: run `make destroy` again first",
+    "DELETE_FAILED": "a deletion did not finish: `make destroy` again if all of it is to go; where this stack alone is to"
+    " be made anew: aws cloudformation delete-stack --region {region} --stack-name {name}",
     "UPDATE_FAILED": "roll it back first: aws cloudformation rollback-stack --region {region} --stack-name {name}",
     "UPDATE_ROLLBACK_FAILED": CONTINUE,
     "IMPORT_ROLLBACK_FAILED": CONTINUE,

@@ -28,6 +28,12 @@ DATABASES = {
     "SourceDBClusterIdentifier": "cluster",
     "TargetDbClusterIdentifier": "cluster",
     "GlobalClusterIdentifier": "global-cluster",
+    "DBSnapshotIdentifier": "snapshot",
+    "SourceDBSnapshotIdentifier": "snapshot",
+    "TargetDBSnapshotIdentifier": "snapshot",
+    "DBClusterSnapshotIdentifier": "cluster-snapshot",
+    "SourceDBClusterSnapshotIdentifier": "cluster-snapshot",
+    "TargetDBClusterSnapshotIdentifier": "cluster-snapshot",
 }
 # What is made in a subnet group is also about the group.
 MAKES = ("CreateDBInstance", "CreateDBInstanceReadReplica")

@@ -21,7 +21,19 @@ from emulator import (
     rotation,
     variables,
 )
-from emulator.services import INSTALLERS, backup, efs, events, global_clusters, lag, metrics, replicated, restoring, route53
+from emulator.services import (
+    INSTALLERS,
+    backup,
+    efs,
+    events,
+    global_clusters,
+    lag,
+    metrics,
+    offers,
+    replicated,
+    restoring,
+    route53,
+)
 from emulator.types import RESOURCES
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -77,6 +89,17 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
+async def _quota(receive: Any, send: Any) -> None:
+    """Service Quotas, which ministack does not have."""
+    body, more = b"", True
+    while more:
+        part = await receive()
+        body, more = body + part.get("body", b""), part.get("more_body", False)
+    status, answer = offers.quota(json.loads(body))
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/x-amz-json-1.1")]})
+    await send({"type": "http.response.body", "body": answer})
+
+
 def _with_questions(theirs: Application) -> Application:
     """Answers what our own side asks about the emulator, and passes everything else on."""
 
@@ -84,6 +107,9 @@ def _with_questions(theirs: Application) -> Application:
         question = QUESTIONS.get(scope.get("path", "")) if scope["type"] == "http" else None
         if question is None and darkness.swallows(scope):
             await darkness.swallow(receive)
+            return
+        if scope["type"] == "http" and dict(scope["headers"]).get(b"x-amz-target") == offers.TARGET:
+            await _quota(receive, send)
             return
         if question is None:
             await theirs(scope, receive, send)

@@ -108,6 +108,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "services.ec2": (
         "_ACTION_MAP",
+        "_VPCE_INTERFACE_SERVICES",
         "_addresses",
         "_error",
         "_flow_logs",
@@ -203,6 +204,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "services.rds": (
         "AURORA_POSTGRESQL_ENGINE_VERSION_SET",
         "_ACTION_MAP",
+        "_cluster_snapshot_xml",
         "_cluster_xml",
         "_clusters",
         "_db_cluster_param_groups",
@@ -220,6 +222,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "_instances",
         "_param_groups",
         "_parse_tags",
+        "_snapshot_xml",
         "_snapshots",
         "_subnet_groups",
         "_tags",

@@ -18,6 +18,7 @@ from emulator.services import (
     global_clusters,
     lambda_,
     metrics,
+    offers,
     rds,
     replica_secrets,
     replicas,
@@ -38,6 +39,7 @@ INSTALLERS: tuple[Callable[[], None], ...] = (
     expressions.install,
     lambda_.install,
     metrics.install,
+    offers.install,
     rds.install,
     replicas.install,  # around the instances of rds
     aurora.install,  # so are the clusters

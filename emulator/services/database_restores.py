@@ -35,6 +35,8 @@ def install() -> None:
         },
     )
     theirs._ACTION_MAP.update(
+        CopyDBSnapshot=_copy_instance,
+        CopyDBClusterSnapshot=_copy_cluster,
         RestoreDBInstanceFromDBSnapshot=_instance_from_snapshot,
         RestoreDBInstanceToPointInTime=_instance_at,
         RestoreDBClusterFromSnapshot=_cluster_from_snapshot,
@@ -68,6 +70,43 @@ def _snapshot(theirs: Action, p: Parameters) -> Answer:
     if answer[0] < 300 and made is not None:
         kind, name = ("cluster", "DBClusterIdentifier") if "DBClusterIdentifier" in made else ("db", "DBInstanceIdentifier")
         snapshots.take(_resource(kind, made[name]), _arn(made))
+    return answer
+
+
+def _copy_instance(p: Parameters) -> Answer:
+    from ministack.services import rds as theirs
+
+    return _copy(p, "DBSnapshot", "snapshot", theirs._snapshots, theirs._snapshot_xml)
+
+
+def _copy_cluster(p: Parameters) -> Answer:
+    from ministack.services import rds as theirs
+
+    return _copy(p, "DBClusterSnapshot", "cluster-snapshot", theirs._db_cluster_snapshots, theirs._cluster_snapshot_xml)
+
+
+def _copy(p: Parameters, noun: str, kind: str, all_: dict[str, Record], xml: Callable[[Record], str]) -> Answer:
+    """A snapshot with the data of another one, under its own name, key and tags."""
+    from ministack.core.responses import get_account_id, get_region
+    from ministack.services import rds as theirs
+
+    source, target = query.one(p, f"Source{noun}Identifier").rsplit(":", 1)[-1], query.one(p, f"Target{noun}Identifier")
+    if source not in all_:
+        return query.error(f"{noun}NotFound" + ("Fault" if "Cluster" in noun else ""), f"{noun} {source} not found.", 404)
+    if target in all_:
+        taken = f"{noun}AlreadyExists" + ("Fault" if "Cluster" in noun else "")
+        return query.error(taken, f"{noun} {target} already exists.")
+    one = copy.deepcopy(all_[source])
+    key = query.one(p, "KmsKeyId")
+    if key:
+        name = key if key.startswith("arn:") else f"arn:aws:kms:{get_region()}:{get_account_id()}:{key}"
+        one.update(KmsKeyId=name, StorageEncrypted=True, Encrypted=True)
+    one.update({f"{noun}Identifier": target, f"{noun}Arn": _resource(kind, target), "SnapshotCreateTime": _now()})
+    one.update(SnapshotType="manual", TagList=theirs._parse_tags(p))
+    theirs._tags[one[f"{noun}Arn"]] = one["TagList"]
+    all_[target] = one
+    snapshots.copy(_arn(all_[source]), _arn(one))
+    answer: Answer = theirs._xml(200, f"Copy{noun}Response", f"<Copy{noun}Result><{noun}>{xml(one)}</{noun}></Copy{noun}Result>")
     return answer
 
 

@@ -70,6 +70,7 @@ class Held:
     events: list[dict[str, Any]] = field(default_factory=list)
     resources: dict[str, tuple[str, str]] = field(default_factory=dict)  # logical -> type, status
     operations: list[str] = field(default_factory=list)
+    protected: bool = False
 
 
 class RefusedError(Exception):
@@ -98,10 +99,10 @@ class Cloud:
         self._levels: dict[str, tuple[float, float]] = {}
         self.lock = threading.RLock()
 
-    def clients(self) -> Callable[[str, str], Any]:
-        """Clients of it, each made once."""
+    def clients(self, patience: float = 5.0) -> Callable[[str, str], Any]:
+        """Clients of it, each made once, that wait so many seconds for an answer."""
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
-        config = Config(retries={"mode": "standard", "max_attempts": 12}, connect_timeout=2, read_timeout=5)
+        config = Config(retries={"mode": "standard", "max_attempts": 12}, connect_timeout=2, read_timeout=patience)
         made: dict[tuple[str, str], Any] = {}
 
         def client(service: str, region: str) -> Any:
@@ -253,11 +254,13 @@ def _shown(stack: Held) -> dict[str, Any]:
         "StackId": stack.id,
         "StackName": stack.name,
         "StackStatus": stack.status,
+        "NotificationARNs": [],
         **{name: _time(at) for name, at in times.items() if at},
         "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in stack.parameters.items()],
         "Tags": [{"Key": key, "Value": value} for key, value in stack.tags.items()],
         "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in _outputs(stack).items()] if rested else [],
         "LastOperations": [{"OperationId": each} for each in stack.operations[-1:]],
+        "EnableTerminationProtection": str(stack.protected).lower(),
     }
 
 
@@ -283,6 +286,7 @@ def create_stack(cloud: Cloud, region: str, given: Given) -> Any:
     if name in cloud.stacks[region]:
         raise RefusedError("AlreadyExistsException", f"Stack [{name}] already exists")
     stack = _new(cloud, region, given, "")
+    stack.protected = given.get("EnableTerminationProtection") == "true"
     cloud.begin(region, stack, "create", token)
     cloud.tokens[token] = stack.id
     return {"StackId": stack.id}
@@ -394,6 +398,8 @@ def delete_stack(cloud: Cloud, region: str, given: Given) -> Any:
         stack = cloud.find(region, given["StackName"])
     except RefusedError:
         return {}
+    if stack.protected:
+        raise RefusedError("ValidationError", f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
     if stack.status == "REVIEW_IN_PROGRESS":
         del cloud.stacks[region][stack.name]
         cloud.sets = {id_: each for id_, each in cloud.sets.items() if each["StackId"] != stack.id}
@@ -403,6 +409,12 @@ def delete_stack(cloud: Cloud, region: str, given: Given) -> Any:
         cloud.begin(region, stack, "delete", token)
     cloud.tokens[token] = stack.id
     return {}
+
+
+def update_termination_protection(cloud: Cloud, region: str, given: Given) -> Any:
+    stack = cloud.find(region, given["StackName"])
+    stack.protected = given["EnableTerminationProtection"] == "true"
+    return {"StackId": stack.id}
 
 
 def continue_update_rollback(cloud: Cloud, region: str, given: Given) -> Any:
@@ -439,6 +451,23 @@ def list_stack_resources(cloud: Cloud, region: str, given: Given) -> Any:
     return {"StackResourceSummaries": listed}
 
 
+def update_stack(cloud: Cloud, region: str, given: Given) -> Any:
+    """As other tools ask for it; the chain's changes are change sets."""
+    stack = cloud.find(region, given["StackName"])
+    parameters, tags = _asked(given)
+    if (given["TemplateBody"], parameters, tags) == (stack.body, stack.parameters, stack.tags):
+        raise RefusedError("ValidationError", "No updates are to be performed.")
+    cloud.begin(region, stack, "update", given.get("ClientRequestToken", ""))
+    stack.body, stack.parameters, stack.tags = given["TemplateBody"], parameters, tags
+    return {"StackId": stack.id}
+
+
+def get_template_summary(cloud: Cloud, region: str, given: Given) -> Any:
+    body = given["TemplateBody"] if "TemplateBody" in given else cloud.find(region, given["StackName"]).body
+    declared = read(body).get("Parameters", {})
+    return {"Parameters": [{"ParameterKey": name, "ParameterType": each["Type"]} for name, each in declared.items()]}
+
+
 def get_caller_identity(_cloud: Cloud, _region: str, _given: Given) -> Any:
     return {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/tester", "UserId": "tester"}
 
@@ -454,8 +483,11 @@ OPERATIONS: Mapping[str, Callable[[Cloud, str, Given], Any]] = {
     "DescribeStacks": describe_stacks,
     "ExecuteChangeSet": execute_change_set,
     "GetTemplate": get_template,
+    "GetTemplateSummary": get_template_summary,
     "ListChangeSets": list_change_sets,
     "ListStackResources": list_stack_resources,
+    "UpdateTerminationProtection": update_termination_protection,
+    "UpdateStack": update_stack,
 }
 
 
@@ -548,6 +580,8 @@ def cloud() -> Iterator[Cloud]:
             if self.command in running.weather.refuse:
                 return 403, _s3("AccessDenied"), {}
             with running.lock:
+                if not key and self.command == "HEAD":  # a bucket is there once something is in it
+                    return (200 if running.buckets.get(bucket) else 404), b"", {}
                 objects = running.buckets.setdefault(bucket, {})
                 if not key:
                     if self.command == "POST":

@@ -127,10 +127,14 @@ def test_a_stack_that_needs_a_hand_is_refused_with_the_command(checkout: Checkou
     cloudformation = clients("cloudformation", REGION)
     cloudformation.delete_stack(StackName=checkout.stack("files"))
     until(lambda: (state := cfn.describe(cloudformation, checkout.stack("files"))) and state.status == "DELETE_FAILED")
+    remedy = (
+        "a deletion did not finish: `make destroy` again if all of it is to go; where this stack alone is to be made anew:"
+        f" aws cloudformation delete-stack --region {REGION} --stack-name {checkout.stack('files')}"
+    )
     step = steps(checkout, clients)["files"]
     assert (step.action, step.note) == (
         "refused",
-        "it is in DELETE_FAILED; a destroy did not finish: run `make destroy` again first",
+        f"it is in DELETE_FAILED; {remedy}",
     )
     failure = run(checkout, clients).failed[checkout.id("files")]
-    assert failure.reason == "the stack is in DELETE_FAILED; a destroy did not finish: run `make destroy` again first"
+    assert failure.reason == f"the stack is in DELETE_FAILED; {remedy}"

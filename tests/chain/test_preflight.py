@@ -158,3 +158,8 @@ def test_one_zone_under_two_names_is_refused(checkout: Checkout) -> None:
         f"parameters/shop/{checkout.suffix}.yaml: recovery:network.ZoneAId and ZoneCId are both euw2-az1;"
         " name different zones, or what should outlive the loss of one does not",
     )
+
+
+def test_a_region_that_is_dark_is_not_asked_for_its_settings(checkout: Checkout) -> None:
+    backed_up(checkout, [ref("ClusterArn")])
+    assert list(opt_ins(checkout.graph(), lambda *_: None, {HOME})) == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from chain.progress import Board, Lines, line, progress
 from chain.stack import News
 
@@ -62,9 +64,14 @@ def test_the_board_keeps_what_ended_above_and_redraws_what_moves() -> None:
     board(News("r/a", "CREATE_IN_PROGRESS"))
     now[0] = 2
     board(News("r/a", "CREATE_COMPLETE", "Key", "AWS::KMS::Key"))
-    assert screen(out.getvalue()) == ["r/a  1/3  1 s  Key CREATE_COMPLETE", "0 of 2 stacks done, 1 under way", ""]
+    assert screen(out.getvalue()) == [
+        "r  0/2 stacks",
+        "a  1/3  1 s  Key CREATE_COMPLETE",
+        "0 of 2 stacks done, 1 under way, 2 s",
+        "",
+    ]
     board(News("r/a", "CREATE_COMPLETE", "Alias", "AWS::KMS::Alias"))
-    assert screen(out.getvalue())[0] == "r/a  1/3  1 s  Key CREATE_COMPLETE", "not more often than an eye can follow"
+    assert screen(out.getvalue())[1] == "a  1/3  1 s  Key CREATE_COMPLETE", "not more often than an eye can follow"
     now[0] = 3
     board(News("r/b", "CREATE_FAILED", "Role", "AWS::IAM::Role", "no"))
     board(News("r/b", "failed", reason="no"))
@@ -78,6 +85,27 @@ def test_the_board_keeps_what_ended_above_and_redraws_what_moves() -> None:
     ]
 
 
-def test_a_board_is_for_terminals_only() -> None:
+def test_regions_stand_side_by_side_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {}
+    for columns in (120, 60):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        out, now = Terminal(), [0.0]
+        board = Board(out, {"east/a": 3, "west/b": 1, "west/c": 1}, clock=lambda now=now: now[0], expected={"east/a": 90.0})
+        for id_ in ("east/a", "west/b", "west/c"):
+            now[0] += 1
+            board(News(id_, "CREATE_IN_PROGRESS"))
+        shown[columns] = screen(out.getvalue())
+    moving = "CREATE_IN_PROGRESS"
+    wide = [("east  0/1 stacks", "west  0/2 stacks"), (f"a  0/3  2 of 90 s  {moving}", f"b  0/1  1 s  {moving}")]
+    assert shown[120][:2] == [f"{left:59}{right}" for left, right in wide]
+    assert shown[120][2] == " " * 59 + f"c  0/1  0 s  {moving}"
+    assert shown[60][:4] == [wide[0][0], wide[1][0], wide[0][1], wide[1][1]]
+    assert shown[60][-2] == "0 of 3 stacks done, 3 under way, 3 s"
+
+
+def test_a_board_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
     assert isinstance(progress(Terminal(), {}), Board)
+    monkeypatch.setenv("CI", "true")
+    assert isinstance(progress(Terminal(), {}), Lines)
     assert isinstance(progress(io.StringIO(), {}), Lines)

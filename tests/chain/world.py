@@ -16,6 +16,7 @@ from chain.graph import Graph, open_environment
 from chain.stack import News
 
 REGION = "us-east-1"
+PROGRAM = "import sys, pathlib, deploy; sys.exit(deploy.main(sys.argv[2:], pathlib.Path(sys.argv[1])))"
 REPOSITORY = Path(__file__).parents[2]
 
 GATE = {
@@ -111,9 +112,10 @@ class Checkout:
         """The id of a stack in the graph."""
         return f"{REGION}/{self.stack(layer, system)}"
 
-    def command(self, *arguments: str, environment: Mapping[str, str], **options: Any) -> subprocess.Popen[str]:
+    def command(
+        self, *arguments: str, environment: Mapping[str, str], program: str = PROGRAM, **options: Any
+    ) -> subprocess.Popen[str]:
         """Start ``deploy.py`` in a process of its own, on this checkout."""
-        program = "import sys, pathlib, deploy; sys.exit(deploy.main(sys.argv[2:], pathlib.Path(sys.argv[1])))"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return subprocess.Popen(
             [sys.executable, "-c", program, str(self.root), *arguments],

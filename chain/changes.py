@@ -1,0 +1,183 @@
+"""What differs between the template that a stack was last given and the committed one, property by property."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from chain.compare import KEYS
+from chain.parameters import is_list
+from model import Document
+
+VARIABLE = re.compile(r"\$\{([^!}][^}]*)\}")
+HIDDEN = "(hidden)"
+
+
+@dataclass(frozen=True)
+class Later:
+    """Stands for a value that is known only after another stack has been applied."""
+
+    address: str
+
+    def __str__(self) -> str:
+        return f"(known after apply: {self.address})"
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property that changes; what is not there is None."""
+
+    path: str
+    before: Any
+    after: Any
+    replaces: bool = False  # whether the type takes it only at creation
+
+    @property
+    def is_later(self) -> bool:
+        """Whether the new value is not known yet."""
+        return bool(_later(self.after))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What happens to one resource; ``before`` and ``after`` are its declarations with parameters filled in."""
+
+    resource: str
+    type: str
+    action: str  # Add, Modify or Remove
+    properties: tuple[Property, ...] = ()
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+    @property
+    def replacement(self) -> str:
+        """True, False or Conditional, as CloudFormation says it of a change."""
+        certain = [each for each in self.properties if each.replaces]
+        if any(not each.is_later for each in certain):
+            return "True"
+        return "Conditional" if certain else "False"
+
+
+def differences(
+    old: Document, was: Mapping[str, str], new: Document, answers: Mapping[str, str | Later]
+) -> tuple[Difference, ...]:
+    """Compare two templates, each with its parameters' values."""
+    before, after = _filled(old, was), _filled(new, answers)
+    found = []
+    for name in dict.fromkeys([*after, *before]):
+        left, right = before.get(name), after.get(name)
+        type_ = (right or left or {})["Type"]
+        if left is None or right is None:
+            found.append(Difference(name, type_, "Add" if left is None else "Remove", (), left, right))
+        elif left["Type"] != right["Type"]:
+            found += [Difference(name, left["Type"], "Remove", (), left, None), Difference(name, type_, "Add", (), None, right)]
+        elif left != right:
+            created = created_with(type_)
+            properties = tuple(
+                Property(path, one, other, _within(path, created))
+                for path, one, other in _leaves(_judged(left), _judged(right), "")
+            )
+            found.append(Difference(name, type_, "Modify", properties, left, right))
+    return tuple(found)
+
+
+@cache
+def _types() -> Mapping[str, Any]:
+    types: Mapping[str, Any] = json.loads((Path(__file__).parent / "types.json").read_bytes())
+    return types
+
+
+def created_with(type_: str) -> frozenset[str]:
+    """The properties that a type takes only when it is made: to change one is to replace the resource."""
+    return frozenset(_types().get(type_, {}).get("createOnly", ()))
+
+
+def text(value: Any) -> str:
+    """A value for a line of a plan."""
+    if value is None:
+        return "nothing"
+    return value if isinstance(value, str) else str(value) if isinstance(value, Later) else json.dumps(value, default=str)
+
+
+def _judged(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties, and the attributes of a resource that matter beside them."""
+    aside = ("Type", "Properties", "Metadata", "DependsOn")
+    return {**resource.get("Properties", {}), **{name: value for name, value in resource.items() if name not in aside}}
+
+
+def _within(path: str, places: frozenset[str]) -> bool:
+    """Whether a path is one of these places or below it."""
+    plain = re.sub(r"\[[^]]*\]", ".*", path)
+    return any(plain == place or plain.startswith(f"{place}.") for place in places)
+
+
+def _filled(document: Document, answers: Mapping[str, str | Later]) -> dict[str, Mapping[str, Any]]:
+    declared = document.get("Parameters", {})
+    known = {}
+    for name, value in answers.items():
+        parameter = declared.get(name, {})
+        typed = isinstance(value, str) and is_list(parameter.get("Type", "String"))
+        known[name] = HIDDEN if parameter.get("NoEcho") else value.split(",") if typed and isinstance(value, str) else value
+    return {name: fill(resource, known) for name, resource in document.get("Resources", {}).items()}
+
+
+def fill(value: Any, known: Mapping[str, Any]) -> Any:
+    """Put values in the place of parameters; what refers to resources stays as it is written."""
+    if isinstance(value, list):
+        return [fill(item, known) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        ((name, argument),) = value.items()
+        if name == "Ref" and argument in known:
+            return known[argument]
+        if name == "Fn::Sub" and isinstance(argument, str):
+            return _sub(argument, known)
+    return {name: fill(item, known) for name, item in value.items()}
+
+
+def _sub(argument: str, known: Mapping[str, Any]) -> Any:
+    names = VARIABLE.findall(argument)
+    later = [known[name] for name in names if isinstance(known.get(name), Later)]
+    if later:
+        return later[0]
+    filled = VARIABLE.sub(lambda match: str(known.get(match.group(1), match.group(0))), argument)
+    return {"Fn::Sub": filled} if VARIABLE.search(filled) else filled
+
+
+def _later(value: Any) -> list[Later]:
+    if isinstance(value, Later):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [each for item in items for each in _later(item)]
+
+
+def _leaves(left: Any, right: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Every place where two values differ, as deep as names lead."""
+    if left == right:
+        return
+    one, other = _named(left), _named(right)
+    if one is None or other is None:
+        yield path, left, right
+        return
+    for name in dict.fromkeys([*one, *other]):
+        step = f"{path}[{name}]" if isinstance(left, list) else f"{path}.{name}".lstrip(".")
+        yield from _leaves(one.get(name), other.get(name), step)
+
+
+def _named(value: Any) -> dict[str, Any] | None:
+    """The parts of a mapping, or of a list whose elements bear names."""
+    if isinstance(value, dict):
+        return None if len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref")) else value
+    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+        return None
+    for key in KEYS:
+        names = [item.get(key) for item in value]
+        if all(isinstance(name, str) for name in names) and len(set(names)) == len(names):
+            return dict(zip(map(str, names), value, strict=True))
+    return None

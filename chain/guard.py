@@ -1,0 +1,274 @@
+"""The guard of what cannot be got back: what a plan would lose, shorten, weaken or open, each thing to be allowed by its name.
+
+It judges the difference between the template that a stack was last given and the committed one, and what CloudFormation says
+of its change set. It changes nothing and calls nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chain import openings
+from chain.changes import Difference, Later, text
+from chain.stack import Change
+from chain.statuses import STATEFUL
+
+PRECIOUS = STATEFUL | {"AWS::Backup::BackupVault", "AWS::CloudTrail::Trail", "AWS::KMS::Key", "AWS::Logs::LogGroup"}
+"""Types of which a new one is not the old one: data, the keys that read it, and what was recorded."""
+
+LESS = {
+    "BackupRetentionPeriod",
+    "MinRetentionDays",
+    "NumCacheClusters",
+    "NumNodeGroups",
+    "PendingWindowInDays",
+    "RecoveryPeriodInDays",
+    "RecoveryWindowInDays",
+    "ReplicasPerNodeGroup",
+    "SnapshotRetentionLimit",
+}
+"""Numbers of which less is worse, and none is least."""
+
+FOREVER = {
+    "DeleteAfterDays",
+    "Days",
+    "ExpirationInDays",
+    "MaxRetentionDays",
+    "NoncurrentDays",
+    "NoncurrentVersionExpirationInDays",
+    "RetentionInDays",
+    "Years",
+}
+"""Numbers of which less is worse, and none is for ever."""
+
+ON = {
+    "ApplyImmediately": "",
+    "AtRestEncryptionEnabled": "encryption",
+    "AutomaticFailoverEnabled": "a replica",
+    "BlockPublicAcls": "access",
+    "BlockPublicPolicy": "access",
+    "DeletionProtection": "protection against deletion",
+    "DeletionProtectionEnabled": "protection against deletion",
+    "EnableContinuousBackup": "recovery to a point in time",
+    "EnableIAMDatabaseAuthentication": "access",
+    "EnableKeyRotation": "the key",
+    "EnableLogFileValidation": "the trail",
+    "Enabled": "the key",
+    "Encrypted": "encryption",
+    "IgnorePublicAcls": "access",
+    "IncludeGlobalServiceEvents": "the trail",
+    "IsLogging": "the trail",
+    "IsMultiRegionTrail": "the trail",
+    "MultiAZ": "a replica",
+    "MultiAZEnabled": "a replica",
+    "PointInTimeRecoveryEnabled": "recovery to a point in time",
+    "RestrictPublicBuckets": "access",
+    "SSEEnabled": "encryption",
+    "StorageEncrypted": "encryption",
+    "TransitEncryptionEnabled": "encryption",
+}
+"""Switches that are better on, and what they are for."""
+
+OFF = {"BypassPolicyLockoutSafetyCheck", "DeleteAutomatedBackups", "MapPublicIpOnLaunch", "PubliclyAccessible"}
+"""Switches that are better off."""
+
+KEYS = {
+    "EncryptionKeyArn",
+    "KMSKeyId",
+    "KMSMasterKeyID",
+    "KMSMasterKeyId",
+    "KmsKeyId",
+    "KmsMasterKeyId",
+    "PerformanceInsightsKMSKeyId",
+    "ReplicaKmsKeyID",
+    "SSEAlgorithm",
+    "SSEType",
+    "TransitEncryptionMode",
+}
+"""What says by which key, or how, something is encrypted."""
+
+STATES = {
+    "BackupPolicy.Status": ("ENABLED",),
+    "VersioningConfiguration.Status": ("Enabled",),
+    "ReplicationOverwriteProtection": ("ENABLED", "REPLICATING"),
+}
+"""Words that must not be given up."""
+
+COPIES = {"CopyActions", "Regions", "Replicas", "ReplicaRegions", "ReplicationConfiguration", "BackupPlanRule"}
+"""Lists of what holds data a second time."""
+
+KEEPING = {"Retain": 3, "RetainExceptOnCreate": 2, "Snapshot": 2, "Delete": 1}
+"""What becomes of a resource's data when it goes, the safest first."""
+
+SOURCES = ("SourceDBInstanceIdentifier", "SourceDBClusterIdentifier", "ReplicationSourceIdentifier", "GlobalClusterIdentifier")
+"""What makes a database a replica of another."""
+
+
+@dataclass(frozen=True)
+class Danger:
+    """One thing that cannot be got back, and why; ``final`` if no permission makes it right."""
+
+    stack: str  # id
+    layer: str
+    resource: str  # logical id
+    type: str
+    what: str
+    final: bool = False
+
+    def is_allowed(self, allowed: Collection[str]) -> bool:
+        """Whether somebody has named it: by its logical id, or by layer and logical id where two layers share one."""
+        return not self.final and bool({self.resource, f"{self.layer}.{self.resource}"} & set(allowed))
+
+    def __str__(self) -> str:
+        return f"{self.stack}: {self.resource} ({self.type}) {self.what}"
+
+
+def dangers(stack: str, layer: str, found: Iterable[Difference]) -> list[Danger]:
+    """What the differences of a stack would cost."""
+    found = tuple(found)
+    fresh = {each.resource for each in found if each.action == "Add"}
+    said = (
+        Danger(stack, layer, each.resource, each.type, what)
+        for each in found
+        for what in (*_lost(each), *_weaker(each), *openings.opened(each, fresh))
+    )
+    return list(dict.fromkeys(said))
+
+
+def by_change_set(stack: str, layer: str, changes: Sequence[Change]) -> list[Danger]:
+    """What CloudFormation itself says that a change set would cost."""
+    moved = {change.resource for change in changes if change.replacement in ("True", "Conditional") or change.action != "Modify"}
+    found = []
+    for change in changes:
+        if change.type not in PRECIOUS:
+            continue
+        if change.action == "Remove":
+            found.append(Danger(stack, layer, change.resource, change.type, "would be deleted"))
+        elif change.replacement == "True":
+            found.append(Danger(stack, layer, change.resource, change.type, f"would be replaced{_why(change)}"))
+        elif change.replacement == "Conditional" and not change.causes <= _unmoved(change, moved):
+            found.append(Danger(stack, layer, change.resource, change.type, f"may be replaced{_why(change)}"))
+    return found
+
+
+def gone(stack: str, layer: str, resources: Iterable[tuple[str, str]]) -> list[Danger]:
+    """What the removal of a whole stack would cost; ``resources`` are logical ids and types."""
+    return [
+        Danger(stack, layer, name, type_, "would be deleted with its stack, whose layer is gone")
+        for name, type_ in resources
+        if type_ in PRECIOUS
+    ]
+
+
+def refused(found: Iterable[Danger], allowed: Collection[str]) -> list[Danger]:
+    """Those dangers that nobody has allowed."""
+    return [danger for danger in found if not danger.is_allowed(allowed)]
+
+
+def sentences(found: Sequence[Danger], allowed: Collection[str]) -> Iterator[str]:
+    """What is shown first of all."""
+    for danger in found:
+        yield f"{'ALLOWED' if danger.is_allowed(allowed) else 'REFUSED'}  {danger}"
+    needed = dict.fromkeys(danger.resource for danger in refused(found, allowed) if not danger.final)
+    if needed:
+        yield (
+            f"This cannot be undone. To have it all the same, name each: ALLOW='{' '.join(needed)}' REASON='why'"
+            f" (deploy.py: {' '.join(f'--allow {name}' for name in needed)} --reason 'why')"
+        )
+
+
+def _unmoved(change: Change, moved: set[str]) -> set[str]:
+    """Causes that change nothing: names and ARNs of resources that stay what they are."""
+    return {cause for cause in change.causes if cause.partition(".")[0] not in moved and cause}
+
+
+def _why(change: Change) -> str:
+    return f", for {', '.join(change.properties)} cannot change in place" if change.properties else ""
+
+
+def _lost(each: Difference) -> Iterator[str]:
+    if each.type not in PRECIOUS:
+        return
+    if each.action == "Remove":
+        yield "would be deleted"
+    if each.action == "Modify":
+        fixed = [one for one in each.properties if one.replaces and not one.is_later]
+        if fixed:
+            how = "; ".join(f"{one.path} cannot change in place ({text(one.before)} -> {text(one.after)})" for one in fixed)
+            yield f"would be replaced: {how}"
+
+
+def _weaker(each: Difference) -> Iterator[str]:
+    if each.action == "Remove" and each.type == "AWS::SecretsManager::RotationSchedule":
+        yield "would no longer rotate the secret"
+    for one in each.properties:
+        yield from _walk(one.path, one.path.rpartition(".")[2].partition("[")[0], one.before, one.after)
+
+
+def _walk(path: str, name: str, before: Any, after: Any) -> Iterator[str]:
+    """What gets worse from one value to the other, at any depth."""
+    if before == after or isinstance(after, Later):
+        return
+    if name in COPIES and before and _count(after) < _count(before):
+        yield f"would drop a copy: {path} had {_count(before)}, and would have {_count(after)}"
+        return
+    if isinstance(before, dict) and isinstance(after, dict | None) and not _is_function(before):
+        for key, value in before.items():
+            yield from _walk(f"{path}.{key}", key, value, (after or {}).get(key))
+        before = {}
+    if isinstance(after, dict) and isinstance(before, dict | None) and not _is_function(after):
+        for key in after.keys() - (before or {}).keys():
+            yield from _walk(f"{path}.{key}", key, None, after[key])
+        return
+    if isinstance(before, list) and isinstance(after, list | None):
+        for index, value in enumerate(before):
+            other = after[index] if after and index < len(after) else None
+            yield from _walk(f"{path}[{index}]", name, value, other)
+        return
+    what = _leaf(path, name, before, after)
+    if what:
+        yield f"{what}: {path} {text(before)} -> {text(after)}"
+
+
+def _leaf(path: str, name: str, before: Any, after: Any) -> str:
+    if name in LESS and _number(after, 0.0) < _number(before, 0.0):
+        return (
+            "would shorten a retention" if "Retention" in name or "Window" in name or "Period" in name else "would drop a replica"
+        )
+    if name in FOREVER and _number(after, float("inf")) < _number(before, float("inf")):
+        return "would shorten a retention"
+    if name in ON and ON[name] and _is(before, on=True) and not _is(after, on=True):
+        return f"would weaken {ON[name]}"
+    if name in OFF and _is(after, on=True) and not _is(before, on=True):
+        return "would open or lose what was safe"
+    if name in KEYS and before is not None:
+        return "would change how it is encrypted"
+    if name in SOURCES and before is not None and after is None:
+        return "would end being a replica"
+    if name in ("DeletionPolicy", "UpdateReplacePolicy") and KEEPING.get(str(after), 1) < KEEPING.get(str(before), 1):
+        return "would be kept less safely"
+    for place, good in STATES.items():
+        if path.endswith(place) and before in good and after not in good:
+            return "would give up what protects it"
+    return ""
+
+
+def _is(value: Any, *, on: bool) -> bool:
+    return (value is True or str(value).lower() == "true") is on
+
+
+def _number(value: Any, absent: float) -> float:
+    try:
+        return absent if value is None else float(value)
+    except (TypeError, ValueError):
+        return absent
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, list | dict) else int(value is not None)
+
+
+def _is_function(value: Mapping[str, Any]) -> bool:
+    return len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref"))

@@ -1,0 +1,115 @@
+"""What a deployment would change, worked out before anything is changed, from what stands and what is committed.
+
+One question for each stack that stands: its template. Whether that is still current is then known without another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from chain import guard, upgrades
+from chain import stack as cfn
+from chain.changes import Difference, Later, differences
+from chain.graph import Graph, Stack
+from chain.guard import Danger
+from chain.outcome import GuardedError
+from chain.stack import Clients, Standing, State
+from chain.statuses import DECISIONS, Decision
+from chain.upgrades import Order
+
+READERS = 8  # threads
+
+
+@dataclass(frozen=True, eq=False)
+class Orphan:
+    """A stack of ours whose layer is gone: logical ids and types of what it holds."""
+
+    system: str
+    region: str
+    state: State
+    resources: tuple[tuple[str, str], ...]
+
+    @property
+    def id(self) -> str:
+        """Region and name, as in the graph."""
+        return f"{self.region}/{self.state.name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Review:
+    """What differs by the ids of stacks, what of it cannot be got back, what is left over, and in which order stacks go."""
+
+    differences: Mapping[str, tuple[Difference, ...]]
+    dangers: tuple[Danger, ...]
+    orphans: tuple[Orphan, ...]
+    order: Order
+    bodies: Mapping[tuple[object, ...], Any] = field(default_factory=dict)  # by a stack's id and mark
+
+    def body(self, state: State) -> Any:
+        """The template of a stack that has not moved since; None if it has."""
+        return self.bodies.get((state.id, *state.mark))
+
+    def insist(self, allowed: Collection[str]) -> None:
+        """Refuse unless every danger has been named."""
+        if guard.refused(self.dangers, allowed):
+            raise GuardedError(guard.sentences(self.dangers, allowed))
+
+
+def review(graph: Graph, clients: Clients, standing: Standing) -> Review:
+    """Read the templates of what stands, and judge what differs."""
+    found = [(stack, state) for stack in graph.stacks if (state := standing[stack.region].get(stack.name)) is not None]
+    ours = [(stack, state) for stack, state in found if _is_readable(stack, state)]
+    left = list(_orphans(graph, standing))
+    outputs = {stack.id: state.outputs for stack, state in found}
+
+    def read(region: str, state: State) -> Any:
+        return cfn.body_of(clients("cloudformation", region), state)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        bodies = list(pool.map(read, [stack.region for stack, _ in ours], [state for _, state in ours]))
+        spare = list(pool.map(read, [region for _, region, _ in left], [state for _, _, state in left]))
+    changed = {stack.id: _difference(stack, state, body, outputs) for (stack, state), body in zip(ours, bodies, strict=True)}
+    orphans = []
+    for (system, region, state), body in zip(left, spare, strict=True):
+        declared = cfn.document_of(body).get("Resources", {})
+        orphans.append(Orphan(system, region, state, tuple((name, each["Type"]) for name, each in declared.items())))
+    order = upgrades.order(graph, changed)
+    dangers = [
+        *order.dangers,
+        *(each for id_, one in changed.items() for each in guard.dangers(id_, graph[id_].template.layer, one)),
+        *(each for one in orphans for each in guard.gone(one.id, one.state.tags.get("Layer", ""), one.resources)),
+    ]
+    kept = {(state.id, *state.mark): body for (_, state), body in zip(ours, bodies, strict=True)}
+    return Review({id_: one for id_, one in changed.items() if one}, tuple(dangers), tuple(orphans), order, kept)
+
+
+def _is_readable(stack: Stack, state: State) -> bool:
+    """Whether a stack is ours and was made: what failed to be made is removed or refused by its status."""
+    made = DECISIONS[state.status] not in (Decision.CREATE, Decision.REMOVE, Decision.REVIEW)
+    return made and state.is_ours(stack.template.system, stack.suffix)
+
+
+def _difference(stack: Stack, state: State, body: Any, outputs: Mapping[str, Mapping[str, str]]) -> tuple[Difference, ...]:
+    answers: dict[str, str | Later] = dict(stack.values)
+    for name, wire in stack.wires.items():
+        known = outputs.get(wire.stack, {})
+        answers[name] = known[wire.output] if wire.output in known else Later(wire.address)
+    if body == stack.template.body and state.parameters == answers:
+        return ()
+    return differences(cfn.document_of(body), state.parameters, stack.template.document, answers)
+
+
+def _orphans(graph: Graph, standing: Standing) -> Iterator[tuple[str, str, State]]:
+    """Stacks of these systems and this environment that are in no template, nor left out of the graph for a reason."""
+    known = {stack.id for stack in graph.stacks}
+    spared = {text.partition(" at ")[0] for text in graph.left_out}
+    systems = sorted({(stack.template.system, stack.suffix) for stack in graph.stacks})
+    for region in graph.regions:
+        for state in standing[region].values():
+            system = next((system for system, suffix in systems if state.is_ours(system, suffix)), "")
+            moves = state.status in ("DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
+            if system and not moves and f"{region}/{state.name}" not in known and state.name not in spared:
+                yield system, region, state

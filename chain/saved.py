@@ -1,0 +1,99 @@
+"""A plan that was saved: what was to happen, and the world in which it was to happen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from chain.graph import Graph
+from chain.outcome import InputError, MovedError
+from chain.plan import Step
+from chain.record import digests
+from chain.stack import Standing, State
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A plan as it lies in its file."""
+
+    content: Mapping[str, Any]
+
+    def insist(self, graph: Graph, standing: Standing) -> None:
+        """Refuse if anything is no longer as it was when the plan was made."""
+        found = list(self._moved(graph, standing))
+        if found:
+            raise MovedError([*found, "Nothing was changed. Plan again, and look at what is new"])
+
+    def changes(self, id_: str) -> Sequence[str] | None:
+        """What may happen to the resources of a stack; None where the plan could not know."""
+        step = self.content["stacks"][id_]
+        return None if step["open"] else step["changes"]
+
+    def _moved(self, graph: Graph, standing: Standing) -> Iterator[str]:
+        planned = self.content["stacks"]
+        known = {stack.id for stack in graph.stacks}
+        yield from (f"{id_} was planned, and is no longer declared" for id_ in planned if id_ not in known)
+        bodies = digests(graph)
+        for stack in graph.stacks:
+            one = planned.get(stack.id)
+            if one is None:
+                yield f"{stack.id} was not planned"
+                continue
+            if one["template"] != bodies[stack.id]:
+                yield f"{stack.id}: its template is another one"
+            if one["values"] != _digest({**stack.values, **{f"tag {name}": value for name, value in stack.tags.items()}}):
+                yield f"{stack.id}: its values or tags are others"
+            if one["standing"] != _standing(standing[stack.region].get(stack.name)):
+                yield f"{stack.id} was changed since: it stands otherwise than when it was planned"
+
+
+def save(path: Path, account: str, suffix: str, systems: Sequence[str], steps: Sequence[Step], standing: Standing) -> None:
+    """Write a plan: no value is in it, only digests, so it may be kept and sent."""
+    graph = Graph(tuple(step.stack for step in steps), {})
+    bodies = digests(graph)
+    stacks = {
+        step.stack.id: {
+            "action": step.action,
+            "open": bool(step.unknown or step.note) and step.action in ("change", "none", "wait"),
+            "changes": [f"{change.action} {change.resource}" for change in step.changes],
+            "template": bodies[step.stack.id],
+            "values": _digest({**step.stack.values, **{f"tag {name}": value for name, value in step.stack.tags.items()}}),
+            "standing": _standing(standing[step.stack.region].get(step.stack.name)),
+        }
+        for step in steps
+    }
+    content = {"version": VERSION, "account": account, "env": suffix, "systems": list(systems), "stacks": stacks}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def load(path: Path, account: str, suffix: str, systems: Sequence[str]) -> Saved:
+    """Read a plan that was made for this account, environment and systems."""
+    try:
+        content = json.loads(path.read_text())
+        planned = (content["version"], content["account"], content["env"], content["systems"], content["stacks"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError([f"{path} is no saved plan: {error}; make one with plan --save"]) from error
+    wanted = (VERSION, account, suffix, list(systems))
+    if planned[:4] != wanted:
+        raise InputError([f"{path} was planned for {planned[:4]}, and this is {wanted}: version, account, environment, systems"])
+    return Saved(content)
+
+
+def _standing(state: State | None) -> str:
+    """What must be as it was: which stack it is, whether it moved, and what it was given and gives."""
+    return (
+        ""
+        if state is None
+        else _digest([state.id, [str(each) for each in state.mark], dict(state.parameters), dict(state.outputs)])
+    )
+
+
+def _digest(value: Any) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,352 @@
+"""Regions that do not answer: what can be reached is worked with, and what cannot be seen is said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+import deploy as program
+import emulator
+from chain import account, pace, show
+from chain.deploy import Result, deploy
+from chain.drift import Drift, drift
+from chain.outcome import Exit
+from chain.pace import Pace, attach
+from chain.plan import plan
+from chain.reach import look, reason, within
+from chain.status import status
+from tests.chain.cloud import Cloud, cloud
+from tests.chain.world import REGION, Checkout, Clients, Heard, parameter, ref
+
+AWAY = "us-west-2"
+PATIENCE = 0.3  # seconds
+
+
+@pytest.fixture
+def sky() -> Iterator[Cloud]:
+    """An empty one."""
+    with cloud() as running:
+        yield running
+
+
+def impatient(sky: Cloud) -> Clients:
+    """Clients with a pace that give up soon."""
+    plain, made = sky.clients(PATIENCE), {}
+
+    def client(service: str, region: str) -> Any:
+        if (service, region) not in made:
+            made[service, region] = attach(plain(service, region), Pace())
+        return made[service, region]
+
+    return client
+
+
+def put(checkout: Checkout, sky: Cloud, heard: Heard | None = None) -> Result:
+    """Deploy."""
+    return deploy(checkout.graph(), impatient(sky), heard if heard is not None else Heard(), folder=checkout.root / "out")
+
+
+def pair(checkout: Checkout, *, away: str = "1") -> None:
+    """A primary that feeds one of two stacks at the recovery site."""
+    checkout.layer("source", sites={"primary": REGION}, outputs={"Out": ref("Value")})
+    sized = {"Size": {"Type": "String", "Default": away}}
+    value = {"Value": parameter("fed", ref("Size"))}
+    fed = {"From": "primary:source.Out"}
+    checkout.layer("fed", value, sites={"recovery": AWAY}, imports=fed, parameters=sized, outputs={"Out": ref("Value")})
+    checkout.layer("alone", {"Value": parameter("alone", ref("Size"))}, sites={"recovery": AWAY}, parameters=sized)
+    checkout.layer("behind", sites={"recovery": AWAY}, imports={"Before": "fed.Out"})
+
+
+def away(checkout: Checkout, layer: str) -> str:
+    return f"{AWAY}/{checkout.stack(layer)}"
+
+
+def test_the_recovery_site_is_deployed_without_the_primary_unless_a_wire_needs_it(checkout: Checkout, sky: Cloud) -> None:
+    pair(checkout)
+    sky.weather.dark = {REGION}
+    began = time.monotonic()
+    heard = Heard()
+    result = put(checkout, sky, heard)
+    assert time.monotonic() - began < 20 * PATIENCE
+    assert set(result.done) == {away(checkout, "alone")}
+    silent = f"{REGION} does not answer (ReadTimeoutError)"
+    fed = f"From comes from primary:source.Out, which cannot be asked: {silent}"
+    assert {id_: str(error) for id_, error in result.failed.items()} == {
+        checkout.id("source"): silent,
+        away(checkout, "fed"): fed,
+        away(checkout, "behind"): f"Before comes from recovery:fed.Out, which cannot be asked: {fed}",
+    }
+    assert set(heard.order("held back")) == set(result.failed)
+    sky.weather.dark = set()
+    assert put(checkout, sky).failed == {}
+
+
+def test_a_stack_that_stands_keeps_the_value_it_was_fed_with(checkout: Checkout, sky: Cloud) -> None:
+    pair(checkout)
+    put(checkout, sky)
+    pair(checkout, away="2")
+    sky.weather.dark = {REGION}
+    result = put(checkout, sky)
+    assert {id_: done.action for id_, done in result.done.items()} == {
+        away(checkout, "fed"): "updated",
+        away(checkout, "alone"): "updated",
+        away(checkout, "behind"): "unchanged",
+    }
+    held = sky.stacks[AWAY][checkout.stack("fed")]
+    assert held.parameters["From"] == f"{checkout.stack('source')}-Value"
+    steps = {step.stack.id: step.action for step in plan(checkout.graph(), impatient(sky))}
+    assert steps[checkout.id("source")] == "unseen"
+    assert steps[away(checkout, "fed")] == "none"
+
+
+def test_a_secret_value_is_not_kept_for_cloudformation_shows_asterisks(checkout: Checkout, sky: Cloud) -> None:
+    pair(checkout)
+    put(checkout, sky)
+    checkout.layer(
+        "fed", sites={"recovery": AWAY}, imports={"From": "primary:source.Out"},
+        parameters={"From": {"Type": "String", "NoEcho": True}}, outputs={"Out": ref("Value")},
+    )  # fmt: skip
+    sky.weather.dark = {REGION}
+    seen = look(impatient(sky), (REGION, AWAY))
+    graph, left = within(checkout.graph(), seen)
+    assert away(checkout, "fed") in left
+    assert {stack.id for stack in graph.stacks} == {away(checkout, "alone"), away(checkout, "behind")}
+
+
+def test_packages_wait_for_the_bucket_that_waits(checkout: Checkout, sky: Cloud) -> None:
+    checkout.layer("source", sites={"primary": REGION}, outputs={"Out": ref("Value")})
+    bucket = {"BucketName": ref("Value")}
+    checkout.layer("artifacts", sites={"recovery": AWAY}, imports={"From": "primary:source.Out"}, outputs=bucket)
+    checkout.layer("code", sites={"recovery": AWAY}, packages=("rotation",))
+    sky.weather.dark = {REGION}
+    left = within(checkout.graph(), look(impatient(sky), (REGION, AWAY)))[1]
+    why = f"its packages go to {away(checkout, 'artifacts')}, which waits: From comes from"
+    assert left[away(checkout, "code")].startswith(why)
+
+
+def test_status_and_plan_say_what_they_could_not_see(checkout: Checkout, sky: Cloud) -> None:
+    pair(checkout)
+    put(checkout, sky)
+    sky.weather.dark = {REGION}
+    silent = f"{REGION} does not answer (ReadTimeoutError)"
+    lines = list(show.status(status(checkout.graph(), impatient(sky))))
+    assert f"{checkout.id('source')}  NOT SEEN: {silent}" in lines
+    assert any(line.startswith(f"{away(checkout, 'fed')}  CREATE_COMPLETE") for line in lines)
+    steps = list(show.plan(checkout.graph(), plan(checkout.graph(), impatient(sky))))
+    assert f"{checkout.id('source')}: was not seen ({silent})" in steps
+    assert steps[-2:] == ["1 of 4 stacks were not seen.", "Nothing to do: 3 stacks are current."]
+
+
+def test_what_hangs_beside_cloudformation_does_not_hide_the_stack(checkout: Checkout, sky: Cloud) -> None:
+    topic = {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {}}}
+    checkout.layer("notify", topic, outputs={"Arn": ref("Topic")})
+    put(checkout, sky)
+    clients = impatient(sky)
+
+    def hanging(service: str, region: str) -> Any:
+        if service == "sns":
+            sky.weather.dark = {REGION}  # from now on
+        return clients(service, region)
+
+    (each,) = status(checkout.graph(), hanging)
+    assert each.state is not None
+    assert each.unseen == (f"subscriptions and rotations: {REGION} does not answer (ReadTimeoutError)",)
+    assert f"    NOT SEEN: {each.unseen[0]}" in list(show.status([each]))
+
+
+def test_status_asks_once_a_region_however_many_stacks_and_topics_there_are(checkout: Checkout, sky: Cloud) -> None:
+    pair(checkout)
+    put(checkout, sky)
+    sky.calls.clear()
+    status(checkout.graph(), impatient(sky))
+    assert sorted((region, operation) for _, region, operation in sky.cloudformation()) == [
+        (REGION, "DescribeStacks"),
+        (AWAY, "DescribeStacks"),
+    ]
+
+
+def test_a_wire_that_is_stale_is_shown_by_status_and_repaired_by_deploy(checkout: Checkout, sky: Cloud) -> None:
+    pair(checkout)
+    put(checkout, sky)
+    was = f"{checkout.stack('source')}-Value"
+    checkout.layer("source", sites={"primary": REGION}, outputs={"Out": "elsewhere"})
+    # Only the source is brought up, as by somebody who was interrupted.
+    sky.stacks[REGION][checkout.stack("source")].body = (checkout.root / "templates/shop/source.yaml").read_text()
+    found = {each.stack.id: each for each in status(checkout.graph(), impatient(sky))}
+    assert found[away(checkout, "fed")].stale == (f"From is {was}, but primary:source.Out offers elsewhere",)
+    assert found[away(checkout, "behind")].stale == ()
+    lines = list(show.status(found.values()))  # type: ignore[arg-type]
+    assert f"    STALE: From is {was}, but primary:source.Out offers elsewhere; make deploy feeds it anew" in lines
+    assert put(checkout, sky).done[away(checkout, "fed")].action == "updated"
+    assert all(each.stale == () for each in status(checkout.graph(), impatient(sky)))
+    fed = sky.stacks[AWAY][checkout.stack("fed")]
+    sky.stacks[REGION][checkout.stack("source")].body = fed.body
+    offered = {each.stack.id: each.stale for each in status(checkout.graph(), impatient(sky))}
+    assert offered[away(checkout, "fed")] == (f"From is elsewhere, but primary:source.Out offers {was}",)
+    sky.stacks[REGION][checkout.stack("source")].body = "{Resources: {}, Outputs: {}}"
+    offered = {each.stack.id: each.stale for each in status(checkout.graph(), impatient(sky))}
+    assert offered[away(checkout, "fed")] == ("From is elsewhere, but primary:source.Out no longer offers it",)
+    sky.stacks[REGION][checkout.stack("source")].status = "UPDATE_IN_PROGRESS"
+    assert all(each.stale == () for each in status(checkout.graph(), impatient(sky)))
+
+
+def test_a_secret_wire_is_never_called_stale(checkout: Checkout, sky: Cloud) -> None:
+    pair(checkout)
+    put(checkout, sky)
+    sky.stacks[AWAY][checkout.stack("fed")].parameters["From"] = "****"
+    checkout.layer(
+        "fed", sites={"recovery": AWAY}, imports={"From": "primary:source.Out"},
+        parameters={"From": {"Type": "String", "NoEcho": True}}, outputs={"Out": ref("Value")},
+    )  # fmt: skip
+    assert all(each.stale == () for each in status(checkout.graph(), impatient(sky)))
+
+
+def test_where_no_region_answers_there_is_nothing_to_show(checkout: Checkout, sky: Cloud) -> None:
+    pair(checkout)
+    sky.weather.dark = {REGION, AWAY}
+    with pytest.raises(ReadTimeoutError):
+        status(checkout.graph(), impatient(sky))
+
+
+def test_a_region_that_refuses_for_another_reason_is_no_dark_one() -> None:
+    def refusing(_: str, region: str) -> Any:
+        return Refusing("AccessDenied" if region == AWAY else "")
+
+    with pytest.raises(ClientError):
+        look(refusing, (REGION, AWAY))
+
+    def closed(_: str, region: str) -> Any:
+        return Refusing("UnrecognizedClientException" if region == AWAY else "")
+
+    seen = look(closed, (REGION, AWAY))
+    assert seen.closed == {AWAY}
+    assert "the account has not opted in to it" in seen.dark[AWAY]
+    assert reason("x", ReadTimeoutError(endpoint_url="y")) == "x does not answer (ReadTimeoutError)"
+
+
+class Refusing:
+    """A client whose every call is refused, or finds nothing."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def get_paginator(self, _: str) -> Refusing:
+        return self
+
+    def paginate(self, **_: str) -> list[dict[str, list[str]]]:
+        if self.code:
+            raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, "DescribeStacks")
+        return [{"Stacks": []}]
+
+    def get_caller_identity(self) -> dict[str, str]:
+        self.paginate()
+        return {"Account": "1", "Arn": "a"}
+
+
+def test_the_caller_is_asked_of_the_first_region_that_knows() -> None:
+    answers = {"a": "UnrecognizedClientException", "b": "", "c": "ExpiredToken"}
+    ask = lambda *regions: account._identity(lambda _, region: Refusing(answers[region]), regions)  # noqa: E731
+    assert ask("a", "b") == {"Account": "1", "Arn": "a"}
+    for regions, code in ((("a",), "UnrecognizedClientException"), (("c", "b"), "ExpiredToken")):
+        with pytest.raises(ClientError) as refused:
+            ask(*regions)
+        assert refused.value.response["Error"]["Code"] == code
+
+
+def test_commands_go_on_without_a_region_and_say_so_with_their_exit_code(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(account, "FIRST_READ", 1.0)
+    checkout.layer("source", sites={"primary": REGION}, outputs={"Out": ref("Value")})
+    checkout.layer("alone", sites={"recovery": AWAY})
+    with emulator.running(databases=False) as aws:
+        for name, value in aws.environment.items():
+            monkeypatch.setenv(name, value)
+        assert program.main(["deploy", "--env", checkout.suffix], checkout.root) == Exit.OK
+        aws.darken(REGION)
+        for command, said in (
+            ("plan", "was not seen"), ("status", "NOT SEEN"), ("drift", "NOT SEEN"),
+        ):  # fmt: skip
+            capsys.readouterr()
+            assert program.main([command, "--env", checkout.suffix], checkout.root) == Exit.UNSEEN, command
+            assert said in capsys.readouterr().out
+        assert program.main(["deploy", "--env", checkout.suffix], checkout.root) == Exit.FAILED
+        assert f"{REGION} does not answer" in capsys.readouterr().out
+
+
+def test_a_service_that_has_answered_is_asked_again_however_silent_it_becomes(sky: Cloud) -> None:
+    client = attach(sky.clients(PATIENCE)("cloudformation", REGION), Pace())
+    client.describe_stacks()
+    sky.weather.dark = {REGION}
+    asked: list[int] = []
+
+    def light(_operation: str, _region: str, number: int) -> None:
+        asked.append(number)
+        if len(asked) > pace.UNANSWERED:
+            sky.weather.dark = set()
+
+    sky.weather.watch = light
+    client.describe_stacks()
+    assert len(asked) == pace.UNANSWERED + 1
+
+
+def test_drift_reads_what_it_can(checkout: Checkout, clients: Clients, sky: Cloud) -> None:
+    pair(checkout)
+    sky.weather.dark = {REGION}
+
+    def half(service: str, region: str) -> Any:
+        return impatient(sky)(service, region) if region == REGION else clients(service, region)
+
+    found = drift(checkout.graph(), half)
+    assert isinstance(found, Drift)
+    assert set(found.unseen) == {checkout.id("source")}
+    assert checkout.id("source") not in found.absent
+
+
+def test_a_topic_that_no_output_names_is_found_in_its_stack(checkout: Checkout, sky: Cloud) -> None:
+    checkout.layer("notify", {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {}}, "Value": parameter("notify")})
+    put(checkout, sky)
+    asked: list[str] = []
+
+    class Nobody:
+        """An SNS without subscriptions."""
+
+        def get_paginator(self, _: str) -> Nobody:
+            return self
+
+        def paginate(self, TopicArn: str) -> list[dict[str, list[str]]]:  # noqa: N803  as botocore calls it
+            asked.append(TopicArn)
+            return [{"Subscriptions": []}]
+
+    plain = impatient(sky)
+    (each,) = status(checkout.graph(), lambda service, region: Nobody() if service == "sns" else plain(service, region))
+    assert (each.unconfirmed, asked) == ((), [f"{checkout.stack('notify')}-Topic"])
+
+
+def test_a_secret_that_a_wire_names_is_not_looked_for_in_the_stack(checkout: Checkout, sky: Cloud) -> None:
+    schedule = {"Type": "AWS::SecretsManager::RotationSchedule", "Properties": {"SecretId": ref("SecretArn")}}
+    checkout.layer("secret", outputs={"Arn": "arn:of:secret"})
+    checkout.layer("rotation", {"Schedule": schedule}, imports={"SecretArn": "secret.Arn"})
+    plain = impatient(sky)
+    asked: list[str] = []
+
+    class Manager:
+        """A Secrets Manager in which nothing has ever been rotated."""
+
+        def describe_secret(self, SecretId: str) -> dict[str, object]:  # noqa: N803  as botocore calls it
+            asked.append(SecretId)
+            return {"Name": "s", "RotationEnabled": True}
+
+    def clients(service: str, region: str) -> Any:
+        return Manager() if service == "secretsmanager" else plain(service, region)
+
+    deploy(checkout.graph(), clients, Heard(), folder=checkout.root / "out", rotation_patience=0)
+    asked.clear()
+    sky.calls.clear()
+    (found,) = [each.rotations for each in status(checkout.graph(), clients) if each.rotations]
+    assert (str(found[0])[:16], asked) == ("s: never rotated", ["arn:of:secret"])
+    assert [operation for _, _, operation in sky.cloudformation()] == ["DescribeStacks"]
