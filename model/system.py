@@ -29,6 +29,7 @@ class Disruption(StrEnum):
     INSTANCE = "instance"
     ZONE = "zone"
     REGION = "region"
+    CREDENTIAL = "lost credential"
 
 
 @dataclass(frozen=True)

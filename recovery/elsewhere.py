@@ -1,0 +1,237 @@
+"""Ways back after the loss of the primary's region: what stands in the other one, who notices, who decides, who follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from model import Disruption
+from model.view import Resource
+from recovery.sight import ALARM, COMPOSITE, RULE, SILENCE, Sight, constituents, interval, number
+from recovery.stores import BUCKET, CLUSTER, FILES, INSTANCE, SNAPSHOT, copied, destinations, nothing, place
+from recovery.terms import Chain, Phase, Term
+from recovery.ways import Strategy, Way
+
+FUNCTION = "failover-"
+"""How the package begins that holds the failover function: it is named after its folder."""
+
+SERIES = (INSTANCE, FILES)
+"""What is brought back one after the other, in this order; only then are clients sent elsewhere."""
+
+RUNS = {INSTANCE: 11, CLUSTER: 8}
+"""Runs of the function until clients are sent elsewhere, at most one act in each. A replica: decide, fence, promote, see it
+promoted, verify, files, see them open, secret, rotation, backup, topology; a cluster: decide, fence, capacity, promote, see it
+promoted, verify, backup, topology."""
+
+
+def region_losses(sight: Sight, one: Resource) -> Iterator[Way]:
+    """What happens to a store of the primary's region when that is gone."""
+    if sight.home not in one.regions:
+        return
+    ways = list(_ways(sight, one))
+    if not ways:
+        mechanism, strategy, time, loss = nothing(one)
+        ways = [_way(sight.home, one, mechanism, strategy, time, loss[0])]
+    for count, way in enumerate(ways):
+        yield Way(**{**vars(way), "first": count == 0})
+
+
+def _ways(sight: Sight, one: Resource) -> Iterator[Way]:
+    if sight.away is None:
+        return
+    found = _replica(sight, one)
+    if found is not None:
+        mechanism, strategy, acts, loss = found
+        if one.type in SERIES:
+            acts = tuple(_in_series(sight))
+        time = (*_begun(sight, sight.away), *acts, *_followed(sight, one.type))
+        yield _way(sight.away, one, mechanism, strategy, time, loss)
+    for plan, rule, loss in copied(sight, one, sight.away):
+        person = (*_noticed(sight, sight.away), sight.term(Phase.DECIDE, "person.decides"), sight.term(Phase.ACT, "person.acts"))
+        restore = sight.restore(SNAPSHOT[one.type], place(plan))
+        again = sight.term(Phase.REDIRECT, "client.reconnect")
+        said = f"The copy of a recovery point of `{rule['RuleName']}` is restored in {sight.away}"
+        yield _way(sight.away, one, said, Strategy.BACKUP, (*person, restore, again), loss)
+
+
+def _in_series(sight: Sight) -> Iterator[Term]:
+    """The acts for all that is brought back one after the other."""
+    for kind in SERIES:
+        for store in sight.at(sight.home, kind):
+            found = _replica(sight, store)
+            yield from found[2] if found is not None else ()
+
+
+def _way(region: str, one: Resource, mechanism: str, strategy: Strategy, time: tuple[Term, ...], loss: Term) -> Way:
+    return Way(
+        disruption=Disruption.REGION,
+        subject=place(one),
+        region=region,
+        mechanism=mechanism,
+        strategy=strategy,
+        time=Chain(time),
+        loss=Chain((loss,)),
+    )
+
+
+Replicated = tuple[str, Strategy, tuple[Term, ...], Term]
+
+
+def _replica(sight: Sight, one: Resource) -> Replicated | None:
+    """What holds a live copy in the other region, what makes it take over, and what it lacks."""
+    for other in sight.at(str(sight.away), one.type):
+        where = place(other)
+        if one.type == INSTANCE and one.is_(other.follow("SourceDBInstanceIdentifier")):
+            source = place(other, "SourceDBInstanceIdentifier")
+            seen = sight.watched(other, "ReplicaDataAge", "ReplicaLag")
+            lag = sight.term(Phase.LOSS, "rds.replication", source, watched=_sooner(seen, _evidence_age(sight)))
+            act = sight.term(Phase.ACT, "rds.promotion", source)
+            return "The read replica is promoted", Strategy.WARM_STANDBY, (act,), lag
+        if one.type == CLUSTER and one.is_(_primary(other)):
+            running = [member for member in sight.view.resources(INSTANCE) if other.is_(member.follow("DBClusterIdentifier"))]
+            seen = sight.watched(one, "AuroraGlobalDBRPOLag")
+            lag = sight.term(Phase.LOSS, "aurora.replication", where, watched=_sooner(seen, _evidence_age(sight)))
+            over = sight.term(Phase.ACT, "aurora.global", place(other, "GlobalClusterIdentifier"))
+            if running:
+                said = "The secondary of the global database becomes its writer"
+                return said, Strategy.WARM_STANDBY, (over,), lag
+            added = sight.term(Phase.ACT, "aurora.instance_added", where)
+            said = "The secondary of the global database becomes its writer and gets its first instance"
+            return said, Strategy.PILOT_LIGHT, (over, added), lag
+        if one.type in (FILES, BUCKET) and any(other.is_(target) for target in destinations(one)):
+            return _stored(sight, one, other)
+    return None
+
+
+def _stored(sight: Sight, one: Resource, other: Resource) -> Replicated:
+    if one.type == FILES:
+        seen = sight.watched(one, "TimeSinceLastSync")
+        lag = sight.term(Phase.LOSS, "efs.replication", place(one, "ReplicationConfiguration"), watched=seen)
+        act = sight.term(Phase.ACT, "efs.writable", place(other))
+        return "The replication is ended, and its replica becomes writable", Strategy.WARM_STANDBY, (act,), lag
+    seen = sight.watched(one, "ReplicationLatency")
+    lag = sight.term(Phase.LOSS, "s3.replication", place(one, "ReplicationConfiguration"), watched=seen)
+    return "The bucket with the replicas is used instead", Strategy.WARM_STANDBY, (), lag
+
+
+def _primary(secondary: Resource) -> Resource | None:
+    """The cluster whose changes a secondary of a global database receives."""
+    database = secondary.follow("GlobalClusterIdentifier")
+    return database.follow("SourceDBClusterIdentifier") if database is not None else None
+
+
+def _evidence_age(sight: Sight) -> timedelta | None:
+    """When the alarm on the age of the replica's data has told somebody."""
+    ages = [
+        sight.in_alarm(alarm).worst
+        for alarm in sight.at(str(sight.away), ALARM)
+        if alarm.get("MetricName") == "ReplicaDataAge" and alarm.get("TreatMissingData") == "breaching"
+    ]
+    return min((age for age in ages if age is not None), default=None)
+
+
+def _sooner(*lengths: timedelta | None) -> timedelta | None:
+    return min((length for length in lengths if length is not None), default=None)
+
+
+def _noticed(sight: Sight, region: str) -> tuple[Term, ...]:
+    """What tells in the other region that the first is gone."""
+    both = next((one for one in sight.at(region, COMPOSITE) if _evidence(one)), None)
+    if both is not None:
+        return (sight.in_alarm(both),)
+    silent = [
+        sight.in_alarm(alarm)
+        for alarm in sight.at(region, ALARM)
+        if alarm.get("MetricName") in SILENCE and alarm.get("TreatMissingData") == "breaching"
+    ]
+    if silent:
+        return (min(silent, key=lambda term: timedelta.max if term.worst is None else term.worst),)
+    return (sight.term(Phase.DETECT, "person.notices"),)
+
+
+def _evidence(composite: Resource) -> bool:
+    """Whether a composite alarm stands on what falls silent with the primary."""
+    named = constituents(composite)
+    return bool(named) and all(one.get("MetricName") in SILENCE for one in named)
+
+
+def _begun(sight: Sight, region: str) -> tuple[Term, ...]:
+    """Who notices, and how it comes that something is done: a function that runs every minute, or a person."""
+    function = next(
+        (one for one in sight.at(region, "AWS::Lambda::Function") if str(one.get("Code", "S3Key")).startswith(FUNCTION)), None
+    )
+    noticed = _noticed(sight, region)
+    if function is None:
+        return (*noticed, sight.term(Phase.DECIDE, "person.decides"), sight.term(Phase.ACT, "person.acts"))
+    rules = [rule for rule in sight.at(region, RULE) if _calls(rule, function)]
+    told = any(rule.get("EventPattern") for rule in rules)
+    ticks = [(rule, interval(str(rule.get("ScheduleExpression")))) for rule in rules if rule.get("ScheduleExpression")]
+    begins = sight.term(Phase.DETECT, "eventbridge.delivery" if told else "person.notices", *(place(rule) for rule in rules))
+    replicas = [one for one in sight.at(region, INSTANCE) if one.get("SourceDBInstanceIdentifier")]
+    runs = RUNS[INSTANCE if replicas else CLUSTER]
+    steps = [
+        Term(
+            Phase.ACT,
+            f"{runs} runs of the function, at most one act in each",
+            runs * (pause / 2),
+            runs * pause,
+            (place(rule, "ScheduleExpression"),),
+            reckoned=f"{runs} × {pause.total_seconds():g} s",
+        )
+        for rule, pause in ticks
+        if pause is not None
+    ] or [Term(Phase.ACT, "acts at no known pace", timedelta(), None, (place(function),))]
+    start = sight.term(Phase.DECIDE, "lambda.start", place(function))
+    return (*noticed, begins, start, *_approved(sight, region, function), steps[0])
+
+
+def _approved(sight: Sight, region: str, function: Resource) -> tuple[Term, ...]:
+    """A person's approval: waited for where the mode asks for it, and at worst where an environment may choose so."""
+    modes = [one for one in sight.at(region, "AWS::SSM::Parameter") if str(one.text("Name") or "").endswith("/config/mode")]
+    places = tuple(place(one, "Value") for one in modes) or (place(function),)
+    asked = sight.times["person.decides"]
+    if modes and all(one.proves(lambda mode: mode == "auto", "Value") for one in modes):
+        return ()
+    automatic = bool(modes) and all(_by_default(one) == "auto" for one in modes)
+    said = "a person approves, where an environment chooses so" if automatic else "a person approves"
+    return (Term(Phase.DECIDE, said, timedelta() if automatic else asked.typical, asked.worst, places, asked.id),)
+
+
+def _by_default(mode: Resource) -> object:
+    match mode.get("Value"):
+        case {"Ref": str(name)}:
+            return mode.view.templates[mode.layer].get("Parameters", {}).get(name, {}).get("Default")
+        case value:
+            return value
+
+
+def _calls(rule: Resource, function: Resource) -> bool:
+    return any(function.is_(rule.view.follow(rule.layer, target["Arn"])) for target in rule.get("Targets") or ())
+
+
+def _followed(sight: Sight, kind: str) -> tuple[Term, ...]:
+    """How clients find the other region: a DNS record that follows an alarm, or the endpoint that they read again."""
+    again = sight.term(Phase.REDIRECT, "client.reconnect")
+    if kind not in (INSTANCE, CLUSTER):
+        return (again,)
+    for record in sight.view.resources("AWS::Route53::RecordSet"):
+        if record.get("Failover") != "PRIMARY":
+            continue
+        check = record.follow("HealthCheckId")
+        alarm = check.follow("HealthCheckConfig", "AlarmIdentifier", "Name") if check is not None else None
+        ttl = number(record, "TTL")
+        terms = [sight.term(Phase.REDIRECT, "route53.propagation", *(() if check is None else (place(check),)))]
+        if alarm is not None and alarm.type == ALARM:
+            seen = sight.in_alarm(alarm)
+            terms.insert(0, Term(**{**vars(seen), "phase": Phase.REDIRECT, "name": f"the health check follows {alarm.id}"}))
+        longest = None if ttl.worst is None else timedelta(seconds=ttl.worst)
+        kept = Term(
+            Phase.REDIRECT,
+            "resolvers keep the old answer",
+            timedelta(seconds=ttl.typical),
+            longest,
+            (place(record, "TTL"),),
+            reckoned=f"TTL {ttl.typical:g} s",
+        )
+        return (*terms, kept, again)
+    return (again,)
