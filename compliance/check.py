@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from compliance.profiles.baseline import BASELINE
-from compliance.view import View
 from model import Deviation, Document, Finding, Rule, System
+from model.view import View
 
 REQUIREMENT = re.compile(r"[A-Z]{1,2}-\d{2}")
 

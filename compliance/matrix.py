@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-import yaml
-
-from compliance import locate
 from compliance.annotate import in_order
-from compliance.profiles import Control, catalogues, remark
+from compliance.profiles import Control, Status, catalogues, remark, status
 from compliance.profiles.baseline import BASELINE
 from model import Finding, Profile, System
+from model.locate import Lines
 
 Judged = Sequence[tuple[System, Sequence[Finding]]]
 
@@ -28,7 +29,7 @@ as *not evidenced by templates*. Resource `Template` means the whole of a templa
 
 def document(judged: Judged, texts: Mapping[str, str]) -> str:
     """The whole document; ``texts`` holds the rendered templates by path, ``templates/<system>/<layer>.yaml``."""
-    lines = _Lines(texts)
+    lines = Lines(texts)
     profiles = list(dict.fromkeys([BASELINE, *(system.profile for system, _ in judged)]))
     parts = [HEAD, *_summary(profiles, judged), *_deviations(judged, lines)]
     for profile in profiles:
@@ -36,24 +37,29 @@ def document(judged: Judged, texts: Mapping[str, str]) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-class _Lines:
-    """Links to the lines of templates; each template is parsed once, when the first line of it is asked for."""
-
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = texts
-        self._roots: dict[str, yaml.MappingNode] = {}
-
-    def link(self, system: System, layer: str, title: str, path: str) -> str:
-        name = f"templates/{system.name}/{layer}.yaml"
-        if name not in self._roots:
-            self._roots[name] = locate.root_of(self._texts[name])
-        number = locate.line(self._roots[name], title, path)
-        return f"[{layer}.yaml:{number}](../{name}#L{number})"
-
-
 def _answers(profile: Profile, judged: Judged) -> list[tuple[System, Sequence[Finding]]]:
     """The systems that answer a profile: all of them the baseline."""
     return [(system, found) for system, found in judged if profile in (BASELINE, system.profile)]
+
+
+def table(judged: Judged, texts: Mapping[str, str]) -> str:
+    """``docs/compliance.csv``: a row per finding and control, and one for each control that no template shows."""
+    lines, out = Lines(texts), io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(("catalogue", "control", "title", "system", "status", "resource", "rule", "property", "file", "line", "reason"))
+    for profile in dict.fromkeys([BASELINE, *(system.profile for system, _ in judged)]):
+        for control in catalogues()[profile.name]:
+            for system, found in _answers(profile, judged):
+                own = _of(control.id, found)
+                first = (profile.title, control.id, control.title, system.name)
+                if not own:
+                    rows.writerow((*first, control.status, "", "", "", "", "", control.elsewhere))
+                for one in own:
+                    where = (f"{one.layer}.{one.resource}", one.rule.id, one.property)
+                    place = lines.at(system, one.layer, one.resource, one.property)
+                    reason = one.deviation.reason if one.deviation else ""
+                    rows.writerow((*first, Status.EVIDENCED if one.met else Status.DEVIATION, *where, *place, reason))
+    return out.getvalue()
 
 
 def _of(control: str, found: Sequence[Finding]) -> list[Finding]:
@@ -61,19 +67,18 @@ def _of(control: str, found: Sequence[Finding]) -> list[Finding]:
 
 
 def _summary(profiles: Sequence[Profile], judged: Judged) -> Iterator[str]:
-    yield "| catalogue | system | controls | with evidence | of these with deviations | not evidenced by templates |"
-    yield "|---|---|---|---|---|---|"
+    yield "| catalogue | system | controls | " + " | ".join(Status) + " |"
+    yield "|---|---|---|" + "---|" * len(Status)
     for profile in profiles:
         controls = catalogues()[profile.name]
         for system, found in _answers(profile, judged):
-            evidenced = [control for control in controls if any(finding.met for finding in _of(control.id, found))]
-            differing = [control for control in evidenced if any(not finding.met for finding in _of(control.id, found))]
-            counts = (len(controls), len(evidenced), len(differing), len(controls) - len(evidenced))
+            stand = Counter(status(control, found) for control in controls)
+            counts = (len(controls), *(stand[one] for one in Status))
             yield f"| {profile.title} | {system.name} | " + " | ".join(str(count) for count in counts) + " |"
     yield ""
 
 
-def _deviations(judged: Judged, lines: _Lines) -> Iterator[str]:
+def _deviations(judged: Judged, lines: Lines) -> Iterator[str]:
     yield "## Deviations"
     yield ""
     if not any(system.deviations for system, _ in judged):
@@ -95,7 +100,7 @@ def _deviations(judged: Judged, lines: _Lines) -> Iterator[str]:
     yield ""
 
 
-def _profile(profile: Profile, judged: Judged, lines: _Lines) -> Iterator[str]:
+def _profile(profile: Profile, judged: Judged, lines: Lines) -> Iterator[str]:
     yield f"## {profile.title}"
     yield ""
     yield f"Source: {profile.source}."
@@ -122,14 +127,14 @@ def _profile(profile: Profile, judged: Judged, lines: _Lines) -> Iterator[str]:
     if silent:
         yield f"### {profile.title}: not evidenced by templates"
         yield ""
-        yield "| control | what it asks | where it is answered |"
-        yield "|---|---|---|"
+        yield "| control | what it asks | status | where it is answered |"
+        yield "|---|---|---|---|"
         for control in silent:
-            yield f"| {control.id} | {control.title} | {control.elsewhere or 'Open: nowhere yet.'} |"
+            yield f"| {control.id} | {control.title} | {control.status} | {control.elsewhere or 'Nowhere yet.'} |"
         yield ""
 
 
-def _rows(control: Control, system: System, found: Sequence[Finding], lines: _Lines) -> Iterator[str]:
+def _rows(control: Control, system: System, found: Sequence[Finding], lines: Lines) -> Iterator[str]:
     for finding in _of(control.id, found):
         status = "evidence for" if finding.met else "deviation"
         yield (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from compliance.view import Resource, View
+from model.view import Resource, View
 
 ANYONE = ("*", "*")
 

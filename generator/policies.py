@@ -149,6 +149,7 @@ CHAIN = (
             "cloudformation:ExecuteChangeSet",
             "cloudformation:TagResource",  # a change set that names tags
             "cloudformation:UntagResource",
+            "cloudformation:UpdateTerminationProtection",
         ),
         "stack",
     ),
@@ -164,14 +165,28 @@ CHAIN = (
             "backup:DescribeRegionSettings",
             "cloudformation:GetResource",  # Cloud Control, for drift; the type's own read permissions decide what it shows
             "cloudformation:ListResources",
+            "cloudtrail:DescribeTrails",
             "ec2:DescribeAddresses",
+            "ec2:DescribeAvailabilityZones",
             "ec2:DescribeNatGateways",
+            "ec2:DescribeVpcEndpointServices",
             "ec2:DescribeVpcEndpoints",
+            "ec2:DescribeVpcs",
+            "elasticache:DescribeCacheEngineVersions",
+            "lambda:GetAccountSettings",
+            "rds:DescribeOrderableDBInstanceOptions",
             "sts:GetCallerIdentity",
             "tag:GetResources",
         ),
         "",
         reviewer=True,
+    ),
+    Call(
+        "ReadQuotas",
+        ("servicequotas:GetServiceQuota",),
+        "AWS::EC2::VPC",
+        reviewer=True,
+        arns=("servicequotas:{region}:*:ec2/L-0263D0A3", "servicequotas:{region}:*:vpc/L-F678F1CE"),
     ),
     Call(
         "UploadPackages",
@@ -242,6 +257,30 @@ CHAIN = (
         ("rds:DeleteDBCluster", "rds:DeleteDBInstance", "rds:DescribeDBClusters", "rds:DescribeDBInstances"),
         "AWS::Backup::RestoreTestingPlan",
         arns=("rds:{region}:*:cluster:awsbackup-restore-test-*", "rds:{region}:*:db:*"),
+    ),
+    Call(
+        "KeepLastSnapshotsOfClusters",
+        (
+            "rds:AddTagsToResource",
+            "rds:CopyDBClusterSnapshot",
+            "rds:CreateDBClusterSnapshot",
+            "rds:DeleteDBClusterSnapshot",
+            "rds:DescribeDBClusterSnapshots",
+        ),
+        "AWS::RDS::DBCluster",
+        arns=("rds:{region}:*:cluster:{name}", "rds:{region}:*:cluster-snapshot:{name}-final-*"),
+    ),
+    Call(
+        "KeepLastSnapshotsOfInstances",
+        (
+            "rds:AddTagsToResource",
+            "rds:CopyDBSnapshot",
+            "rds:CreateDBSnapshot",
+            "rds:DeleteDBSnapshot",
+            "rds:DescribeDBSnapshots",
+        ),
+        "AWS::RDS::DBInstance",
+        arns=("rds:{region}:*:db:{name}", "rds:{region}:*:snapshot:{name}-final-*"),
     ),
     Call(
         "EndRehearsedTables",
@@ -575,7 +614,9 @@ def _applies(call: Call, seen: Facts) -> bool:
 
 def _call(call: Call, seen: Facts) -> Statement:
     if call.arns:
-        arns = sorted({f"arn:aws:{arn.format(region=region)}" for arn in call.arns for region in seen.regions})
+        named = [(region, name) for type_, name, region in seen.places if type_ == call.on]
+        places = named if any("{name}" in arn for arn in call.arns) else [(region, "") for region in seen.regions]
+        arns = sorted({f"arn:aws:{arn.format(region=region, name=name)}" for arn in call.arns for region, name in places})
         return _allow(call.sid, list(call.actions), arns)
     if not call.on:
         return _allow(call.sid, list(call.actions), ["*"])

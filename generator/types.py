@@ -20,13 +20,14 @@ def types(templates: Iterable[Document]) -> bytes:
 
 
 def facts(type_: str) -> dict[str, Any]:
-    """How a resource of this type is named to Cloud Control, and which of its properties cannot be read."""
+    """How a resource of this type is named to Cloud Control, and which of its properties cannot be read, or changed in place."""
     folder = _schemas()
     digest = json.loads((folder / "providers" / f"{SCHEMA_REGION}.json").read_bytes()).get(type_)
     if digest is None:
         raise LookupError(f"{type_} is no type that cfn-lint's schemas know in {SCHEMA_REGION}")
     schema = json.loads((folder / "resources" / f"{digest}.json").read_bytes())
     return {
+        "createOnly": sorted(map(_path, schema.get("createOnlyProperties", ()))),
         "identifier": [_path(pointer) for pointer in schema["primaryIdentifier"]],
         "lowerCase": sorted(
             _path(pointer) for pointer, rule in schema.get("propertyTransform", {}).items() if "$lowercase(" in rule

@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-from model import Profile, System
+from model import Finding, Profile, System
+
+
+class Status(StrEnum):
+    """How a control stands for a system. The first two are derived; the others say who answers what no template shows."""
+
+    EVIDENCED = "evidenced"
+    DEVIATION = "deviation"
+    ORGANISATIONAL = "organisational"
+    INHERITED = "inherited from AWS"
+    OPEN = "open"
 
 
 @dataclass(frozen=True)
 class Control:
-    """One control of a catalogue, in our words; ``elsewhere`` says where it is answered if not, or not only, by templates."""
+    """One control of a catalogue; ``elsewhere`` says where it is answered if not, or not only, by templates.
+
+    ``status`` is that of a system whose templates show nothing of it.
+    """
 
     id: str
     title: str
     elsewhere: str = ""
+    status: Status = Status.OPEN
+
+
+def status(control: Control, found: Iterable[Finding]) -> Status:
+    """How a control stands, by what was found on a system: a deviation, however much else is met, is a deviation."""
+    own = [finding.met for finding in found if control.id in finding.controls]
+    if not own:
+        return control.status
+    return Status.EVIDENCED if all(own) else Status.DEVIATION
 
 
 def catalogues() -> Mapping[str, tuple[Control, ...]]:
-    """The controls of each profile's catalogue, by the profile's name: the whole of it, or ``remark`` says what is left out."""
+    """The controls of each profile's catalogue, by the profile's name: the whole of it."""
     from compliance.profiles import baseline, fedramp_high, fedramp_moderate, financial_audit, hipaa
 
     return {
@@ -34,12 +57,9 @@ def remark(profile: Profile, system: System) -> str:
     """What must be said where a system's answers to a catalogue are shown; nothing for most."""
     from compliance.profiles import fedramp, fedramp_high, fedramp_moderate, hipaa
 
-    whole = {
-        fedramp_high.FEDRAMP_HIGH.name: fedramp_high.WHOLE_BASELINE,
-        fedramp_moderate.FEDRAMP_MODERATE.name: fedramp_moderate.WHOLE_BASELINE,
+    said = {
+        fedramp_high.FEDRAMP_HIGH.name: fedramp.remark,
+        fedramp_moderate.FEDRAMP_MODERATE.name: fedramp.remark,
+        hipaa.HIPAA.name: hipaa.remark,
     }
-    if profile is hipaa.HIPAA:
-        return hipaa.remark(system)
-    if profile.name not in whole:
-        return ""
-    return fedramp.remark(system, len(catalogues()[profile.name]), whole[profile.name])
+    return said[profile.name](system) if profile.name in said else ""

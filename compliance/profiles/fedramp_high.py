@@ -1,28 +1,32 @@
-"""FedRAMP High, thin: the controls for which templates of these systems are evidence, not yet the whole baseline.
+"""FedRAMP High, the whole baseline: FedRAMP's selection from NIST SP 800-53 Revision 5.
 
 What Moderate asks, High asks too; beyond it stand here the alternate site, its distance, and cryptography of a validated kind.
-The baseline is FedRAMP's selection from NIST SP 800-53 Revision 5. Titles are our words; the controls are NIST's.
+Where templates speak to a control its title is in our words; the other titles, and the controls, are NIST's.
 """
 
-from compliance.profiles import Control, fedramp_moderate
+from compliance.profiles import fedramp_moderate
+from compliance.profiles.fedramp import controls
 from compliance.rules import backup, ec2, elasticache, files, kms, rds, secrets, trail
 from model import Profile
 
-WHOLE_BASELINE = 410
-"""Controls and enhancements of FedRAMP's High baseline, Revision 5."""
+SHOWN = {
+    **fedramp_moderate.SHOWN,
+    "AU-9(3)": ("Cryptography protects the integrity of audit information.", ""),
+    "CP-6": ("There is an alternate site for storage.", ""),
+    "CP-6(1)": ("The alternate storage site is apart from the primary one.", "Two regions; how far apart, AWS states."),
+    "CP-6(2)": ("The alternate storage site serves the recovery objectives.", "Failing over to it is not built yet."),
+    "CP-7": ("There is an alternate site for processing.", "Who moves there, and when, is the agency's plan."),
+    "CP-7(1)": ("The alternate processing site is apart from the primary one.", "Two regions; how far apart, AWS states."),
+    "CP-9(5)": ("Backups are transferred to the alternate storage site.", ""),
+    "CP-10(4)": ("Components are restored within their time.", "docs/recovery.md derives the figures; rehearsals measure."),
+    "SC-12(1)": ("Keys stay available when their users are lost.", "The account administers them; KMS keeps them."),
+    "AU-12(1)": ("Audit records of the whole system stand in one trail, in order of time.", ""),
+    "CP-9(2)": ("A sample of backups is restored when the plan is tested.", "The plan's own test is the agency's."),
+    "CP-9(3)": ("Copies of critical information are stored apart.", ""),
+}
+"""The controls to which templates of these systems speak: Moderate's, and what is asked beyond it."""
 
-CONTROLS = (
-    *fedramp_moderate.CONTROLS,
-    Control("AU-9(3)", "Cryptography protects the integrity of audit information."),
-    Control("CP-6", "There is an alternate site for storage."),
-    Control("CP-6(1)", "The alternate storage site is apart from the primary one.", "Two regions; how far apart, AWS states."),
-    Control("CP-6(2)", "The alternate storage site serves the recovery objectives.", "Failing over to it is not built yet."),
-    Control("CP-7", "There is an alternate site for processing.", "Who moves there, and when, is the agency's plan."),
-    Control("CP-7(1)", "The alternate processing site is apart from the primary one.", "Two regions; how far apart, AWS states."),
-    Control("CP-9(5)", "Backups are transferred to the alternate storage site."),
-    Control("CP-10(4)", "Components are restored within their time.", "Rehearsals measure it; no figure is derived yet."),
-    Control("SC-12(1)", "Keys stay available when their users are lost.", "The account administers them; KMS keeps them."),
-)
+CONTROLS = controls("fedramp-high", SHOWN)
 
 BEYOND = {
     rds.approved_suites: ("SC-8(1)", "SC-13"),
@@ -32,12 +36,12 @@ BEYOND = {
     files.replicated_elsewhere: ("CP-6", "CP-6(1)"),
     files.replica_watched: ("CP-6(2)", "SI-4(5)"),
     secrets.replicated: ("CP-7",),
-    backup.elsewhere: ("CP-6", "CP-6(1)", "CP-9(5)"),
-    backup.rehearsed: ("CP-10(4)",),
+    backup.elsewhere: ("CP-6", "CP-6(1)", "CP-9(3)", "CP-9(5)"),
+    backup.rehearsed: ("CP-9(2)", "CP-10(4)"),
     elasticache.multi_az: ("CP-10(4)",),
     ec2.fips_reached: ("SC-13",),
     kms.delegated: ("SC-12(1)",),
-    trail.complete: ("AU-9(3)",),
+    trail.complete: ("AU-9(3)", "AU-12(1)"),
 }
 """What rules are evidence for beside the controls of Moderate."""
 

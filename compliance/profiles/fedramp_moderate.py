@@ -1,9 +1,9 @@
-"""FedRAMP Moderate, thin: the controls for which templates of these systems are evidence, not yet the whole baseline.
+"""FedRAMP Moderate, the whole baseline: FedRAMP's selection from NIST SP 800-53 Revision 5.
 
-The baseline is FedRAMP's selection from NIST SP 800-53 Revision 5. Titles are our words; the controls are NIST's.
+Where templates speak to a control its title is in our words; the other titles, and the controls, are NIST's.
 """
 
-from compliance.profiles import Control
+from compliance.profiles.fedramp import controls
 from compliance.rules import (
     alarms,
     backup,
@@ -26,44 +26,45 @@ from compliance.rules import (
 )
 from model import Profile
 
-WHOLE_BASELINE = 323
-"""Controls and enhancements of FedRAMP's Moderate baseline, Revision 5."""
+SHOWN = {
+    "AC-3": ("Access is enforced as it was approved.", ""),
+    "AC-4": ("Information flows only where it may.", ""),
+    "AC-6": ("Least privilege.", ""),
+    "AC-6(9)": ("The use of privileges is logged.", ""),
+    "AU-2": ("What is logged is decided.", "Which events matter to the agency is its decision."),
+    "AU-6": ("Audit records are reviewed and reported.", "Alarms begin it; the review is the agency's."),
+    "AU-9": ("Audit information is protected.", ""),
+    "AU-11": ("Audit records are kept as long as they are needed.", ""),
+    "AU-12": ("Audit records are generated.", ""),
+    "CM-6": ("Settings are chosen, and deviations from them found.", "`make drift` finds them."),
+    "CM-8": ("Components are known to their system.", "The templates are the inventory; tags lead back to it."),
+    "CP-4": ("The contingency plan is tested.", "Restores are rehearsed; the plan's own test is the agency's."),
+    "CP-9": ("The system is backed up.", ""),
+    "CP-9(1)": ("Backups are tested for reliability and integrity.", ""),
+    "CP-9(8)": ("Backups are protected by cryptography.", ""),
+    "CP-10": ("The system can be recovered.", ""),
+    "CP-10(2)": ("Transactions are recovered.", ""),
+    "IA-5": ("Authenticators are managed and changed.", ""),
+    "IA-5(1)": ("Passwords are strong, and protected on the way and where they are stored.", ""),
+    "IA-5(7)": ("No authenticator stands in clear in code or configuration.", ""),
+    "SC-5": ("Exhaustion of resources is held off.", ""),
+    "SC-7": ("Boundaries are controlled.", ""),
+    "SC-7(3)": ("Few points of access from outside.", ""),
+    "SC-7(5)": ("Traffic is denied unless it is allowed.", ""),
+    "SC-8": ("What is transmitted stays confidential and whole.", ""),
+    "SC-8(1)": ("Cryptography protects what is transmitted.", ""),
+    "SC-12": ("Keys are established and managed.", ""),
+    "SC-13": ("Cryptography is of the kind that is required.", "KMS's modules are validated; what else is, AWS states."),
+    "SC-28": ("What is stored stays confidential and whole.", ""),
+    "SC-28(1)": ("Cryptography protects what is stored.", ""),
+    "SI-4": ("The system is monitored.", ""),
+    "SI-4(5)": ("Signs of trouble are told to people.", ""),
+    "SI-7": ("Changes to information are detected.", ""),
+    "SI-12": ("Information is kept, and removed, as it should be.", ""),
+}
+"""The controls to which templates of these systems speak: the title in our words, and what else must be said."""
 
-CONTROLS = (
-    Control("AC-3", "Access is enforced as it was approved."),
-    Control("AC-4", "Information flows only where it may."),
-    Control("AC-6", "Least privilege."),
-    Control("AU-2", "What is logged is decided.", "Which events matter to the agency is its decision."),
-    Control("AU-6", "Audit records are reviewed and reported.", "Alarms begin it; the review is the agency's."),
-    Control("AU-9", "Audit information is protected."),
-    Control("AU-11", "Audit records are kept as long as they are needed."),
-    Control("AU-12", "Audit records are generated."),
-    Control("CM-6", "Settings are chosen, and deviations from them found.", "`make drift` finds them."),
-    Control("CM-8", "Components are known to their system.", "The templates are the inventory; tags lead back to it."),
-    Control("CP-4", "The contingency plan is tested.", "Restores are rehearsed; the plan's own test is the agency's."),
-    Control("CP-9", "The system is backed up."),
-    Control("CP-9(1)", "Backups are tested for reliability and integrity."),
-    Control("CP-9(8)", "Backups are protected by cryptography."),
-    Control("CP-10", "The system can be recovered."),
-    Control("CP-10(2)", "Transactions are recovered."),
-    Control("IA-5", "Authenticators are managed and changed."),
-    Control("IA-5(1)", "Passwords are strong, and protected on the way and where they are stored."),
-    Control("IA-5(7)", "No authenticator stands in clear in code or configuration."),
-    Control("SC-5", "Exhaustion of resources is held off."),
-    Control("SC-7", "Boundaries are controlled."),
-    Control("SC-7(3)", "Few points of access from outside."),
-    Control("SC-7(5)", "Traffic is denied unless it is allowed."),
-    Control("SC-8", "What is transmitted stays confidential and whole."),
-    Control("SC-8(1)", "Cryptography protects what is transmitted."),
-    Control("SC-12", "Keys are established and managed."),
-    Control("SC-13", "Cryptography is of the kind that is required.", "KMS's modules are validated; what else is, AWS states."),
-    Control("SC-28", "What is stored stays confidential and whole."),
-    Control("SC-28(1)", "Cryptography protects what is stored."),
-    Control("SI-4", "The system is monitored."),
-    Control("SI-4(5)", "Signs of trouble are told to people."),
-    Control("SI-7", "Changes to information are detected."),
-    Control("SI-12", "Information is kept, and removed, as it should be."),
-)
+CONTROLS = controls("fedramp-moderate", SHOWN)
 
 
 FEDRAMP_MODERATE = Profile(
@@ -89,6 +90,8 @@ FEDRAMP_MODERATE = Profile(
         ec2.ingress_narrow: ("AC-4", "SC-7(5)"),
         ec2.egress_narrow: ("AC-4", "SC-7(5)"),
         ec2.flow_logged: ("AU-12", "SI-4"),
+        ec2.addresses_private: ("SC-7", "SC-7(3)"),
+        ec2.no_open_route: ("AC-4", "SC-7"),
         reach.endpoints: ("AC-4", "SC-7"),
         reach.peers: ("AC-4",),
         policies.endpoint_narrow: ("AC-4", "AC-6"),
@@ -99,6 +102,7 @@ FEDRAMP_MODERATE = Profile(
         functions.in_vpc: ("SC-7",),
         functions.invoked_by_ours: ("AC-3",),
         functions.log_group_first: ("AU-12",),
+        functions.failures_told: ("SI-4", "SI-4(5)"),
         kms.rotated: ("SC-12",),
         kms.delegated: ("AC-6", "SC-12"),
         files.customer_key: ("SC-12", "SC-28", "SC-28(1)"),
@@ -116,7 +120,9 @@ FEDRAMP_MODERATE = Profile(
         tables.recoverable: ("CP-9", "CP-10(2)"),
         tables.customer_key: ("SC-12", "SC-28", "SC-28(1)"),
         tables.alarmed: ("SC-5", "SI-4(5)"),
+        tables.on_demand: ("SC-5",),
         backup.covers: ("CP-9",),
+        backup.often: ("CP-9",),
         backup.windows: ("CP-9",),
         backup.continuous: ("CP-9",),
         backup.clear_of_windows: ("CP-9",),
@@ -135,6 +141,7 @@ FEDRAMP_MODERATE = Profile(
         secrets.no_clear_credential: ("IA-5(7)",),
         s3.tls_only: ("SC-8", "SC-8(1)"),
         s3.not_public: ("AC-3", "SC-7"),
+        s3.no_acl: ("AC-3",),
         s3.customer_key: ("SC-12", "SC-28(1)"),
         s3.versioned: ("SI-7",),
         s3.tidied: ("SI-12",),
@@ -148,9 +155,10 @@ FEDRAMP_MODERATE = Profile(
         alarms.silence_is_unhealthy: ("SI-4",),
         logs.retained: ("AU-11", "SI-12"),
         logs.encrypted: ("AU-9", "SC-28(1)"),
-        trail.complete: ("AU-2", "AU-9", "AU-12", "SI-7"),
+        trail.complete: ("AC-6(9)", "AU-2", "AU-9", "AU-12", "SI-7"),
         trail.encrypted: ("AU-9", "SC-28(1)"),
         trail.delivered: ("AU-12",),
+        trail.data_events: ("AU-2", "AU-12"),
         trail.watched: ("AU-6", "SI-4(5)"),
     },
 )

@@ -6,7 +6,7 @@ company's own suppliers are written against them. The categories are Security (t
 Confidentiality and Processing Integrity. Titles are our words; the criteria themselves are the AICPA's.
 """
 
-from compliance.profiles import Control
+from compliance.profiles import Control, Status
 from compliance.rules import alarms, ec2, functions, iam, kms, logs, policies, rds, s3, secrets, sns, trail
 from model import Profile
 
@@ -14,18 +14,18 @@ ORGANISATION = "Organisational: answered by the company, not by templates."
 APPLICATION = "Answered by the application that uses the database."
 
 CONTROLS = (
-    Control("CC1.1", "Integrity and ethical values.", ORGANISATION),
-    Control("CC1.2", "Oversight by the board.", ORGANISATION),
-    Control("CC1.3", "Structures, reporting lines and authorities.", ORGANISATION),
-    Control("CC1.4", "Competent people.", ORGANISATION),
-    Control("CC1.5", "Accountability for internal control.", ORGANISATION),
+    Control("CC1.1", "Integrity and ethical values.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC1.2", "Oversight by the board.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC1.3", "Structures, reporting lines and authorities.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC1.4", "Competent people.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC1.5", "Accountability for internal control.", ORGANISATION, Status.ORGANISATIONAL),
     Control("CC2.1", "Relevant information of good quality for internal control."),
-    Control("CC2.2", "Internal communication of objectives and responsibilities.", ORGANISATION),
-    Control("CC2.3", "Communication with external parties.", ORGANISATION),
-    Control("CC3.1", "Objectives clear enough to assess risks.", ORGANISATION),
-    Control("CC3.2", "Risks identified and analysed.", ORGANISATION),
-    Control("CC3.3", "Potential for fraud considered.", ORGANISATION),
-    Control("CC3.4", "Changes that could affect internal control assessed.", ORGANISATION),
+    Control("CC2.2", "Internal communication of objectives and responsibilities.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC2.3", "Communication with external parties.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC3.1", "Objectives clear enough to assess risks.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC3.2", "Risks identified and analysed.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC3.3", "Potential for fraud considered.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC3.4", "Changes that could affect internal control assessed.", ORGANISATION, Status.ORGANISATIONAL),
     Control(
         "CC4.1",
         "Ongoing and separate evaluations of controls.",
@@ -34,14 +34,14 @@ CONTROLS = (
     Control(
         "CC4.2", "Deficiencies evaluated and communicated.", "Deviations above, each with its reason; the rest is organisational."
     ),
-    Control("CC5.1", "Control activities that mitigate risks.", ORGANISATION),
-    Control("CC5.2", "General control activities over technology.", ORGANISATION),
-    Control("CC5.3", "Policies and procedures.", ORGANISATION),
+    Control("CC5.1", "Control activities that mitigate risks.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC5.2", "General control activities over technology.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC5.3", "Policies and procedures.", ORGANISATION, Status.ORGANISATIONAL),
     Control("CC6.1", "Logical access to protected information is restricted."),
-    Control("CC6.2", "Users are registered and authorised before they get credentials.", ORGANISATION),
+    Control("CC6.2", "Users are registered and authorised before they get credentials.", ORGANISATION, Status.ORGANISATIONAL),
     Control("CC6.3", "Access follows roles, least privilege and segregation of duties."),
-    Control("CC6.4", "Physical access.", "Inherited from AWS: its SOC 2 report, in AWS Artifact."),
-    Control("CC6.5", "Disposal of physical assets.", "Inherited from AWS: its SOC 2 report, in AWS Artifact."),
+    Control("CC6.4", "Physical access.", "Inherited from AWS: its SOC 2 report, in AWS Artifact.", Status.INHERITED),
+    Control("CC6.5", "Disposal of physical assets.", "Inherited from AWS: its SOC 2 report, in AWS Artifact.", Status.INHERITED),
     Control("CC6.6", "Protection against threats from outside the system's boundaries."),
     Control("CC6.7", "Transmission and movement of information is restricted and protected."),
     Control(
@@ -52,22 +52,27 @@ CONTROLS = (
     Control("CC7.1", "Changes to configuration, and new vulnerabilities, are detected."),
     Control("CC7.2", "Anomalies are monitored for and analysed."),
     Control("CC7.3", "Security events are evaluated."),
-    Control("CC7.4", "Incidents are responded to.", ORGANISATION),
-    Control("CC7.5", "Recovery from incidents.", "Runbooks are in docs/operations; their rehearsal is organisational."),
+    Control("CC7.4", "Incidents are responded to.", ORGANISATION, Status.ORGANISATIONAL),
+    Control(
+        "CC7.5",
+        "Recovery from incidents.",
+        "Runbooks are generated (docs/operations); following them is the company's.",
+        Status.ORGANISATIONAL,
+    ),
     Control(
         "CC8.1", "Changes are authorised, tested and documented.", "Templates are reviewed as YAML and deployed as change sets."
     ),
-    Control("CC9.1", "Risks of disruption are mitigated.", ORGANISATION),
-    Control("CC9.2", "Risks of vendors and partners are managed.", ORGANISATION),
+    Control("CC9.1", "Risks of disruption are mitigated.", ORGANISATION, Status.ORGANISATIONAL),
+    Control("CC9.2", "Risks of vendors and partners are managed.", ORGANISATION, Status.ORGANISATIONAL),
     Control("A1.1", "Capacity is monitored and managed."),
     Control("A1.2", "Backup and recovery infrastructure."),
     Control("A1.3", "Recovery is tested.", "Drills; their dates and results are organisational."),
     Control("C1.1", "Confidential information is identified and protected."),
     Control("C1.2", "Confidential information is disposed of."),
-    Control("PI1.1", "Definitions and specifications of data are communicated.", APPLICATION),
-    Control("PI1.2", "Inputs are complete and accurate.", APPLICATION),
-    Control("PI1.3", "Processing is complete, accurate and timely.", APPLICATION),
-    Control("PI1.4", "Outputs are complete, accurate and timely.", APPLICATION),
+    Control("PI1.1", "Definitions and specifications of data are communicated.", APPLICATION, Status.ORGANISATIONAL),
+    Control("PI1.2", "Inputs are complete and accurate.", APPLICATION, Status.ORGANISATIONAL),
+    Control("PI1.3", "Processing is complete, accurate and timely.", APPLICATION, Status.ORGANISATIONAL),
+    Control("PI1.4", "Outputs are complete, accurate and timely.", APPLICATION, Status.ORGANISATIONAL),
     Control("PI1.5", "What is stored stays complete and accurate."),
 )
 

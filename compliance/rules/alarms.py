@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from compliance.view import NAMED_BY, Resource
 from model import Document, Rule
+from model.view import NAMED_BY, Resource
 
 ALARM = "AWS::CloudWatch::Alarm"
 FUNCTION = "AWS::Lambda::Function"

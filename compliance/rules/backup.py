@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
-from compliance import schedule
 from compliance.rules import alarms, kms, rds
 from compliance.rules.ec2 import GROUP
-from compliance.view import Resource
-from model import Document, Rule
+from model import Document, Rule, schedule
+from model.view import Resource
 
 PLAN = ("AWS::Backup::BackupPlan",)
 VAULT = ("AWS::Backup::BackupVault",)
@@ -29,6 +29,9 @@ CONTINUOUS = {"AWS::RDS::DBCluster", "AWS::RDS::DBInstance", "AWS::S3::Bucket"}
 """What AWS Backup can restore to any second."""
 
 LEAST_START, LEAST_RUN, MOST_CONTINUOUS_DAYS, LEAST_COLD_DAYS = 60, 60, 35, 90
+LEAST_DAYS = 7
+"""What the requirements ask of every database; the conformance packs say 35 days where nobody says otherwise."""
+
 DEFAULT_START = 480  # minutes in which a job may start where a rule does not say
 BACKUP_ENDS_BADLY = {"ABORTED", "EXPIRED", "FAILED", "PARTIAL"}
 RESTORE_ENDS_BADLY = {"ABORTED", "FAILED"}
@@ -117,6 +120,25 @@ def _covers(plan: Resource) -> tuple[str, bool]:
     covered = [each for other in plan.view.resources(*PLAN) for each in selected_by(other)]
     kept = [each for each in plan.view.resources(*PROTECTED) if rds.cluster_of(each) is None and rds.followed_by(each) is None]
     return "BackupSelection.Resources", bool(covered) and all(any(each.is_(one) for one in covered) for each in kept)
+
+
+def _often(plan: Resource) -> tuple[str, bool]:
+    """Whether the rules of a plan, taken together, start a job on every day, and each keeps what it makes for seven days."""
+    rules = rules_of(plan)
+    kept = all(
+        plan.view.bounded(plan.layer, (rule.get("Lifecycle") or {}).get("DeleteAfterDays"), least=LEAST_DAYS) for rule in rules
+    )
+    starts = sorted(minute for rule in rules for minute in _every_week(str(rule.get("ScheduleExpression"))))
+    gaps = [after - before for before, after in pairwise([*starts, *(minute + schedule.WEEK for minute in starts[:1])])]
+    return "BackupPlan.BackupPlanRule", kept and bool(gaps) and max(gaps) <= schedule.DAY
+
+
+def _every_week(expression: str) -> frozenset[int]:
+    """The minutes of a week at which a schedule fires in every week of the year; none where a date decides."""
+    _, _, dates = expression.removeprefix("cron(").removesuffix(")").partition(" ")
+    fields = dates.split(" ")[1:]
+    dated = len(fields) != 4 or fields[0] not in ("*", "?") or fields[1] != "*" or fields[3] != "*"
+    return frozenset() if dated else schedule.fires(expression) or frozenset()
 
 
 def _clear_of_windows(plan: Resource) -> tuple[str, bool]:
@@ -429,4 +451,12 @@ own_key = Rule(
     "AWS Backup Developer Guide, Restore testing inferred metadata",
     TESTED,
     _own_key,
+)
+often = Rule(
+    "backup.often",
+    "A job starts every day or more often, and what it makes is kept for seven days or more.",
+    "Damage is often noticed days later; what is older than the last good copy is lost.",
+    "AWS Config, backup-plan-min-frequency-and-min-retention-check; requirements HC-03, RP-08",
+    PLAN,
+    _often,
 )

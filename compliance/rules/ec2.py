@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource, absent_or_false
 
 GROUP = "AWS::EC2::SecurityGroup"
 FIPS = ("elasticfilesystem-fips", "kms-fips")
 """Of the services of these systems those with a FIPS endpoint in Europe; docs/fips.md lists all."""
+
+GATEWAYS = ("GatewayId", "EgressOnlyInternetGatewayId")
+"""How a route names a gateway to the internet."""
 
 NOWHERE = "127.0.0.1/32"
 """An egress rule to this address replaces the rule that EC2 adds to a group without any: everything to everywhere."""
@@ -72,6 +75,25 @@ def _zones_distinct(group: Resource) -> tuple[str, bool]:
     return "SubnetIds", len(subnets) >= 2 and len(zones) == len(subnets) == len(set(zones))
 
 
+def _addresses_private(subnet: Resource) -> tuple[str, bool]:
+    return "MapPublicIpOnLaunch", subnet.proves(absent_or_false, "MapPublicIpOnLaunch")
+
+
+def _no_way_in(vpc: Resource) -> tuple[str, bool]:
+    return "VPCGatewayAttachment.VpcId", not any(
+        vpc.is_(attached.follow("VpcId")) or attached.follow("VpcId") is None
+        for attached in vpc.view.resources("AWS::EC2::VPCGatewayAttachment")
+    )
+
+
+def _no_open_route(table: Resource) -> tuple[str, bool]:
+    """Whether no route of a table leads to an internet gateway; one to a gateway that is not ours may."""
+    return "Route.GatewayId", not any(
+        table.is_(route.follow("RouteTableId")) and any(route.get(way) is not None for way in GATEWAYS)
+        for route in table.view.resources("AWS::EC2::Route")
+    )
+
+
 ingress_narrow = Rule(
     "ec2.ingress_narrow",
     "Whatever may come in comes from a named group, on one port.",
@@ -119,4 +141,28 @@ fips_reached = Rule(
     "AWS KMS Developer Guide, Connecting to AWS KMS through a VPC endpoint: FIPS endpoints",
     ("AWS::EC2::VPC",),
     _fips,
+)
+addresses_private = Rule(
+    "ec2.addresses_private",
+    "The subnet gives no public address to what starts in it.",
+    "What has a public address needs one wrong group to be reached from anywhere.",
+    "AWS Security Hub EC2.15",
+    ("AWS::EC2::Subnet",),
+    _addresses_private,
+)
+no_gateway = Rule(
+    "ec2.no_gateway",
+    "No gateway joins the network to the internet.",
+    "Without one no mistake in a route or a group opens a way in.",
+    "AWS Config, internet-gateway-authorized-vpc-only",
+    ("AWS::EC2::VPC",),
+    _no_way_in,
+)
+no_open_route = Rule(
+    "ec2.no_open_route",
+    "No route of the table leads to a gateway to the internet.",
+    "Whoever stands in such a subnet is a public address away from everyone.",
+    "AWS Config, no-unrestricted-route-to-igw",
+    ("AWS::EC2::RouteTable",),
+    _no_open_route,
 )

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compliance.rules import alarms, kms
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource
 
 GROUP = ("AWS::ElastiCache::ReplicationGroup",)
 USER = "AWS::ElastiCache::User"
 LOGS = {"slow-log", "engine-log"}
 WATCHED = {"EngineCPUUtilization", "DatabaseMemoryUsagePercentage", "Evictions", "ReplicationLag", "CurrConnections"}
 LEAST_SNAPSHOT_DAYS = 1
+
+LONGEST_NAME, LONGEST_SUFFIX = 40, "s" * 16
+"""ElastiCache's limit, and what an environment may add (model.SUFFIX)."""
 
 
 def _customer_key(group: Resource) -> tuple[str, bool]:
@@ -75,6 +78,12 @@ def _is_log_group(group: Resource, delivery: dict[str, dict[str, dict[str, objec
     name = delivery.get("DestinationDetails", {}).get("CloudWatchLogsDetails", {}).get("LogGroup")
     found = alarms.named(group, "AWS::Logs::LogGroup", name)
     return found is not None and found.certain
+
+
+def _name_legal(group: Resource) -> tuple[str, bool]:
+    """Whether the name fits with the longest suffix. ElastiCache names one by itself where none is given."""
+    name = group.text("ReplicationGroupId")
+    return "ReplicationGroupId", name is not None and len(name.replace("${EnvironmentSuffix}", LONGEST_SUFFIX)) <= LONGEST_NAME
 
 
 def _snapshots(group: Resource) -> tuple[str, bool]:
@@ -153,4 +162,12 @@ alarmed = Rule(
     "Amazon ElastiCache User Guide, Which metrics should I monitor?",
     GROUP,
     _alarmed,
+)
+name_legal = Rule(
+    "elasticache.name_legal",
+    f"The group's name has {LONGEST_NAME} characters or fewer, whatever the environment's suffix.",
+    "ElastiCache refuses a longer one when the group is made, and no linter says so.",
+    "Amazon ElastiCache API Reference, CreateReplicationGroup: ReplicationGroupId",
+    GROUP,
+    _name_legal,
 )

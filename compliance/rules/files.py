@@ -5,8 +5,8 @@ from __future__ import annotations
 from compliance import statements
 from compliance.rules import alarms, kms
 from compliance.statements import ANYONE
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource
 
 FILE_SYSTEM = ("AWS::EFS::FileSystem",)
 MOUNTED = "elasticfilesystem:AccessedViaMountTarget"

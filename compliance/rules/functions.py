@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from compliance.rules import alarms
 from compliance.rules.rds import group_stands_first
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource
 
 FUNCTION = ("AWS::Lambda::Function",)
 
@@ -29,6 +30,30 @@ def _invoked_by_ours(permission: Resource) -> tuple[str, bool]:
     return "SourceAccount", account or arn
 
 
+def _failures_told(function: Resource) -> tuple[str, bool]:
+    """Whether an alarm rings on one error of the function, wherever its failed calls came from."""
+    return "Errors", any(
+        alarm.certain
+        and (alarm.get("Namespace"), alarm.get("MetricName")) == ("AWS/Lambda", "Errors")
+        and set(function.regions) <= set(alarm.regions)
+        and str(alarm.get("ComparisonOperator")).startswith("GreaterThan")
+        and bool(alarm.get("AlarmActions"))
+        and any(
+            dimension["Name"] == "FunctionName" and function.is_(alarms.named(alarm, function.type, dimension["Value"]))
+            for dimension in alarm.get("Dimensions") or []
+        )
+        for alarm in function.view.resources(alarms.ALARM)
+    )
+
+
+failures_told = Rule(
+    "functions.failures_told",
+    "An alarm rings when a call of the function fails.",
+    "Lambda tries an event twice more and then drops it; nobody would hear of it.",
+    "AWS Lambda Developer Guide, Types of metrics for Lambda functions: Errors; Asynchronous invocation",
+    FUNCTION,
+    _failures_told,
+)
 log_group_first = Rule(
     "functions.log_group_first",
     "The function's log group stands before the function does.",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from compliance import statements
 from compliance.statements import Statement
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource
 
 ROLE = ("AWS::IAM::Role",)
 

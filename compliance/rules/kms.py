@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from compliance import statements
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource
 
 KEY = "AWS::KMS::Key"
 ACCOUNT_ROOT = "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"

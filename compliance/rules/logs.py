@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from compliance.rules import kms
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource
 
 GROUP = ("AWS::Logs::LogGroup",)
 USES = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey")

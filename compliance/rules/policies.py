@@ -5,8 +5,8 @@ from __future__ import annotations
 from compliance import statements
 from compliance.rules.kms import ACCOUNT_ROOT
 from compliance.statements import ANYONE, Statement
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource
 
 DOCUMENTS = {
     "AWS::Backup::BackupVault": "AccessPolicy",

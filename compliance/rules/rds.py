@@ -11,8 +11,8 @@ from collections.abc import Callable
 from compliance import statements
 from compliance.rules import kms
 from compliance.rules.resources import deleted_with_stack
-from compliance.view import Resource, absent_or_false
 from model import Rule
+from model.view import Resource, absent_or_false
 
 CLUSTER = "AWS::RDS::DBCluster"
 INSTANCE = ("AWS::RDS::DBInstance",)

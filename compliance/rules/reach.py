@@ -8,8 +8,8 @@ from typing import Any
 from compliance import statements
 from compliance.rules.rds import tables_of, without_way_out
 from compliance.statements import Statement
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource
 
 HTTPS, NFS, POSTGRESQL, REDIS = 443, 2049, 5432, 6379
 GROUPS = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from compliance.view import TEMPLATE, Resource
 from model import Rule
+from model.view import TEMPLATE, Resource
 
 STATEFUL = (
     "AWS::Backup::BackupVault",

@@ -8,8 +8,8 @@ from typing import Any
 from compliance import statements
 from compliance.rules import kms
 from compliance.statements import Statement
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource
 
 BUCKET = ("AWS::S3::Bucket",)
 BLOCKS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
@@ -182,6 +182,20 @@ def _replica_kept_alike(bucket: Resource) -> tuple[str, bool]:
     return name, all(there is not None and there.get(name) == bucket.get(name) for _, there in replicas_of(bucket))
 
 
+def _no_acl(bucket: Resource) -> tuple[str, bool]:
+    owned = bucket.get("OwnershipControls", "Rules") or []
+    enforced = bool(owned) and all(rule.get("ObjectOwnership") == "BucketOwnerEnforced" for rule in owned)
+    return "OwnershipControls", enforced and bucket.get("AccessControl") is None
+
+
+no_acl = Rule(
+    "s3.no_acl",
+    "Access control lists are off: policies alone say who may do what.",
+    "A list on one object would let in whom no policy names.",
+    "AWS Security Hub S3.12",
+    BUCKET,
+    _no_acl,
+)
 replicated_in_time = Rule(
     "s3.replicated_in_time",
     "What is replicated is replicated whole, in 15 minutes: delete markers and encrypted objects too, with metrics.",

@@ -6,8 +6,8 @@ from typing import Any
 
 from compliance.rules import alarms, kms, rds
 from compliance.rules.resources import deleted_with_stack
-from compliance.view import Resource, absent_or_false
 from model import Rule
+from model.view import Resource, absent_or_false
 
 WHOLE = "AWS::RDS::GlobalCluster"
 CLUSTER = (rds.CLUSTER,)

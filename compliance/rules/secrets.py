@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compliance.rules import kms
-from compliance.view import TEMPLATE, Resource, is_true
 from model import Rule
+from model.view import TEMPLATE, Resource, is_true
 
 SECRET = ("AWS::SecretsManager::Secret",)
 MOST_DAYS = 30

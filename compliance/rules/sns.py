@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from compliance import statements
 from compliance.rules import kms
 from compliance.statements import Statement, matches
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource
 
 TOPIC = ("AWS::SNS::Topic",)
 
@@ -48,7 +48,10 @@ def _targets(sender: Resource) -> tuple[Resource | None, ...]:
 def _delivers(sender: Resource) -> tuple[str, bool]:
     name = {"AWS::CloudWatch::Alarm": "AlarmActions", "AWS::RDS::EventSubscription": "SnsTopicArn"}.get(sender.type, "Targets")
     targets = _targets(sender)
-    told = sender.proves(lambda value: value is not False, "ActionsEnabled") and sender.get("State") in (None, "ENABLED")
+    rings = sender.type != "AWS::CloudWatch::Alarm" or bool(sender.members("AlarmActions"))
+    told = (
+        rings and sender.proves(lambda value: value is not False, "ActionsEnabled") and sender.get("State") in (None, "ENABLED")
+    )
     return name, told and bool(targets) and all(_reaches(sender, target) for target in targets)
 
 

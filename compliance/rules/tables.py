@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from compliance.rules import alarms, kms
-from compliance.view import Resource, absent_or_false
 from model import Rule
+from model.view import Resource, absent_or_false
 
 TABLE = ("AWS::DynamoDB::Table",)
 THROTTLES = {"ReadThrottleEvents", "WriteThrottleEvents"}
@@ -22,6 +22,10 @@ def _customer_key(table: Resource) -> tuple[str, bool]:
 
 def _destroyable(table: Resource) -> tuple[str, bool]:
     return "DeletionProtectionEnabled", table.proves(absent_or_false, "DeletionProtectionEnabled")
+
+
+def _on_demand(table: Resource) -> tuple[str, bool]:
+    return "BillingMode", table.proves(lambda value: value == "PAY_PER_REQUEST", "BillingMode")
 
 
 def _alarmed(table: Resource) -> tuple[str, bool]:
@@ -71,4 +75,12 @@ alarmed = Rule(
     "Amazon DynamoDB Developer Guide, DynamoDB metrics and dimensions",
     TABLE,
     _alarmed,
+)
+on_demand = Rule(
+    "tables.on_demand",
+    "The table takes what load comes, without a capacity that somebody sets.",
+    "After a failure all clients come back at once; a set capacity refuses them.",
+    "AWS Security Hub DynamoDB.1",
+    TABLE,
+    _on_demand,
 )

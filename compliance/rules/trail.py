@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from compliance import statements
 from compliance.rules import kms, s3
-from compliance.view import Resource
 from model import Rule
+from model.view import Resource
 
 TRAIL = ("AWS::CloudTrail::Trail",)
 SIX_YEARS = 2192
@@ -68,16 +68,21 @@ def _retained(trail: Resource) -> tuple[str, bool]:
 
 
 def _data_events(trail: Resource) -> tuple[str, bool]:
-    """Whether calls on the objects of every bucket that holds data are recorded, and those of every function at every site."""
-    functions = list(trail.view.resources("AWS::Lambda::Function"))
+    """Whether calls on the objects of every bucket that holds data are recorded."""
+    functions = trail.view.resources("AWS::Lambda::Function")
     apart = [trail.follow("S3BucketName"), *(function.follow("Code", "S3Bucket") for function in functions)]
     buckets = [each for each in trail.view.resources("AWS::S3::Bucket") if not any(each.is_(other) for other in apart)]
+    beginnings = _beginnings(trail, "AWS::S3::Object", ":::")
+    return "AdvancedEventSelectors", all(_begun(f"{bucket.text('BucketName')}/", beginnings) for bucket in buckets)
+
+
+def _calls_recorded(trail: Resource) -> tuple[str, bool]:
+    """Whether the calls of every function are recorded, at every site."""
+    functions = list(trail.view.resources("AWS::Lambda::Function"))
     regions = {region for function in functions for region in function.regions}
-    of_objects = _beginnings(trail, "AWS::S3::Object", ":::")
-    of_functions = _beginnings(trail, "AWS::Lambda::Function", ":function:")
-    objects = all(_begun(f"{bucket.text('BucketName')}/", of_objects) for bucket in buckets)
-    return "AdvancedEventSelectors", objects and all(
-        _begun(function.text("FunctionName") or "", of_functions) >= len(regions) for function in functions
+    beginnings = _beginnings(trail, "AWS::Lambda::Function", ":function:")
+    return "AdvancedEventSelectors", all(
+        _begun(function.text("FunctionName") or "", beginnings) >= len(regions) for function in functions
     )
 
 
@@ -115,11 +120,19 @@ def _watched(trail: Resource) -> tuple[str, bool]:
 
 data_events = Rule(
     "trail.data_events",
-    "The trail records calls on objects of every bucket that holds data, and calls of every function.",
+    "The trail records calls on objects of every bucket that holds data.",
     "Who read or deleted an object is no management event, and nobody can say it afterwards.",
     "AWS CloudTrail User Guide, Logging data events",
     TRAIL,
     _data_events,
+)
+calls_recorded = Rule(
+    "trail.calls_recorded",
+    "The trail records the calls of every function, at every site.",
+    "Who called a function that holds credentials is no management event.",
+    "AWS CloudTrail User Guide, Logging data events",
+    TRAIL,
+    _calls_recorded,
 )
 retained = Rule(
     "trail.retained",

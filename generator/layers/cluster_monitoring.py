@@ -42,7 +42,7 @@ class ClusterMonitoring(Layer):
     capacity_percent: int = 90
     free_memory_mib: int = 256
     lag: timedelta = timedelta(minutes=1)
-    objects_late: timedelta = timedelta(minutes=10)
+    objects_late: timedelta = timedelta(minutes=5)
 
     def define(self, t: Template) -> None:
         connections = t.parameter(

@@ -190,8 +190,10 @@ def clean_up(facts: Facts) -> Section:
     return Section(
         "Clean up",
         (
-            "It shows what will go and asks once. **The data go with it**: no final snapshot, no retained backup. "
-            "To keep them, take a snapshot by hand first, see the sections on restoring.",
+            "It shows what will go and asks once. **The data go with it**: no final snapshot, no retained backup, unless "
+            f"`parameters/{name}/<suffix>.yaml` says `finalSnapshot: true`. Then a snapshot of each database that is no "
+            "copy comes first, under a key that stays; the end names it, with the command that brings it back. Files, "
+            "objects and tables are not in it.",
             shell(f'make destroy ENV="$ENV" SYSTEM={name}'),
             f"It ends with an audit. Keys in their waiting period of {window} days are all that may be left; anything else it "
             "calls `LEFT`: "

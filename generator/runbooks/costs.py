@@ -85,6 +85,7 @@ class Line:
     quantity: Decimal
     times: int
     price: Price
+    resources: tuple[Resource, ...]  # that are paid for
 
     @property
     def monthly(self) -> Decimal:
@@ -92,22 +93,37 @@ class Line:
         return self.quantity * self.times * self.price.amount
 
 
+@dataclass(frozen=True)
+class Bill:
+    """What an environment with the default values costs; ``used`` by what is done with it, ``unpriced`` without a price here."""
+
+    lines: tuple[Line, ...]
+    used: tuple[tuple[str, Price, tuple[Resource, ...]], ...]
+    unpriced: tuple[str, ...]
+
+    @property
+    def total(self) -> Decimal:
+        """USD a month before anything is used."""
+        return sum((one.monthly for one in self.lines), Decimal())
+
+
+def bill(facts: Facts, values: Values) -> Bill:
+    """The costs of one site."""
+    used = tuple((what, price, tuple(facts.all(type_))) for type_, what, price in BY_USE if facts.all(type_))
+    return Bill(tuple(_lines(facts, values)), used, tuple(sorted(set(_unpriced(facts, values)))))
+
+
 def section(facts: Facts, values: Values) -> Section:
     """The table of an environment with the default values."""
-    lines = list(_lines(facts, values))
+    costs = bill(facts, values)
     rows = [
         f"| {one.what} | {one.quantity:,} | {one.price.amount} per {one.price.unit} | {one.monthly:,.2f} | "
         f"{_source(one.price)} | yes |"
-        for one in lines
+        for one in costs.lines
     ]
-    used = [
-        f"| {what} | by use | {price.amount} per {price.unit} | | {_source(price)} | yes |"
-        for type_, what, price in BY_USE
-        if facts.all(type_)
-    ]
-    missing = sorted(set(_unpriced(facts, values)))
-    unknown = f" Without a price here, and so **not** in the sum: {', '.join(missing)}." if missing else ""
-    total = sum((one.monthly for one in lines), Decimal())
+    used = [f"| {what} | by use | {price.amount} per {price.unit} | | {_source(price)} | yes |" for what, price, _ in costs.used]
+    missing, total = ", ".join(costs.unpriced), costs.total
+    unknown = f" Without a price here, and so **not** in the sum: {missing}." if missing else ""
     elsewhere = "" if facts.region == "us-east-1" else f" This system runs in {facts.region}, where they differ, mostly upwards."
     return Section(
         "Costs",
@@ -143,12 +159,12 @@ def _lines(facts: Facts, values: Values) -> Iterator[Line]:
         zones = " in two zones" if copies == 2 else ""
         class_ = _value(facts, values, one, "DBInstanceClass")
         if class_ == "db.serverless":
-            yield Line(f"Database `{one.title}`, {class_}, at its least capacity", _least(facts), HOURS, PRICES[class_])
+            yield Line(f"Database `{one.title}`, {class_}, at its least capacity", _least(facts), HOURS, PRICES[class_], (one,))
         elif class_ in PRICES:
-            yield Line(f"Database `{one.title}`, {class_}{zones}", Decimal(copies), HOURS, PRICES[class_])
+            yield Line(f"Database `{one.title}`, {class_}{zones}", Decimal(copies), HOURS, PRICES[class_], (one,))
         if "AllocatedStorage" in one.properties:
             size = Decimal(str(_value(facts, values, one, "AllocatedStorage")))
-            yield Line(f"Its storage, GiB{zones}", copies * size, 1, PRICES["gp3"])
+            yield Line(f"Its storage, GiB{zones}", copies * size, 1, PRICES["gp3"], (one,))
     counted = (
         ("NAT gateways", "AWS::EC2::NatGateway", HOURS, "nat"),
         ("Public addresses", "AWS::EC2::EIP", HOURS, "address"),
@@ -159,12 +175,13 @@ def _lines(facts: Facts, values: Values) -> Iterator[Line]:
         ("Metrics out of logs", "AWS::Logs::MetricFilter", 1, "metric"),
     )
     for what, type_, times, price in counted:
-        found = len(facts.all(type_))
+        found = tuple(facts.all(type_))
         if found:
-            yield Line(what, Decimal(found), times, PRICES[price])
-    zones_of_endpoints = sum(len(one.properties.get("SubnetIds", ())) for one in facts.all("AWS::EC2::VPCEndpoint"))
-    if zones_of_endpoints:
-        yield Line("Interface endpoints, times their zones", Decimal(zones_of_endpoints), HOURS, PRICES["endpoint"])
+            yield Line(what, Decimal(len(found)), times, PRICES[price], found)
+    endpoints = tuple(one for one in facts.all("AWS::EC2::VPCEndpoint") if "SubnetIds" in one.properties)
+    if endpoints:
+        each_zone = Decimal(sum(len(one.properties["SubnetIds"]) for one in endpoints))
+        yield Line("Interface endpoints, times their zones", each_zone, HOURS, PRICES["endpoint"], endpoints)
 
 
 def _least(facts: Facts) -> Decimal:

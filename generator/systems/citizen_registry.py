@@ -48,8 +48,8 @@ CITIZEN_REGISTRY = System(
         Deviation(
             "CR-11",
             "database.Instance",
-            "FedRAMP authorises regions of the United States only: controls are aligned with the Moderate baseline, and not "
-            "authorised in eu-central-2. Keeping the data outside Japan needs the agency's approval.",
+            "FedRAMP authorises regions of the United States only: the Moderate baseline is accounted for, control by control, "
+            "and not authorised in eu-central-2. Keeping the data outside Japan needs the agency's approval.",
         ),
         Deviation(
             "CR-05",

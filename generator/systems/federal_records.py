@@ -133,8 +133,8 @@ FEDERAL_RECORDS = System(
         Deviation(
             "FR-12",
             "database-replica.Instance",
-            "FedRAMP High is authorised in AWS GovCloud (US) only: controls are aligned with the baseline, and not authorised in "
-            "eu-west-1 and eu-west-2. Templates name no partition, so that they can be deployed there.",
+            "FedRAMP High is authorised in AWS GovCloud (US) only: the High baseline is accounted for, control by control, "
+            "and not authorised in eu-west-1 and eu-west-2. Templates name no partition, so that they can be deployed there.",
         ),
         Deviation(
             "FR-07",
@@ -195,6 +195,23 @@ FEDERAL_RECORDS = System(
             "files-replica.FileSystem",
             "The FIPS endpoint is of EFS's API. NFS itself runs in the TLS of the mount helper, which uses the modules of the "
             "client's own system.",
+        ),
+        Deviation(
+            "A-13",
+            "database-replica.Instance",
+            "A read replica in another region follows asynchronously, seconds behind as a rule and without a bound. Alarms tell "
+            "before the hour is over.",
+        ),
+        Deviation(
+            "A-13",
+            "files.FileSystem",
+            "EFS replicates most file systems within 15 minutes, and bounds none. An alarm tells before the hour is over.",
+        ),
+        Deviation(
+            "A-13",
+            "cache.ReplicationGroup",
+            "Redis replicates asynchronously: a replica that takes over may lack the newest sessions, whose users sign in again. "
+            "An alarm stands at five seconds.",
         ),
         Deviation(
             "A-13",

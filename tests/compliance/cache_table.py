@@ -19,6 +19,12 @@ FUNCTION = "data/Resources/Function/Properties/Environment/Variables"
 
 BREAKS: list[tuple[str, str, Changes]] = [
     ("elasticache.customer_key", "cache.Sessions", [(f"{SESSIONS}/KmsKeyId", GONE)]),
+    (
+        "elasticache.name_legal",
+        "cache.Sessions",
+        [(f"{SESSIONS}/ReplicationGroupId", {"Fn::Sub": "g" * 25 + "${EnvironmentSuffix}"})],
+    ),
+    ("elasticache.name_legal", "cache.Sessions", [(f"{SESSIONS}/ReplicationGroupId", GONE)]),
     ("elasticache.customer_key", "cache.Sessions", [(f"{SESSIONS}/AtRestEncryptionEnabled", False)]),
     ("elasticache.tls_required", "cache.Sessions", [(f"{SESSIONS}/TransitEncryptionMode", "preferred")]),
     ("elasticache.tls_required", "cache.Sessions", [(f"{SESSIONS}/TransitEncryptionMode", GONE)]),

@@ -6,8 +6,8 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from compliance.view import Resource, View
 from model import Document, read
+from model.view import Resource, View
 
 GONE = object()
 """In place of a value: the entry is taken away."""

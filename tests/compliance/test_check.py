@@ -10,8 +10,8 @@ from compliance.check import UnexplainedGapError, check, questions
 from compliance.profiles.baseline import BASELINE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT
 from compliance.rules import kms, rds, s3
-from compliance.view import TEMPLATE
 from model import PRIMARY, Deviation, Profile, System
+from model.view import TEMPLATE
 from tests.compliance.small import LAYERS, changed, templates
 
 

@@ -16,9 +16,9 @@ from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT
 from compliance.profiles.hipaa import HIPAA
 from compliance.rules import alarms, all_rules, iam, resources, sns
-from compliance.view import TEMPLATE, View
 from model import Rule
-from tests.compliance import cache_table, elsewhere_table, global_table, platform_table
+from model.view import TEMPLATE, View
+from tests.compliance import cache_table, elsewhere_table, global_table, packs_table, platform_table
 from tests.compliance.small import GONE, changed, resource, templates
 
 RULES = {rule.id: rule for rule in all_rules()}
@@ -121,6 +121,7 @@ BREAKS: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("sns.delivers", "data.CpuTooHigh", [("base/Resources/Topic/Condition", "Sometimes")]),
     ("sns.delivers", "data.CpuTooHigh", [(f"{CPU}/AlarmActions", GONE), (f"{CPU}/OKActions", GONE)]),
     ("sns.delivers", "data.CpuTooHigh", [(f"{CPU}/ActionsEnabled", False)]),
+    ("sns.delivers", "data.CpuTooHigh", [(f"{CPU}/AlarmActions", GONE), (f"{CPU}/OKActions", [ref("BaseTopicArn")])]),
     ("sns.delivers", "data.CpuTooHigh", [(f"{CPU}/AlarmActions", ["arn:aws:sns:us-east-1:1:elsewhere"])]),
     ("sns.delivers", "data.Subscription", [(f"{STATEMENTS}/4/Condition/StringEquals/aws:SourceAccount", "123456789012")]),
     ("sns.delivers", "data.Subscription", [(f"{STATEMENTS}/4/Condition/ArnLike", {"aws:SourceArn": sub(DB_ARN + "rds-*")})]),
@@ -323,6 +324,7 @@ BREAKS: list[tuple[str, str, list[tuple[str, Any]]]] = [
     *platform_table.BREAKS,
     *global_table.BREAKS,
     *cache_table.BREAKS,
+    *packs_table.BREAKS,
 ]
 
 BEARS: list[tuple[str, str, list[tuple[str, Any]]]] = [
@@ -417,6 +419,7 @@ BEARS: list[tuple[str, str, list[tuple[str, Any]]]] = [
     *platform_table.BEARS,
     *global_table.BEARS,
     *cache_table.BEARS,
+    *packs_table.BEARS,
 ]
 
 

@@ -242,10 +242,16 @@ IMPLIED = {
     "cloudformation:ListStacks": "CloudFormation asks for it beside DescribeStacks when no stack is named",
     "cloudformation:TagResource": "CloudFormation asks for it when a change set names tags",
     "cloudformation:UntagResource": "CloudFormation asks for it when a change set takes tags away",
+    "rds:AddTagsToResource": "RDS asks for it when a snapshot is made or copied with tags",
 }
 """Permissions that the chain needs without calling them by name."""
 
-PREFIXES = {"cloudcontrol": "cloudformation", "efs": "elasticfilesystem", "resourcegroupstaggingapi": "tag"}
+PREFIXES = {
+    "cloudcontrol": "cloudformation",
+    "efs": "elasticfilesystem",
+    "resourcegroupstaggingapi": "tag",
+    "service-quotas": "servicequotas",
+}
 
 
 def calls(sources: list[str]) -> tuple[set[str], set[str]]:

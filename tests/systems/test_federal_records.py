@@ -12,9 +12,9 @@ import pytest
 from chain.graph import Graph, open_environment
 from chain.templates import load
 from compliance.profiles.fedramp_high import FEDRAMP_HIGH
-from compliance.schedule import fires, window
 from generator.systems.federal_records import FEDERAL_RECORDS
 from model import BOTH, PRIMARY, RECOVERY, Document
+from model.schedule import fires, window
 from tests.systems.rendered import resources, templates
 
 NAME = "federal-records"
