@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 VENV := .venv
+CHECKOV := .venv-checkov
 PYTHON := $(VENV)/bin/python
 BASE_PYTHON ?= python3
 SYSTEM ?=
@@ -18,6 +19,7 @@ help: ## what there is
 	@echo "  ENV=suffix    the environment; required where something is deployed"
 	@echo "  SYSTEM=name   one system, or several between quotes; default: all"
 	@echo "  YES=1         answers the question before something is destroyed"
+	@echo "  ALLOW='ids'   what a deployment may lose or open, by logical ids; REASON='why' is kept"
 
 setup: $(VENV)/.installed ## install what the lock file pins into a virtual environment
 
@@ -30,19 +32,36 @@ $(VENV)/.installed: requirements.lock
 build: setup ## render templates, packages and generated documents
 	$(PYTHON) build.py
 
+docs: build ## write docs/index.html, the one page for people, with all other documents
+	@echo "file://$(CURDIR)/docs/index.html"
+
 lint: setup ## cfn-lint over every template, region and environment
 	$(PYTHON) build.py lint
 
-check: setup build ## types, style, unchanged templates, cfn-lint
+check: setup build second ## types, style, unchanged templates, cfn-lint, second opinions
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	$(PYTHON) build.py lint
 	git diff --exit-code --stat -- templates docs chain/types.json
 
-test: setup ## all tests; installs PostgreSQL 15 and Redis where they are missing
+second: setup $(CHECKOV)/.installed $(VENV)/.policy-sentry ## what checkov and policy_sentry say of every template and policy
+	$(PYTHON) -m compliance.second --checkov $(CHECKOV)/bin/checkov
+
+$(CHECKOV)/.installed: requirements-checkov.lock
+	$(BASE_PYTHON) -m venv $(CHECKOV)
+	$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+$(VENV)/.policy-sentry: requirements-policy-sentry.lock | setup
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+test: setup $(VENV)/.policy-sentry ## all tests; installs PostgreSQL 15, Redis and Chromium where they are missing
 	tests/servers/install
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-operations.lock
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-operations.lock \
+	  --requirement requirements-page.lock
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-oscal.lock
 	$(PYTHON) build.py
 	$(PYTHON) -m pytest -n 2 --dist loadgroup --cov --cov-report=
 	$(PYTHON) -m coverage report --omit 'emulator/*' --fail-under 100
@@ -71,14 +90,25 @@ destroy: build ## take an environment apart, after one question
 	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
 
+show: setup ## the record of a run: make show RUN=last ARGS=--html
+	$(PYTHON) deploy.py $@ $(or $(RUN),last) $(ARGS)
+
 replay: setup ## verify an archive of changes, or apply it: make replay ARGS="verify DIRECTORY"
 	$(PYTHON) deploy.py replay $(ARGS)
 
 bench: build ## measure start-up, build, deployment and memory; prints the table of bench/README.md
 	$(PYTHON) bench/run.py
 
+chaos: setup ## fifty worst days by chance on a CloudFormation of our own: make chaos ARGS="--runs 1 --seed 106"
+	$(PYTHON) -m tests.chain.chaos $(ARGS)
+
 lock: setup ## resolve dependencies again and write the lock file
 	$(PIP_COMPILE) --all-extras --output-file requirements.lock pyproject.toml
 	$(PIP_COMPILE) --output-file requirements-operations.lock requirements-operations.in
+	$(PIP_COMPILE) --output-file requirements-page.lock requirements-page.in
+	$(PIP_COMPILE) --output-file requirements-oscal.lock requirements-oscal.in
+	$(PIP_COMPILE) --output-file requirements-policy-sentry.lock requirements-policy-sentry.in
+	$(PIP_COMPILE) --output-file requirements-checkov.lock requirements-checkov.in
+	$(PIP_COMPILE) --output-file requirements-bench.lock requirements-bench.in
 
-.PHONY: help setup build lint check test try plan deploy status drift unlock destroy replay bench lock
+.PHONY: help setup build docs lint check second test try plan deploy status drift unlock destroy show replay bench chaos lock

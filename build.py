@@ -19,13 +19,33 @@ if TYPE_CHECKING:
     from generator.packages import Package
 
 ROOT = Path(__file__).resolve().parent
-SOURCES = ("build.py", "chain/statuses.py", "compliance", "functions", "generator", "model", "parameters", "requirements.lock")
+SOURCES = (
+    "build.py",
+    "chain/outcome.py",
+    "chain/statuses.py",
+    "compliance",
+    "docs/measured",
+    "functions",
+    "generator",
+    "model",
+    "page",
+    "parameters",
+    "recovery",
+    "requirements.lock",
+)
 OUTPUTS = (
     "templates",
+    "docs/compliance.csv",
     "docs/compliance.md",
+    "docs/conformance-packs.md",
+    "docs/exit-codes.md",
     "docs/fips.md",
+    "docs/index.html",
     "docs/operations",
+    "docs/oscal",
     "docs/policies",
+    "docs/reachability.md",
+    "docs/recovery.md",
     "docs/statuses.md",
     "chain/types.json",
     "out/packages",
@@ -56,11 +76,12 @@ def build(root: Path) -> tuple[list[str], str]:
         return [], "unchanged"
     from generator.assemble import BuildError
     from generator.packages import PackageError
+    from recovery.times import DataError
 
     packages: dict[str, Package] = {}
     try:
         texts = generate(packages)
-    except (BuildError, PackageError) as error:
+    except (BuildError, PackageError, DataError) as error:
         return [str(error)], "nothing was written"
     written = _write(root, texts)
     for one in packages.values():
@@ -71,16 +92,24 @@ def build(root: Path) -> tuple[list[str], str]:
 
 def generate(packages: dict[str, Package]) -> dict[str, str]:
     """Every generated text by its path, and the packages that templates name. Raises BuildError with all that is wrong."""
-    from chain import statuses
-    from compliance import annotate, matrix
+    from chain import outcome, statuses
+    from compliance import annotate, matrix, oscal, packs, reachability
     from compliance.check import UnexplainedGapError, check
     from compliance.profiles.fedramp_high import FEDRAMP_HIGH
     from generator import fips, policies, readme, runbooks, types
     from generator.assemble import BuildError, assemble, inspect, too_large
     from generator.packages import package
     from generator.render import render
+    from generator.runbooks import costs
+    from generator.runbooks.facts import Facts
     from generator.systems import SYSTEMS
     from model import read
+    from page import document as page
+    from page.document import Subject
+    from recovery import render as recoveries
+    from recovery.assess import UnheldObjectiveError, assess
+    from recovery.measured import measured
+    from recovery.times import service_times
 
     def key(function: str) -> str:
         packages.setdefault(function, package(function))
@@ -93,11 +122,16 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
 
     texts: dict[str, str] = {}
     findings = {}
+    times = service_times()
+    restores = measured((ROOT / "docs/measured/restores.yaml").read_text(), times.formulas)
+    assessed = []
     for system in SYSTEMS:
         layers = built[system.name]
+        documents = {name: one.document for name, one in layers.items()}
         try:
-            found = check(system, {name: one.document for name, one in layers.items()})
-        except UnexplainedGapError as gap:
+            found = check(system, documents)
+            assessed.append((system, assess(system, documents, times, restores)))
+        except (UnexplainedGapError, UnheldObjectiveError) as gap:
             problems.append(str(gap))
             continue
         findings[system.name] = found
@@ -114,15 +148,43 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
     if problems:
         raise BuildError("\n".join(problems))
 
-    documents = [one.document for layers in built.values() for one in layers.values()]
+    texts["docs/exit-codes.md"] = outcome.markdown()
+    every = [one.document for layers in built.values() for one in layers.values()]
     texts["docs/statuses.md"] = statuses.markdown()
-    texts["docs/compliance.md"] = matrix.document([(system, findings[system.name]) for system in SYSTEMS], texts)
+    judged = [(system, findings[system.name]) for system in SYSTEMS]
+    evidenced = {
+        "docs/compliance.md": matrix.document(judged, texts),
+        "docs/compliance.csv": matrix.table(judged, texts),
+        "docs/conformance-packs.md": packs.document(),
+        "docs/reachability.md": reachability.document(
+            [(system, {name: one.document for name, one in built[system.name].items()}) for system in SYSTEMS]
+        ),
+        **{f"docs/oscal/{name}": text for name, text in oscal.documents(judged, texts).items()},
+    }
+    texts |= evidenced
+    texts["docs/recovery.md"] = recoveries.document(assessed, texts, times, restores)
     bound = [system for system in SYSTEMS if system.profile is FEDRAMP_HIGH]
     texts["docs/fips.md"] = fips.document(bound, [one.document for system in bound for one in built[system.name].values()])
-    texts["chain/types.json"] = types.types(documents).decode()
-    texts |= {f"docs/policies/{name}": text for name, text in policies.documents(documents).items()}
-    values = {system.name: read((ROOT / "parameters" / system.name / "default.yaml").read_text()) for system in SYSTEMS}
-    return texts | runbooks.documents(SYSTEMS, built, values)
+    texts["chain/types.json"] = types.types(every).decode()
+    texts |= {f"docs/policies/{name}": text for name, text in policies.documents(every).items()}
+    files = {system.name: (ROOT / "parameters" / system.name / "default.yaml").read_text() for system in SYSTEMS}
+    values = {name: read(text) for name, text in files.items()}
+    texts |= runbooks.documents(SYSTEMS, built, values)
+    ways = {system.name: found for system, found in assessed}
+    subjects = [
+        Subject(
+            system,
+            {name: one.document for name, one in built[system.name].items()},
+            findings[system.name],
+            ways[system.name],
+            values[system.name],
+            {site: costs.bill(Facts.of(system, built[system.name], site), values[system.name]) for site in system.regions},
+        )
+        for system in SYSTEMS
+    ]
+    shown = texts | {f"parameters/{name}/default.yaml": text for name, text in files.items()}
+    texts["docs/index.html"] = page.document(subjects, shown, times)
+    return texts
 
 
 def lint(root: Path) -> tuple[list[str], str]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import build
 import generator.systems
 from generator.systems import SYSTEMS
 from generator.systems.ledger import LEDGER
-from model import read
+from model import Disruption, Objectives, read
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -108,6 +109,17 @@ def test_an_unexplained_gap_stops_the_build_and_nothing_is_written(
     assert "rds.customer_key" in said.err
     assert said.out.startswith("nothing was written")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_objective_that_is_not_held_stops_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hour = timedelta(hours=1)
+    _replaced(monkeypatch, objectives={Disruption.REGION: Objectives(rpo=hour, rto=hour)})
+    assert build.main(["--root", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "database.Instance, region: the RTO of 60 min rests on a term without a bound, nothing brings it back" in said.err
+    assert said.out.startswith("nothing was written")
 
 
 def test_a_broken_wire_stops_the_build(

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 import emulator
 from emulator import Emulator
 from tests.end_to_end.commands import ROOT, deploy_py
+from tests.end_to_end.roles import ON_BEHALF, granted
 
 pytestmark = pytest.mark.xdist_group("federal-records")
 
@@ -279,6 +280,45 @@ def test_a_source_without_its_secret_is_refused_before_anything_is_called(aws: E
     assert refused.returncode != 0
     assert "database-replica.SourceDatabaseArn" in refused.stderr
     assert "rotation-standby.SourceSecretArn" in refused.stderr
+
+
+def _accounted_for(aws: Emulator, role: str, region: str, secret: str) -> None:
+    """A rotation ends well, calls nothing that its role may not, and the role may nothing that is not called."""
+    aws.forget_calls()
+    before = _secret(aws, region, secret)
+    aws.client("secretsmanager", region).rotate_secret(SecretId=secret, RotateImmediately=True)
+    aws.settle()
+    assert _secret(aws, region, secret) != before
+    calls = [call for call in aws.calls() if call.role == role]
+    assert [call for call in calls if not call.allowed] == []
+    assert granted(aws, role) == {call.action for call in calls} | ON_BEHALF
+
+
+@pytest.mark.parametrize(
+    ("role", "region", "secret"), [("rotation", THERE, "secret-database"), ("cache-rotation", HERE, "secret-cache")]
+)
+def test_every_permission_of_a_rotation_is_used_by_it_or_by_aws_on_its_behalf(
+    aws: Emulator, role: str, region: str, secret: str
+) -> None:
+    _accounted_for(aws, f"role-{role}-{region}-{SUFFIX}", region, f"{secret}-{SUFFIX}")
+
+
+def test_the_standby_rotation_once_armed_rotates_the_promoted_secret_with_no_permission_left_over(aws: Emulator) -> None:
+    rds, secrets, name = aws.client("rds", HERE), aws.client("secretsmanager", HERE), f"secret-database-{SUFFIX}"
+    rds.promote_read_replica(DBInstanceIdentifier=f"rds-{SUFFIX}", BackupRetentionPeriod=7)
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier=f"rds-{SUFFIX}")
+    secrets.stop_replication_to_replica(SecretId=name)
+    found = _outputs(aws, HERE, "database-replica")
+    moved = {**_secret(aws, HERE), "host": found["Endpoint"], "port": int(found["Port"])}
+    # With both labels: were AWSPENDING left behind, Secrets Manager would say that the last rotation is not complete.
+    secrets.put_secret_value(SecretId=name, SecretString=json.dumps(moved), VersionStages=["AWSCURRENT", "AWSPENDING"])
+    arm = {"RotationLambdaARN": _outputs(aws, HERE, "rotation-standby")["FunctionArn"]}
+    secrets.rotate_secret(SecretId=name, **arm, RotationRules={"AutomaticallyAfterDays": 30}, RotateImmediately=False)
+    aws.settle()
+    _accounted_for(aws, f"role-rotation-{HERE}-{SUFFIX}", HERE, name)
+    with _replica(aws) as writer:
+        assert writer.run("select pg_is_in_recovery()") == [[False]]
+    assert _secret(aws, THERE)["password"] != _secret(aws, HERE)["password"]
 
 
 def test_an_environment_with_replicas_and_recovery_points_is_destroyed_clean(aws: Emulator) -> None:

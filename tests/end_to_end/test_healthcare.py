@@ -282,6 +282,29 @@ def test_a_value_changed_at_one_site_changes_one_stack(aws: Emulator, tmp_path: 
     assert [line.partition(":")[0] for line in lines if "no change" not in line] == [f"{THERE}/healthcare-configuration-{SUFFIX}"]
 
 
+def test_the_standby_rotation_once_armed_rotates_the_promoted_secret_with_no_permission_left_over(aws: Emulator) -> None:
+    role, secrets = f"healthcare-role-rotation-{THERE}-{SUFFIX}", aws.client("secretsmanager", THERE)
+    target = _output(aws, THERE, "aurora-secondary", "ClusterArn")
+    aws.client("rds", HERE).switchover_global_cluster(
+        GlobalClusterIdentifier=_output(aws, HERE, "global", "GlobalClusterId"), TargetDbClusterIdentifier=target
+    )
+    aws.settle()
+    secrets.stop_replication_to_replica(SecretId=SECRET)
+    host, port = (_output(aws, THERE, "aurora-secondary", name) for name in ("Endpoint", "Port"))
+    # With both labels: were AWSPENDING left behind, Secrets Manager would say that the last rotation is not complete.
+    moved = {**_secret(aws, THERE), "host": host, "port": int(port)}
+    secrets.put_secret_value(SecretId=SECRET, SecretString=json.dumps(moved), VersionStages=["AWSCURRENT", "AWSPENDING"])
+    arm = {"RotationLambdaARN": _output(aws, THERE, "rotation-standby", "FunctionArn")}
+    before = _secret(aws, THERE)["password"]
+    aws.forget_calls()
+    secrets.rotate_secret(SecretId=SECRET, **arm, RotationRules={"AutomaticallyAfterDays": 30}, RotateImmediately=True)
+    aws.settle()
+    assert _secret(aws, THERE)["password"] != before
+    calls = [call for call in aws.calls() if call.role == role]
+    assert [call for call in calls if not call.allowed] == []
+    assert granted(aws, role) == {call.action for call in calls} | ON_BEHALF
+
+
 def test_an_environment_with_replicas_objects_and_recovery_points_is_destroyed_clean(aws: Emulator) -> None:
     aws.client("s3", HERE).put_object(Bucket=_buckets(aws)[HERE], Key="left", Body=b"behind")
     aws.settle()

@@ -23,7 +23,6 @@ import deploy
 import emulator
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.rules import elasticache, reach
-from compliance.view import View
 from emulator import Emulator
 from generator.assemble import assemble, inspect
 from generator.layers.artifacts import Artifacts
@@ -35,6 +34,7 @@ from generator.layers.notify import Notify
 from generator.packages import Package, package
 from generator.render import render
 from model import PRIMARY, RECOVERY, Document, Rule, System
+from model.view import View
 
 REGION, SUFFIX = "eu-west-2", "test"
 SECRET, ROLE = f"secret-cache-{SUFFIX}", f"role-cache-rotation-{REGION}-{SUFFIX}"
