@@ -155,3 +155,8 @@ def test_a_file_that_cannot_be_read_stops_a_destroy(checkout: Checkout, clients:
     assert ended.returncode == 2, shown + said
     assert f"parameters/shop/{checkout.suffix}.yaml: finalSnapshot is 'perhaps'; it is true or false" in said
     assert look(checkout, clients).stacks
+
+
+def test_what_is_gone_already_leaves_nothing(clients: Clients) -> None:
+    for type_ in final.KINDS:
+        assert list(final.databases(clients, (HOME, AWAY), "shop", HOME, type_, ["gone-already"])) == []

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+import emulator
 from chain import show
 from chain import stack as cfn
+from chain.changes import Difference
 from chain.plan import Step, plan
+from chain.stack import Change
 from tests.chain.test_deploy import change_set, in_background, open_gate, run, until
 from tests.chain.world import GATE, REGION, Checkout, Clients, parameter, ref, sub
 
@@ -138,3 +146,28 @@ def test_a_stack_that_needs_a_hand_is_refused_with_the_command(checkout: Checkou
     )
     failure = run(checkout, clients).failed[checkout.id("files")]
     assert failure.reason == f"the stack is in DELETE_FAILED; {remedy}"
+
+
+def test_a_region_that_is_lost_on_the_way_ends_a_plan(checkout: Checkout, aws: emulator.Emulator) -> None:
+    checkout.layer("keys")
+
+    def refusing(service: str, region: str) -> Any:
+        def refuse(**_: Any) -> None:
+            raise EndpointConnectionError(endpoint_url=aws.endpoint)
+
+        client = aws.client(service, region)
+        client.meta.events.register("before-call.cloudformation.CreateChangeSet", refuse)
+        return client
+
+    with pytest.raises(EndpointConnectionError):
+        plan(checkout.graph(), refusing)
+
+
+def test_a_change_of_what_is_referred_to_is_known_later(checkout: Checkout) -> None:
+    checkout.layer("keys")
+    graph = checkout.graph()
+    (stack,) = graph.stacks
+    modified = Change("Modify", "Reader", "AWS::SSM::Parameter", "False")
+    other = Difference("Value", "AWS::SSM::Parameter", "Modify")
+    text = list(show.plan(graph, [Step(stack, "change", changes=(modified,), differences=(other,))]))
+    assert "        known after apply: what it refers to changes" in text

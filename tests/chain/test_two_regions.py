@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 import emulator
 from chain import rehearsed, show
 from chain import stack as cfn
 from chain.deploy import Result
-from chain.destroy import destroy
+from chain.destroy import destroy, remove
+from chain.durations import Durations
 from chain.outcome import NotReadyError
 from chain.plan import plan
 from chain.templates import load
@@ -299,3 +302,24 @@ def test_a_cluster_that_was_detached_by_hand_and_a_secret_with_more_replicas_go_
     assert ({id_: str(error) for id_, error in result.failed.items()}, result.left) == ({}, ())
     assert second in [news.reason for news in heard if news.status == "removing"]
     gone(checkout, clients)
+
+
+def test_a_stack_that_replicates_is_not_removed_before_that_has_ended(
+    checkout: Checkout, clients: Clients, aws: emulator.Emulator
+) -> None:
+    two_regions.files(checkout)
+    actions(run(checkout, clients))
+    name = checkout.stack("files")
+    state = cfn.sweep(clients("cloudformation", HOME))[name]
+
+    def refused(service: str, region: str) -> Any:
+        def refuse(**_: Any) -> None:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DeleteReplicationConfiguration")
+
+        client = aws.client(service, region)
+        client.meta.events.register("before-call.efs.DeleteReplicationConfiguration", refuse)
+        return client
+
+    ended = remove([("shop", HOME, state)], checkout.suffix, refused, Heard(), Event(), Durations())
+    assert list(ended.failed) == [f"{HOME}/{name}"]
+    assert cfn.sweep(clients("cloudformation", HOME))[name].status == state.status
