@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import emulator
+from tests import unmeasured
 from tests.chain.world import Checkout, Clients
 
 NUMBERS = itertools.count(1)
@@ -18,7 +19,7 @@ NUMBERS = itertools.count(1)
 @pytest.fixture(scope="session")
 def aws() -> Iterator[emulator.Emulator]:
     """One emulator for all tests of a worker."""
-    with emulator.running(databases=False) as running:
+    with unmeasured.running(databases=False) as running:
         yield running
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-import emulator
 from chain import apart, rehearsed, vaults
 from chain.stack import StackError, Wait
 from emulator import Emulator
+from tests import unmeasured
 from tests.chain.proxy import Proxy, proxy
 
 SOURCE, TARGET = "eu-west-1", "eu-west-2"
@@ -21,7 +21,7 @@ SOURCE, TARGET = "eu-west-1", "eu-west-2"
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Emulator]:
-    with emulator.running(databases=False) as aws:
+    with unmeasured.running(databases=False) as aws:
         yield aws
 
 

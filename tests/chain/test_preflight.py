@@ -12,6 +12,7 @@ import emulator
 from chain import stack as cfn
 from chain.outcome import Exit, InputError, NotReadyError
 from chain.preflight import opt_ins
+from tests import unmeasured
 from tests.chain import two_regions
 from tests.chain.test_deploy import run
 from tests.chain.two_regions import AWAY, HOME, get
@@ -21,7 +22,7 @@ from tests.chain.world import Checkout, ref, sub
 @pytest.fixture
 def fresh() -> Iterator[emulator.Emulator]:
     """An account of its own, for its settings are changed."""
-    with emulator.running(databases=False) as running:
+    with unmeasured.running(databases=False) as running:
         yield running
 
 

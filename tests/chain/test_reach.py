@@ -10,7 +10,6 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 import deploy as program
-import emulator
 from chain import account, pace, show
 from chain.deploy import Result, deploy
 from chain.drift import Drift, drift
@@ -19,6 +18,7 @@ from chain.pace import Pace, attach
 from chain.plan import plan
 from chain.reach import look, reason, within
 from chain.status import status
+from tests import unmeasured
 from tests.chain.cloud import Cloud, cloud
 from tests.chain.world import REGION, Checkout, Clients, Heard, parameter, ref
 
@@ -263,7 +263,7 @@ def test_commands_go_on_without_a_region_and_say_so_with_their_exit_code(
     monkeypatch.setattr(account, "FIRST_READ", 1.0)
     checkout.layer("source", sites={"primary": REGION}, outputs={"Out": ref("Value")})
     checkout.layer("alone", sites={"recovery": AWAY})
-    with emulator.running(databases=False) as aws:
+    with unmeasured.running(databases=False) as aws:
         for name, value in aws.environment.items():
             monkeypatch.setenv(name, value)
         assert program.main(["deploy", "--env", checkout.suffix], checkout.root) == Exit.OK

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-import emulator
 from chain import vaults
 from chain.stack import StackError, Wait
 from emulator import Emulator
+from tests import unmeasured
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Emulator]:
-    with emulator.running(databases=False) as aws:
+    with unmeasured.running(databases=False) as aws:
         yield aws
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pg8000.native
 import pytest
 
-import emulator
 from emulator import Emulator
 from replay.chain import verify
+from tests import unmeasured
 from tests.end_to_end.commands import ROOT, deploy_py
 
 pytestmark = pytest.mark.xdist_group("citizen-registry")
@@ -32,7 +32,7 @@ def _run(aws: Emulator, command: str, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Emulator]:
-    with emulator.running() as aws:
+    with unmeasured.running() as aws:
         _run(aws, "deploy")
         aws.settle()
         yield aws

@@ -16,8 +16,8 @@ import pg8000.native
 import pytest
 from botocore.exceptions import ClientError
 
-import emulator
 from emulator import Emulator
+from tests import unmeasured
 from tests.end_to_end.commands import ROOT, deploy_py
 from tests.end_to_end.roles import ON_BEHALF, granted
 
@@ -112,7 +112,7 @@ def _soon(asked: Callable[[], Any], wanted: Any) -> None:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Emulator]:
-    with emulator.running() as aws:
+    with unmeasured.running() as aws:
         _run(aws, "deploy")
         aws.settle()
         yield aws

@@ -16,8 +16,8 @@ from typing import Any
 import pg8000.native
 import pytest
 
-import emulator
 from emulator import Emulator
+from tests import unmeasured
 from tests.end_to_end.commands import ROOT, deploy_py
 from tests.end_to_end.roles import ON_BEHALF, granted, permissions, without
 
@@ -93,7 +93,7 @@ def _soon(asked: Callable[[], Any], wanted: Any) -> None:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Emulator]:
-    with emulator.running() as aws:
+    with unmeasured.running() as aws:
         aws.opt_in()
         _run(aws, "deploy")
         aws.settle()

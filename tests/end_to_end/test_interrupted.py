@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-import emulator
 from emulator import Emulator
+from tests import unmeasured
 from tests.end_to_end.commands import ROOT, deploy_py
 from tests.systems.rendered import templates
 
@@ -25,7 +25,7 @@ POINTS = (0.2, 0.7)
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Emulator]:
-    with emulator.running(databases=False) as aws:
+    with unmeasured.running(databases=False) as aws:
         aws.opt_in()
         yield aws
 

@@ -18,8 +18,8 @@ from typing import Any
 import pg8000.native
 import pytest
 
-import emulator
 from emulator import Emulator
+from tests import unmeasured
 from tests.end_to_end.commands import ROOT, deploy_py
 
 pytestmark = pytest.mark.xdist_group("ledger")
@@ -34,7 +34,7 @@ def _run(aws: Emulator, command: str, *arguments: str, suffix: str = SUFFIX) -> 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Emulator]:
-    with emulator.running() as aws:
+    with unmeasured.running() as aws:
         deployed = _run(aws, "deploy")
         assert deployed.returncode == 0, deployed.stdout + deployed.stderr
         aws.settle()

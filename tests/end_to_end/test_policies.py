@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
-import emulator
 from emulator import Emulator
 from generator.systems import SYSTEMS
 from model import System
+from tests import unmeasured
 from tests.end_to_end.commands import ROOT, deploy_py
 
 pytestmark = pytest.mark.xdist_group("policies")
@@ -19,7 +19,7 @@ POLICIES = 10  # that a user or a role carries
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Emulator]:
-    with emulator.running() as aws:
+    with unmeasured.running() as aws:
         aws.opt_in()
         yield aws
 

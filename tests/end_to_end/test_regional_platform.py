@@ -10,8 +10,8 @@ from typing import Any
 import pg8000.native
 import pytest
 
-import emulator
 from emulator import Emulator
+from tests import unmeasured
 from tests.end_to_end.commands import deploy_py
 from tests.end_to_end.roles import ON_BEHALF, granted, permissions, without
 from tests.servers.hanging import silent, talking
@@ -37,7 +37,7 @@ def _run(aws: Emulator, command: str, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Emulator]:
-    with emulator.running() as aws:
+    with unmeasured.running() as aws:
         aws.opt_in()
         _run(aws, "deploy")
         aws.settle()

@@ -20,7 +20,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import deploy
-import emulator
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.rules import elasticache, reach
 from emulator import Emulator
@@ -35,6 +34,7 @@ from generator.packages import Package, package
 from generator.render import render
 from model import PRIMARY, RECOVERY, Document, Rule, System
 from model.view import View
+from tests import unmeasured
 
 REGION, SUFFIX = "eu-west-2", "test"
 SECRET, ROLE = f"secret-cache-{SUFFIX}", f"role-cache-rotation-{REGION}-{SUFFIX}"
@@ -81,7 +81,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def aws(root: Path) -> Iterator[Emulator]:
-    with emulator.running() as aws:
+    with unmeasured.running() as aws:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in aws.environment.items():
                 patch.setenv(name, value)

@@ -15,6 +15,7 @@ import pytest
 import emulator
 from emulator.postgres import MISSING, find
 from generator.packages import package
+from tests import unmeasured
 
 FIRST = "First-password.of_the~master-000"
 ON_THE_SECRET = ("DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage")
@@ -71,7 +72,7 @@ def _policy(*statements: dict[str, Any]) -> str:
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     assert find() is not None, MISSING
-    with emulator.running() as aws:
+    with unmeasured.running() as aws:
         rds, secrets, functions = (aws.client(service) for service in ("rds", "secretsmanager", "lambda"))
         rds.create_db_instance(
             DBInstanceIdentifier="rds-test",

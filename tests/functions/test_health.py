@@ -23,6 +23,7 @@ from health import handler as health
 import emulator
 from emulator.authority import Authority
 from emulator.postgres import Server
+from tests import unmeasured
 from tests.servers import hanging
 from tests.servers.fixtures import DATABASE, PASSWORD, USER, Launch
 
@@ -96,7 +97,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[emulator.Emulator]:
-    with emulator.running(databases=False) as running:
+    with unmeasured.running(databases=False) as running:
         yield running
 
 

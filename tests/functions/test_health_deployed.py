@@ -14,6 +14,7 @@ import pytest
 import emulator
 from emulator.postgres import MISSING, find
 from generator.packages import package
+from tests import unmeasured
 
 PASSWORD = "First-password.of_the~master-000"
 TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -56,7 +57,7 @@ class Deployed:
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     assert find() is not None, MISSING
-    with emulator.running() as aws:
+    with unmeasured.running() as aws:
         rds, s3 = aws.client("rds"), aws.client("s3")
         rds.create_db_cluster(
             DBClusterIdentifier="dr-aurora",

@@ -25,6 +25,7 @@ import emulator
 from emulator.authority import Authority
 from emulator.postgres import MISSING, find
 from generator.packages import package
+from tests import unmeasured
 from tests.servers import backup as stand_in
 
 FIRST = "First-password.of_the~master-0000"
@@ -126,7 +127,7 @@ def _secret(aws: emulator.Emulator, *passwords: str) -> str:
 @pytest.fixture(scope="module")
 def aws() -> Iterator[emulator.Emulator]:
     assert find() is not None, MISSING
-    with emulator.running() as running:
+    with unmeasured.running() as running:
         _build(running)
         yield running
 

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-import emulator
 from emulator import Emulator
 from generator.runbooks import restored, stores
 from generator.systems import SYSTEMS
 from model import PRIMARY
+from tests import unmeasured
 from tests.end_to_end.commands import deploy_py
 from tests.operations import cli, runbook
 from tests.operations.runbook import Section
@@ -134,7 +134,7 @@ def _deployed(name: str, scratch: Path) -> Iterator[Environment]:
     make = scratch / "make"
     make.write_text(f'#!/bin/sh\nexec {shutil.which("make")} -o build -o setup "$@"\n')
     make.chmod(0o755)
-    with emulator.running() as aws, cli.command(scratch):
+    with unmeasured.running() as aws, cli.command(scratch):
         aws.opt_in()
         deployed = deploy_py(aws, "deploy", "--system", name, suffix=ENV)
         assert deployed.returncode == 0, deployed.stdout + deployed.stderr
