@@ -91,7 +91,7 @@ def databases(
         found = apart.answer((kind.gone,), partial(kind.find, rds, identifier))
         if found is None or (found.get("DBClusterIdentifier") or identifier) != identifier:
             continue
-        if found.get("ReadReplicaSourceDBInstanceIdentifier") or found.get("ReplicationSourceIdentifier"):
+        if found.get("ReadReplicaSourceDBInstanceIdentifier"):
             continue
         if any(arn == found.get("DBClusterArn") and not writes for _, arn, writes in apart.members(clients, regions)):
             continue

@@ -16,6 +16,7 @@ from chain.templates import load
 from tests.chain import two_regions
 from tests.chain.test_deploy import run
 from tests.chain.test_destroy import ACCOUNT
+from tests.chain.test_two_regions import fail_over
 from tests.chain.two_regions import AWAY, HOME
 from tests.chain.world import Checkout, Clients, Heard
 
@@ -57,6 +58,19 @@ def test_each_writer_leaves_a_snapshot_under_a_key_that_stays(
         assert f"A snapshot of {name(one).partition('-final-')[0]} is taken first, and stays: {name(one)}\n" in shown
         assert f"kept  {name(one)} in {HOME}; back with: aws rds --region {HOME} restore-db-" in shown
         assert {"Key": "FinalSnapshotOf", "Value": f"shop/{checkout.suffix}"} in one["TagList"]
+
+
+def test_after_a_switchover_it_is_the_writer_of_now_that_leaves_one(checkout: Checkout, clients: Clients) -> None:
+    deployed(checkout, clients)
+    assert sorted(each.identifier for each in look(checkout, clients).last) == [
+        f"aurora-{checkout.suffix}",
+        f"source-{checkout.suffix}",
+    ]
+    fail_over(checkout, clients)
+    assert sorted(each.identifier for each in look(checkout, clients).last) == [
+        f"aurora-second-{checkout.suffix}",
+        f"source-{checkout.suffix}",
+    ]
 
 
 def test_nothing_is_kept_that_nobody_asked_for(checkout: Checkout, clients: Clients, aws: emulator.Emulator) -> None:
