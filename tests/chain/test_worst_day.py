@@ -388,7 +388,7 @@ def test_two_deployers_at_once_are_one_too_many(checkout: Checkout, sky: Cloud) 
     artifacts(checkout)
     put(checkout, sky)
     assert lock.KEY not in sky.buckets[bucket(checkout)], "it is let go at the end"
-    sky.weather.seconds = lambda *_: 1.0
+    sky.weather.seconds = lambda *_: 4.0
     checkout.values({"data": {"Size": "2"}})
     first = in_background(lambda: put(checkout, sky))
     until(lambda: lock.KEY in sky.buckets[bucket(checkout)])

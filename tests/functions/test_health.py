@@ -310,6 +310,8 @@ def _quick() -> float:
 @pytest.mark.parametrize("hang", HTTP_HANGS)
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_service_that_hangs_is_given_up_in_time_and_hides_nothing(world: World, name: str, hang: str) -> None:
+    if "trickle" not in hang:  # the client gives up by itself, however late a busy machine lets it
+        world.monkeypatch.setattr(health, "BOUNDS", {key: bound + 3 * SLACK for key, bound in health.BOUNDS.items()})
     began = time.monotonic()
     with HTTP_HANGS[hang]() as port:
         world.monkeypatch.setenv(ENDPOINTS[name], f"http://127.0.0.1:{port}")
