@@ -32,7 +32,7 @@ $(VENV)/.installed: requirements.lock
 build: setup ## render templates, packages and generated documents
 	$(PYTHON) build.py
 
-docs: build ## write docs/index.html, the one page for people, with all other documents
+docs: build ## say where docs/index.html is, the one page for people; every build writes it
 	@echo "file://$(CURDIR)/docs/index.html"
 
 lint: setup ## cfn-lint over every template, region and environment

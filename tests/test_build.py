@@ -1,4 +1,4 @@
-"""What is committed is what the sources build; a build that cannot vouch for its templates writes nothing."""
+"""What stands, committed or not, is what the sources build; a build that cannot vouch for its templates writes nothing."""
 
 import dataclasses
 import os
@@ -29,7 +29,7 @@ def _committed(texts: dict[str, str]) -> set[str]:
     return {path.relative_to(ROOT).as_posix() for folder in folders for path in (ROOT / folder).iterdir() if path.is_file()}
 
 
-def test_every_committed_file_is_what_its_source_builds(texts: dict[str, str]) -> None:
+def test_every_generated_file_is_what_its_source_builds(texts: dict[str, str]) -> None:
     differing = [name for name, text in texts.items() if (ROOT / name).read_text() != text]
     assert differing == []
 

@@ -19,7 +19,7 @@ def made() -> str:
     return document([subject(system.name) for system in SYSTEMS], texts(), service_times())
 
 
-def test_it_is_the_committed_page(made: str) -> None:
+def test_it_is_the_page_that_a_build_writes(made: str) -> None:
     assert made == (ROOT / "docs/index.html").read_text()
 
 
