@@ -10,6 +10,7 @@ from generator.layer import Layer
 from generator.parts.log_group import log_group
 from generator.parts.member import ENGINE, MAINTENANCE, apply_immediately, member, told
 from generator.parts.os_metrics import monitoring_role
+from generator.parts.secret import credential
 from generator.template import Template
 
 ENGINE_VERSION = "15.19"
@@ -111,7 +112,7 @@ class Aurora(Layer):
             VpcSecurityGroupIds=[group],
             StorageEncrypted=True,
             KmsKeyId=key,
-            **_credential(secret),
+            **credential(secret),
             BackupRetentionPeriod=self.backup_retention.days,
             PreferredMaintenanceWindow=MAINTENANCE,
             CopyTagsToSnapshot=True,
@@ -191,14 +192,3 @@ class Aurora(Layer):
                 "one's users, and takes no write until failover promotes it."
             )
         return "The cluster: six copies of the data in three zones."
-
-
-def _credential(secret: Ref | None) -> dict[str, Sub]:
-    """User name and password as Secrets Manager has them; none of a secondary, which has its primary's."""
-    if secret is None:
-        return {}
-    resolved = "{{resolve:secretsmanager:${%s}:SecretString:%s}}"
-    return {
-        "MasterUsername": Sub(resolved % (secret.data["Ref"], "username")),
-        "MasterUserPassword": Sub(resolved % (secret.data["Ref"], "password")),
-    }

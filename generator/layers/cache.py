@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 
-from troposphere import GetAtt, Ref, Sub, Tags, cloudwatch, ec2, elasticache, secretsmanager
+from troposphere import GetAtt, Ref, Sub, cloudwatch, ec2, elasticache, secretsmanager
 
 from generator.layer import Layer
-from generator.layers.network import NOWHERE
 from generator.layers.secrets import PASSWORD_CHARACTERS
 from generator.parts.alarm import Metric, alarm
+from generator.parts.group import closed_group
 from generator.parts.log_group import WORKING_LOGS, log_group
 from generator.parts.secret import own_account_only
 from generator.template import Template
@@ -158,22 +158,8 @@ class Cache(Layer):
     @staticmethod
     def _groups(t: Template) -> tuple[ec2.SecurityGroup, ec2.SecurityGroup]:
         vpc = t.output_of("network.VpcId", "AWS::EC2::VPC::Id")
-        clients, servers = (
-            ec2.SecurityGroup(
-                title,
-                GroupName=t.named(kind),
-                GroupDescription=description,
-                VpcId=vpc,
-                SecurityGroupEgress=[
-                    ec2.SecurityGroupRule(IpProtocol="-1", CidrIp=NOWHERE, Description="Instead of allowing everything")
-                ],
-                Tags=Tags(Name=t.named(kind)),
-            )
-            for title, kind, description in (
-                ("ClientGroup", "secgroup-cache-clients", "Members may reach the cache"),
-                ("CacheGroup", "secgroup-cache", "The cache: reached by its clients, reaches nothing"),
-            )
-        )
+        clients = closed_group(t, "ClientGroup", "secgroup-cache-clients", "Members may reach the cache", vpc)
+        servers = closed_group(t, "CacheGroup", "secgroup-cache", "The cache: reached by its clients, reaches nothing", vpc)
         rule = {"IpProtocol": "tcp", "FromPort": REDIS, "ToPort": REDIS}
         t.section(
             "Who may talk to it: membership of the client group is the permission.",

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from awacs import elasticache as cache_actions
-from awacs import kms as key_actions
-from awacs import secretsmanager as actions
 from awacs.aws import StringEquals
-from troposphere import AWSObject, GetAtt, Ref, Sub, Tags, awslambda, ec2, secretsmanager
+from troposphere import AWSObject, GetAtt, Ref, Sub, Tags, ec2
 
 from generator.layer import Layer
 from generator.layers.cache import REDIS
-from generator.layers.network import HTTPS, NOWHERE
+from generator.layers.network import HTTPS
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import function
+from generator.parts.group import closed_group
+from generator.parts.rotation import invoked, rotates, schedule
+from generator.parts.secret import under_its_key
 from generator.template import Template
 
 KEY = "session:rotation"
@@ -36,7 +37,6 @@ class CacheRotation(Layer):
         subnets = t.output_of("network.DatabaseSubnetIds", "List<AWS::EC2::Subnet::Id>")
         own = self._network(t, subnets, user_arn)
 
-        secrets_manager = Sub("secretsmanager.${AWS::Region}.amazonaws.com")
         rotation = function(
             t,
             "cache-rotation",
@@ -53,18 +53,7 @@ class CacheRotation(Layer):
             # ElastiCache takes a minute or more to bring a password to every node; the function waits four at most.
             timeout=timedelta(minutes=5),
             statements=[
-                policies.allow(
-                    "RotateThisSecret",
-                    [actions.DescribeSecret, actions.GetSecretValue, actions.PutSecretValue, actions.UpdateSecretVersionStage],
-                    [secret],
-                ),
-                policies.allow("RandomPasswordsHaveNoResource", [actions.GetRandomPassword], ["*"]),
-                policies.allow(
-                    "ReadAndWriteTheSecretUnderItsKey",
-                    [key_actions.Decrypt, key_actions.GenerateDataKey],
-                    [secrets_key],
-                    StringEquals({"kms:ViaService": secrets_manager, "kms:EncryptionContext:SecretARN": secret}),
-                ),
+                *rotates(secret, secrets_key, [under_its_key(secret)]),
                 policies.allow("GiveThisUserPasswords", [cache_actions.DescribeUsers, cache_actions.ModifyUser], [user_arn]),
             ],
         )
@@ -72,23 +61,11 @@ class CacheRotation(Layer):
             "The function, with a role that can touch one secret and one user.", rotation.group, rotation.role, rotation.function
         )
 
-        permission = awslambda.Permission(
-            "InvokedBySecretsManager",
-            FunctionName=Ref(rotation.function),
-            Action="lambda:InvokeFunction",
-            Principal="secretsmanager.amazonaws.com",
-            SourceAccount=Ref("AWS::AccountId"),
-            SourceArn=secret,
+        permission = invoked(rotation.function, secret)
+        scheduled = schedule(rotation.function, secret, self.every, [permission.title, *self._ways()])
+        t.section(
+            "When: at once, so that a rotation that cannot work is seen today, and then on schedule.", permission, scheduled
         )
-        schedule = secretsmanager.RotationSchedule(
-            "Schedule",
-            DependsOn=[permission.title, *self._ways()],
-            SecretId=secret,
-            RotationLambdaARN=GetAtt(rotation.function, "Arn"),
-            RotateImmediatelyOnUpdate=True,
-            RotationRules=secretsmanager.RotationRules(AutomaticallyAfterDays=self.every.days, Duration="3h"),
-        )
-        t.section("When: at once, so that a rotation that cannot work is seen today, and then on schedule.", permission, schedule)
 
         failed = alarm(
             t,
@@ -116,21 +93,9 @@ class CacheRotation(Layer):
     def _network(self, t: Template, subnets: Ref, user_arn: Ref) -> ec2.SecurityGroup:
         """A group of the function's own, the three things that it reaches, and the endpoint that is one of them."""
         vpc = t.output_of("network.VpcId", "AWS::EC2::VPC::Id")
-        own, door = (
-            ec2.SecurityGroup(
-                title,
-                GroupName=t.named(kind),
-                GroupDescription=description,
-                VpcId=vpc,
-                SecurityGroupEgress=[
-                    ec2.SecurityGroupRule(IpProtocol="-1", CidrIp=NOWHERE, Description="Instead of allowing everything")
-                ],
-                Tags=Tags(Name=t.named(kind)),
-            )
-            for title, kind, description in (
-                ("RotationGroup", "secgroup-cache-rotation", "Rotation of the password of the cache"),
-                ("EndpointGroup", "secgroup-endpoint-elasticache", "The ElastiCache endpoint: reached by the rotation"),
-            )
+        own = closed_group(t, "RotationGroup", "secgroup-cache-rotation", "Rotation of the password of the cache", vpc)
+        door = closed_group(
+            t, "EndpointGroup", "secgroup-endpoint-elasticache", "The ElastiCache endpoint: reached by the rotation", vpc
         )
         cache = t.output_of(f"{self.cache}.GroupId", "AWS::EC2::SecurityGroup::Id")
         secrets = t.output_of("network.EndpointGroupId", "AWS::EC2::SecurityGroup::Id")

@@ -9,6 +9,7 @@ from troposphere import GetAtt, Ref, Select, Split, Sub, rds, secretsmanager
 from generator.layer import Layer
 from generator.parts.log_group import log_group
 from generator.parts.os_metrics import monitoring_role
+from generator.parts.secret import credential
 from generator.template import Template
 
 ENGINE_VERSION = "15.19"
@@ -145,7 +146,7 @@ class Database(Layer):
             # Of a replica the key alone may be said.
             **({} if self.replica_of else {"StorageEncrypted": True}),
             **({"KmsKeyId": own_key} if own_key else {}),
-            **_credential(secret),
+            **credential(secret),
             BackupRetentionPeriod=self.backup_retention.days,
             PreferredBackupWindow=self.backup_window,
             PreferredMaintenanceWindow=self.maintenance_window,
@@ -235,14 +236,3 @@ class Database(Layer):
             # With the time of each commit, a replay proves where a restored database stands.
             "track_commit_timestamp": "1",
         }
-
-
-def _credential(secret: Ref | None) -> dict[str, Sub]:
-    """User name and password as Secrets Manager has them; none of a replica, which has its source's."""
-    if secret is None:
-        return {}
-    resolved = "{{resolve:secretsmanager:${%s}:SecretString:%s}}"
-    return {
-        "MasterUsername": Sub(resolved % (secret.data["Ref"], "username")),
-        "MasterUserPassword": Sub(resolved % (secret.data["Ref"], "password")),
-    }

@@ -11,11 +11,11 @@ from generator.layer import Layer
 from generator.names import Space
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
+from generator.parts.group import closed_group
 from generator.template import Template
 
 NFS = 2049
 OWNER = "1000"
-NOWHERE = "127.0.0.1/32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,20 +43,8 @@ class Files(Layer):
         subnets = t.output_of("network.DatabaseSubnetIds", "List<AWS::EC2::Subnet::Id>")
         topic = t.output_of("notify.TopicArn")
 
-        def group(title: str, kind: str, description: str) -> ec2.SecurityGroup:
-            return ec2.SecurityGroup(
-                title,
-                GroupName=t.named(kind),
-                GroupDescription=description,
-                VpcId=vpc,
-                SecurityGroupEgress=[
-                    ec2.SecurityGroupRule(IpProtocol="-1", CidrIp=NOWHERE, Description="Instead of allowing everything")
-                ],
-                Tags=Tags(Name=t.named(kind)),
-            )
-
-        writers = group("WriterGroup", "secgroup-file-writers", "Members may mount the file system")
-        targets = group("TargetGroup", "secgroup-files", "The mount targets: reached by writers, reach nothing")
+        writers = closed_group(t, "WriterGroup", "secgroup-file-writers", "Members may mount the file system", vpc)
+        targets = closed_group(t, "TargetGroup", "secgroup-files", "The mount targets: reached by writers, reach nothing", vpc)
         rule = {"IpProtocol": "tcp", "FromPort": NFS, "ToPort": NFS}
         t.section(
             "Who may mount: membership of the writer group is the permission.",

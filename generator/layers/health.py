@@ -6,7 +6,6 @@ from datetime import timedelta
 from awacs import dynamodb as table_actions
 from awacs import kms as key_actions
 from awacs import s3 as s3_actions
-from awacs import secretsmanager as secret_actions
 from awacs.aws import StringEquals
 from troposphere import GetAtt, Ref, Sub, Tags, ec2
 
@@ -16,6 +15,7 @@ from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import function
 from generator.parts.rules import every
+from generator.parts.secret import reads
 from generator.template import Template
 
 DEPENDENCIES = ("secret", "database", "table", "bucket")
@@ -91,18 +91,7 @@ class Health(Layer):
             logs_key=t.output_of("keys.LogsKeyArn"),
             timeout=timedelta(seconds=60),
             statements=[
-                policies.allow("ReadTheCredential", [secret_actions.GetSecretValue], [secret]),
-                policies.allow(
-                    "ReadTheSecretUnderItsKey",
-                    [key_actions.Decrypt],
-                    [t.output_of("keys.SecretsKeyArn")],
-                    StringEquals(
-                        {
-                            "kms:ViaService": Sub("secretsmanager.${AWS::Region}.amazonaws.com"),
-                            "kms:EncryptionContext:SecretARN": secret,
-                        }
-                    ),
-                ),
+                *reads(secret, t.output_of("keys.SecretsKeyArn")),
                 policies.allow(
                     "WriteAndReadItems", [table_actions.DeleteItem, table_actions.GetItem, table_actions.PutItem], [table]
                 ),

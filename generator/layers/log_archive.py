@@ -4,16 +4,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from awacs import elasticfilesystem as file_actions
-from awacs import kms as key_actions
-from awacs import secretsmanager as secret_actions
 from awacs.aws import StringEquals
-from troposphere import Ref, Sub, awslambda
+from troposphere import Ref, awslambda
 
 from generator.layer import Layer
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import function
 from generator.parts.rules import every
+from generator.parts.secret import reads
 from generator.template import Template
 
 MOUNTED_AT = "/mnt/archive"
@@ -61,18 +60,7 @@ class LogArchive(Layer):
             memory_mib=512,
             mount=awslambda.FileSystemConfig(Arn=point, LocalMountPath=MOUNTED_AT),
             statements=[
-                policies.allow("ReadTheCredential", [secret_actions.GetSecretValue], [secret]),
-                policies.allow(
-                    "ReadTheSecretUnderItsKey",
-                    [key_actions.Decrypt],
-                    [secrets_key],
-                    StringEquals(
-                        {
-                            "kms:ViaService": Sub("secretsmanager.${AWS::Region}.amazonaws.com"),
-                            "kms:EncryptionContext:SecretARN": secret,
-                        }
-                    ),
-                ),
+                *reads(secret, secrets_key),
                 policies.allow(
                     "MountAndWriteThroughTheAccessPoint",
                     [file_actions.ClientMount, file_actions.ClientWrite],

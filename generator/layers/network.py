@@ -15,6 +15,7 @@ from troposphere import AWSObject, Cidr, GetAtt, Join, Ref, Select, Sub, Tags, e
 from generator.layer import Layer
 from generator.names import Space
 from generator.parts import policies
+from generator.parts.group import closed_group
 from generator.parts.log_group import WORKING_LOGS, log_group
 from generator.template import Template
 
@@ -22,8 +23,6 @@ POSTGRESQL, HTTPS = 5432, 443
 ZONES = "ABC"
 ANYWHERE = "0.0.0.0/0"
 ATTACHMENT = "InternetGatewayAttachment"
-NOWHERE = "127.0.0.1/32"
-"""A group without an egress rule gets one that allows everything; this one takes its place and reaches nothing."""
 
 
 S3_ACTIONS = [
@@ -208,8 +207,8 @@ class Network(Layer):
 
     def _groups(self, t: Template, vpc: ec2.VPC) -> tuple[ec2.SecurityGroup, ec2.SecurityGroup, ec2.SecurityGroup]:
         clients, instances, endpoints = (
-            self._group(t, vpc, *group)
-            for group in (
+            closed_group(t, *named, Ref(vpc))
+            for named in (
                 ("ClientGroup", "secgroup-clients", "Members may reach the database and read its secret"),
                 ("DatabaseGroup", "secgroup-database", "The database: reached by clients, reaches nothing"),
                 ("EndpointGroup", "secgroup-endpoints", "The Secrets Manager endpoint: reached by clients, reaches nothing"),
@@ -355,19 +354,6 @@ class Network(Layer):
             Tags=_tags(t, "flow-log"),
         )
         t.section("Every accepted and refused connection is recorded.", group, role, flow_log)
-
-    @staticmethod
-    def _group(t: Template, vpc: ec2.VPC, title: str, kind: str, description: str) -> ec2.SecurityGroup:
-        return ec2.SecurityGroup(
-            title,
-            GroupName=t.named(kind),
-            GroupDescription=description,
-            VpcId=Ref(vpc),
-            SecurityGroupEgress=[
-                ec2.SecurityGroupRule(IpProtocol="-1", CidrIp=NOWHERE, Description="Instead of allowing everything")
-            ],
-            Tags=_tags(t, kind),
-        )
 
 
 def _tags(t: Template, kind: str) -> Tags:

@@ -8,17 +8,18 @@ from typing import Any
 from awacs import backup as backup_actions
 from awacs import kms as key_actions
 from awacs import rds as database_actions
-from awacs import secretsmanager as secret_actions
 from awacs.aws import Action, Bool, StringEquals
 from troposphere import AWSObject, GetAtt, Ref, Select, Sub, Tags, awslambda, ec2, events
 
 from generator.layer import Layer
-from generator.layers.network import HTTPS, NOWHERE
+from generator.layers.network import HTTPS
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import function
+from generator.parts.group import closed_group
 from generator.parts.log_group import WORKING_LOGS
 from generator.parts.protected import REHEARSED
+from generator.parts.secret import reads
 from generator.template import Template
 
 NAMESPACE = "Standby"
@@ -68,18 +69,7 @@ class RestoreValidation(Layer):
             timeout=timedelta(minutes=15),
             log_retention=self.log_retention,
             statements=[
-                policies.allow("ReadTheCredential", [secret_actions.GetSecretValue], [secret]),
-                policies.allow(
-                    "ReadTheSecretUnderItsKey",
-                    [key_actions.Decrypt],
-                    [t.output_of("keys.SecretsKeyArn")],
-                    StringEquals(
-                        {
-                            "kms:ViaService": Sub("secretsmanager.${AWS::Region}.amazonaws.com"),
-                            "kms:EncryptionContext:SecretARN": secret,
-                        }
-                    ),
-                ),
+                *reads(secret, t.output_of("keys.SecretsKeyArn")),
                 policies.allow(
                     "RestoreJobsHaveNoResource",
                     [backup_actions.DescribeRestoreJob, backup_actions.PutRestoreValidationResult],
@@ -214,20 +204,12 @@ class RestoreValidation(Layer):
         """Endpoints of RDS and AWS Backup, and a group that reaches them."""
         vpc = t.output_of("network.VpcId", "AWS::EC2::VPC::Id")
 
-        def group_of(title: str, kind: str, description: str) -> ec2.SecurityGroup:
-            return ec2.SecurityGroup(
-                title,
-                GroupName=t.named(kind),
-                GroupDescription=description,
-                VpcId=vpc,
-                SecurityGroupEgress=[
-                    ec2.SecurityGroupRule(IpProtocol="-1", CidrIp=NOWHERE, Description="Instead of allowing everything")
-                ],
-                Tags=Tags(Name=t.named(kind)),
-            )
-
-        own = group_of("Group", "secgroup-restore-validator", "The validator: reaches RDS and AWS Backup, nothing reaches it")
-        theirs = group_of("EndpointGroup", "secgroup-restore-endpoints", "RDS and AWS Backup: reached by the validator")
+        own = closed_group(
+            t, "Group", "secgroup-restore-validator", "The validator: reaches RDS and AWS Backup, nothing reaches it", vpc
+        )
+        theirs = closed_group(
+            t, "EndpointGroup", "secgroup-restore-endpoints", "RDS and AWS Backup: reached by the validator", vpc
+        )
         rule: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": HTTPS, "ToPort": HTTPS}
         rules = [
             ec2.SecurityGroupEgress(

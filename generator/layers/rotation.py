@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from awacs import kms as key_actions
-from awacs import secretsmanager as actions
 from awacs.aws import ConditionElement, StringEquals, StringLike
-from troposphere import GetAtt, Ref, Select, Split, Sub, awslambda, secretsmanager
+from troposphere import GetAtt, Ref, Select, Split, Sub
 
 from generator.layer import Layer
-from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import function
 from generator.parts.log_group import WORKING_LOGS
+from generator.parts.rotation import invoked, rotates, schedule
+from generator.parts.secret import under_its_key
 from generator.template import Template
 
 
@@ -49,44 +48,17 @@ class Rotation(Layer):
             logs_key=t.output_of("keys.LogsKeyArn"),
             timeout=timedelta(seconds=60),
             log_retention=self.log_retention,
-            statements=[
-                policies.allow(
-                    "RotateThisSecret",
-                    [actions.DescribeSecret, actions.GetSecretValue, actions.PutSecretValue, actions.UpdateSecretVersionStage],
-                    [secret],
-                ),
-                policies.allow("RandomPasswordsHaveNoResource", [actions.GetRandomPassword], ["*"]),
-                policies.allow(
-                    "ReadAndWriteTheSecretUnderItsKey",
-                    [key_actions.Decrypt, key_actions.GenerateDataKey],
-                    [secrets_key],
-                    *self._within(secret),
-                ),
-            ],
+            statements=rotates(secret, secrets_key, self._within(secret)),
         )
         t.section("The function, with a role that can touch one secret.", rotation.group, rotation.role, rotation.function)
 
-        permission = awslambda.Permission(
-            "InvokedBySecretsManager",
-            FunctionName=Ref(rotation.function),
-            Action="lambda:InvokeFunction",
-            Principal="secretsmanager.amazonaws.com",
-            SourceAccount=Ref("AWS::AccountId"),
-            SourceArn=secret,
-        )
-        schedule = secretsmanager.RotationSchedule(
-            "Schedule",
-            DependsOn=[permission.title],
-            SecretId=secret,
-            RotationLambdaARN=GetAtt(rotation.function, "Arn"),
-            RotateImmediatelyOnUpdate=True,
-            RotationRules=secretsmanager.RotationRules(AutomaticallyAfterDays=self.every.days, Duration="3h"),
-        )
+        permission = invoked(rotation.function, secret)
+        scheduled = schedule(rotation.function, secret, self.every, [permission.title])
         if self.standby:
             t.section("Who may invoke it: Secrets Manager, for this secret. Nobody does before a failover.", permission)
         else:
             t.section(
-                "When: at once, so that a rotation that cannot work is seen today, and then on schedule.", permission, schedule
+                "When: at once, so that a rotation that cannot work is seen today, and then on schedule.", permission, scheduled
             )
 
         failed = alarm(
@@ -113,7 +85,7 @@ class Rotation(Layer):
         through = {"kms:ViaService": Sub("secretsmanager.${AWS::Region}.amazonaws.com")}
         context = "kms:EncryptionContext:SecretARN"
         if not self.standby:
-            return [StringEquals({**through, context: secret})]
+            return [under_its_key(secret)]
         anywhere = Sub(
             "arn:${AWS::Partition}:secretsmanager:*:${AWS::AccountId}:secret:${Name}", Name=Select(6, Split(":", secret))
         )

@@ -1,9 +1,11 @@
-"""What the policies of secrets begin with: TLS, and nobody outside the account."""
+"""Secrets: what their policies begin with, who reads one, and how a database is given one."""
 
 from __future__ import annotations
 
-from awacs.aws import Action, Bool, StringNotEquals
-from troposphere import Ref, secretsmanager
+from awacs import kms
+from awacs import secretsmanager as actions
+from awacs.aws import Action, Bool, Statement, StringEquals, StringNotEquals
+from troposphere import Ref, Sub, secretsmanager
 
 from generator.parts import policies
 
@@ -26,3 +28,28 @@ def own_account_only(secret: secretsmanager.Secret) -> secretsmanager.ResourcePo
             ),
         ),
     )
+
+
+def under_its_key(secret: Ref) -> StringEquals:
+    """Through Secrets Manager of this region only, and for this secret only."""
+    through = Sub("secretsmanager.${AWS::Region}.amazonaws.com")
+    return StringEquals({"kms:ViaService": through, "kms:EncryptionContext:SecretARN": secret})
+
+
+def reads(secret: Ref, key: Ref) -> list[Statement]:
+    """Read one secret, a credential, under its key."""
+    return [
+        policies.allow("ReadTheCredential", [actions.GetSecretValue], [secret]),
+        policies.allow("ReadTheSecretUnderItsKey", [kms.Decrypt], [key], under_its_key(secret)),
+    ]
+
+
+def credential(secret: Ref | None) -> dict[str, Sub]:
+    """User name and password of a database as Secrets Manager has them; none of a replica, which has its source's."""
+    if secret is None:
+        return {}
+    resolved = "{{resolve:secretsmanager:${%s}:SecretString:%s}}"
+    return {
+        "MasterUsername": Sub(resolved % (secret.data["Ref"], "username")),
+        "MasterUserPassword": Sub(resolved % (secret.data["Ref"], "password")),
+    }
