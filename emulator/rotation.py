@@ -59,10 +59,11 @@ def install() -> None:
     secretsmanager.handle_request = with_cancel
 
 
-def _rotate(data: dict[str, Any]) -> Answer:
-    from ministack.core.concurrency import spawn_background
+def _named(data: dict[str, Any]) -> dict[str, Any] | Answer:
+    """The secret that a call names, or what Secrets Manager says where it is not to be had."""
     from ministack.services import secretsmanager
 
+    secret: dict[str, Any] | None
     _, secret = secretsmanager._resolve(data.get("SecretId"))
     if secret is None:
         return _error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
@@ -70,6 +71,15 @@ def _rotate(data: dict[str, Any]) -> Answer:
         return _error(
             "InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion."
         )
+    return secret
+
+
+def _rotate(data: dict[str, Any]) -> Answer:
+    from ministack.core.concurrency import spawn_background
+
+    secret = _named(data)
+    if isinstance(secret, tuple):
+        return secret
     function = data.get("RotationLambdaARN") or secret.get("RotationLambdaARN")
     if not function:
         return _error("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
@@ -252,13 +262,9 @@ def _describe(theirs: Callable[[dict[str, Any]], Answer], data: dict[str, Any]) 
 def _cancel(data: dict[str, Any]) -> Answer:
     from ministack.services import secretsmanager
 
-    _, secret = secretsmanager._resolve(data.get("SecretId"))
-    if secret is None:
-        return _error("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-    if secret.get("DeletedDate"):
-        return _error(
-            "InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion."
-        )
+    secret = _named(data)
+    if isinstance(secret, tuple):
+        return secret
     if secretsmanager._is_replica(secret):
         answer: Answer = secretsmanager._replica_mutation_error()
         return answer

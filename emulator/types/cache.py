@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.resource import Aws, Properties, Resource, changed, listed, pairs, retag
-
-
-def _retag(aws: Aws, arn: str, old: Properties, new: Properties) -> None:
-    client = aws.client("elasticache")
-    retag(
-        old,
-        new,
-        add=lambda tags: client.add_tags_to_resource(ResourceName=arn, Tags=listed(tags)),
-        remove=lambda names: client.remove_tags_from_resource(ResourceName=arn, TagKeys=names),
-    )
-
-
-def _tags(aws: Aws, arn: str) -> list[dict[str, str]]:
-    return listed(pairs(aws.client("elasticache").list_tags_for_resource(ResourceName=arn)["TagList"]))
+from emulator.resource import Aws, Properties, Resource, changed
+from emulator.types.database import change_tags, read_tags
 
 
 def _subnet_group(aws: Aws, p: Properties) -> str:
@@ -33,7 +20,7 @@ def _change_subnet_group(aws: Aws, ref: str, old: Properties, new: Properties) -
         aws.client("elasticache").modify_cache_subnet_group(
             CacheSubnetGroupName=ref, CacheSubnetGroupDescription=new["Description"], SubnetIds=new["SubnetIds"]
         )
-    _retag(aws, aws.arn("elasticache", f"subnetgroup:{ref}"), old, new)
+    change_tags(aws, aws.arn("elasticache", f"subnetgroup:{ref}"), old, new, "elasticache")
 
 
 def _read_subnet_group(aws: Aws, identifier: tuple[str, ...]) -> Properties:
@@ -42,7 +29,7 @@ def _read_subnet_group(aws: Aws, identifier: tuple[str, ...]) -> Properties:
         **found,
         "Description": found["CacheSubnetGroupDescription"],
         "SubnetIds": [subnet["SubnetIdentifier"] for subnet in found["Subnets"]],
-        "Tags": _tags(aws, found["ARN"]),
+        "Tags": read_tags(aws, found["ARN"], "elasticache"),
     }
 
 
@@ -68,7 +55,7 @@ def _change_parameter_group(aws: Aws, ref: str, old: Properties, new: Properties
     if gone:
         aws.client("elasticache").reset_cache_parameter_group(CacheParameterGroupName=ref, ParameterNameValues=gone)
     _set(aws, ref, {name: value for name, value in has.items() if had.get(name) != value})
-    _retag(aws, aws.arn("elasticache", f"parametergroup:{ref}"), old, new)
+    change_tags(aws, aws.arn("elasticache", f"parametergroup:{ref}"), old, new, "elasticache")
 
 
 def _read_parameter_group(aws: Aws, identifier: tuple[str, ...]) -> Properties:
@@ -78,7 +65,7 @@ def _read_parameter_group(aws: Aws, identifier: tuple[str, ...]) -> Properties:
     parameters = {
         one["ParameterName"]: one["ParameterValue"] for page in pages for one in page["Parameters"] if one["Source"] == "user"
     }
-    return {**found, "Properties": parameters, "Tags": _tags(aws, found["ARN"])}
+    return {**found, "Properties": parameters, "Tags": read_tags(aws, found["ARN"], "elasticache")}
 
 
 def _user(aws: Aws, p: Properties) -> str:
@@ -90,12 +77,12 @@ def _change_user(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
     if changed(old, new, *names):
         # Whatever of it differs: CloudFormation sends all of what the template says.
         aws.send("elasticache", "modify_user", {"UserId": ref, **{name: new.get(name) for name in names}})
-    _retag(aws, aws.arn("elasticache", f"user:{ref}"), old, new)
+    change_tags(aws, aws.arn("elasticache", f"user:{ref}"), old, new, "elasticache")
 
 
 def _read_user(aws: Aws, identifier: tuple[str, ...]) -> Properties:
     found = aws.client("elasticache").describe_users(UserId=identifier[0])["Users"][0]
-    return {**found, "Arn": found["ARN"], "Tags": _tags(aws, found["ARN"])}
+    return {**found, "Arn": found["ARN"], "Tags": read_tags(aws, found["ARN"], "elasticache")}
 
 
 def _user_group(aws: Aws, p: Properties) -> str:
@@ -107,12 +94,12 @@ def _change_user_group(aws: Aws, ref: str, old: Properties, new: Properties) -> 
     change = {"UserIdsToAdd": sorted(has - had), "UserIdsToRemove": sorted(had - has)}
     if has != had:
         aws.client("elasticache").modify_user_group(UserGroupId=ref, **{name: ids for name, ids in change.items() if ids})
-    _retag(aws, aws.arn("elasticache", f"usergroup:{ref}"), old, new)
+    change_tags(aws, aws.arn("elasticache", f"usergroup:{ref}"), old, new, "elasticache")
 
 
 def _read_user_group(aws: Aws, identifier: tuple[str, ...]) -> Properties:
     found = aws.client("elasticache").describe_user_groups(UserGroupId=identifier[0])["UserGroups"][0]
-    return {**found, "Arn": found["ARN"], "Tags": _tags(aws, found["ARN"])}
+    return {**found, "Arn": found["ARN"], "Tags": read_tags(aws, found["ARN"], "elasticache")}
 
 
 # What ModifyReplicationGroup takes under the template's name.
@@ -158,7 +145,7 @@ def _change_group(aws: Aws, ref: str, old: Properties, new: Properties) -> None:
     if before != after:
         resize = client.increase_replica_count if after > before else client.decrease_replica_count
         resize(ReplicationGroupId=ref, NewReplicaCount=after - 1, ApplyImmediately=True)
-    _retag(aws, aws.arn("elasticache", f"replicationgroup:{ref}"), old, new)
+    change_tags(aws, aws.arn("elasticache", f"replicationgroup:{ref}"), old, new, "elasticache")
 
 
 def _logs_changed(had: list[Properties], has: list[Properties]) -> Properties:
@@ -189,7 +176,7 @@ def _read_group(aws: Aws, identifier: tuple[str, ...]) -> Properties:
             "Ports": ",".join(str(one["Port"]) for one in readers),
             "PortsList": [str(one["Port"]) for one in readers],
         },
-        "Tags": _tags(aws, found["ARN"]),
+        "Tags": read_tags(aws, found["ARN"], "elasticache"),
     }
 
 

@@ -8,18 +8,19 @@ from emulator.resource import Aws, NotFoundError, Properties, Resource, changed,
 from emulator.shape import boolean
 
 
-def change_tags(aws: Aws, arn: str, old: Properties, new: Properties) -> None:
-    rds = aws.client("rds")
+def change_tags(aws: Aws, arn: str, old: Properties, new: Properties, service: str = "rds") -> None:
+    """ElastiCache's calls for tags are RDS's."""
+    client = aws.client(service)
     retag(
         old,
         new,
-        add=lambda tags: rds.add_tags_to_resource(ResourceName=arn, Tags=listed(tags)),
-        remove=lambda names: rds.remove_tags_from_resource(ResourceName=arn, TagKeys=names),
+        add=lambda tags: client.add_tags_to_resource(ResourceName=arn, Tags=listed(tags)),
+        remove=lambda names: client.remove_tags_from_resource(ResourceName=arn, TagKeys=names),
     )
 
 
-def read_tags(aws: Aws, arn: str) -> list[dict[str, str]]:
-    return listed(pairs(aws.client("rds").list_tags_for_resource(ResourceName=arn)["TagList"]))
+def read_tags(aws: Aws, arn: str, service: str = "rds") -> list[dict[str, str]]:
+    return listed(pairs(aws.client(service).list_tags_for_resource(ResourceName=arn)["TagList"]))
 
 
 def _subnet_group(aws: Aws, p: Properties) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 
 from tests.chain.world import Clients
+from tests.servers.serving import serving
 
 Answer = tuple[int, str]
 Says = Callable[[str], Answer | None]
@@ -79,17 +79,9 @@ def proxy(endpoint: str) -> Iterator[Proxy]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    running = Proxy(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as address:
+        running = Proxy(address)
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def fault(code: str, message: str = "as the test wants it", status: int = 400) -> Answer:
