@@ -32,6 +32,11 @@ HELP = {
 }
 
 
+RECORD = "the record of the run, as lines of JSON (chain/record.schema.json)"
+FOUND = "what was found, as lines of JSON (chain/lines.schema.json)"
+JSON = {name: RECORD if name in ("deploy", "destroy") else FOUND for name in HELP}
+
+
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     codes = "\n".join(f"  {code:3d}  {text}" for code, text in MEANING.items())
@@ -62,7 +67,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             command.add_argument(
                 "--reason", default=os.environ.get("REASON", ""), metavar="TEXT", help="kept in the record (REASON=)"
             )
-        command.add_argument("--json", action="store_true", help="lines of JSON: the plan, or the record of the run")
+        command.add_argument("--json", action="store_true", help=JSON[name])
         if name in ("destroy", "unlock"):
             command.add_argument(
                 "--yes", action="store_true", default=os.environ.get("YES") == "1", help="answer the question with yes"
@@ -71,7 +76,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     reading.add_argument("run", metavar="RUN", help="its name, its file, or last")
     reading.add_argument("--html", action="store_true", help="a page with the timeline and the critical path")
     reading.add_argument("--verify", action="store_true", help="whether nobody altered it; asks nobody")
-    reading.add_argument("--json", action="store_true", help="the record itself")
+    reading.add_argument("--json", action="store_true", help=RECORD)
     commands.add_parser("replay", help="verify an archive of changes, or apply it to a restored database")
     return parser.parse_args(argv)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from chain import parameters, record, show
+from chain import lines, parameters, record, show
 from chain.account import Caller, caller, ordinary_clients
 from chain.graph import Graph, open_environment
 from chain.outcome import Exit, InputError, ended
@@ -107,7 +107,7 @@ def _plan(task: Task) -> Exit:
     steps = plan(task.graph, task.clients, seen, judged=judged)
     dangers, allowed = show.dangers(judged, steps), task.options.allow
     if task.options.json:
-        _say(show.plan_lines(task.graph, steps, judged, dangers, allowed))
+        _say(lines.plan(task.graph, steps, judged, dangers, allowed))
     else:
         _say(guard.sentences(dangers, allowed))
         _say([*(f"NOT READY  {text}" for text in found.findings), *(f"NOT CHECKED  {text}" for text in found.unseen)])
@@ -191,7 +191,10 @@ def _status(task: Task) -> Exit:
     states = status(task.graph, task.clients)
     dark = {each.stack.region for each in states if each.state is None and each.unseen}
     found = gathered([Check("AWS Backup", lambda: opt_ins(task.graph, task.clients, dark))])
-    _say([*show.status(states), *(f"NOT READY  {text}" for text in found.findings)])
+    if task.options.json:
+        _say(lines.status(task.graph, states, found.findings))
+    else:
+        _say([*show.status(states), *(f"NOT READY  {text}" for text in found.findings)])
     return Exit.UNSEEN if any(each.unseen for each in states) else Exit.OK
 
 
@@ -199,7 +202,7 @@ def _drift(task: Task) -> Exit:
     from chain.drift import drift
 
     found = drift(task.graph, task.clients)
-    _say(show.drift(found))
+    _say(lines.drift(found) if task.options.json else show.drift(found))
     return Exit.DRIFT if found.differences else Exit.UNSEEN if found.unseen else Exit.OK
 
 
@@ -210,13 +213,15 @@ def _unlock(task: Task) -> Exit:
 
     standing = cfn.sweeps(task.clients, task.graph.regions)
     held = lock.locks(task.clients, lock.places(task.graph, standing))
-    _say(map(str, held) if held else ["Nothing is locked."])
+    out = _out(task.options)
+    _say(map(str, held) if held else ["Nothing is locked."], out)
+    _say(lines.locks(held) if task.options.json else [])
     live = [each for each in held if not each.is_stale and not each.holder.is_dead]
-    if live and not task.options.yes and not _agreed("Take these locks away? Whoever holds one may be at work. Type yes: "):
+    if live and not task.options.yes and not _agreed("Take these locks away? Whoever holds one may be at work. Type yes: ", out):
         return Exit.LOCKED
     for each in held:
         lock.remove(task.clients, each)
-        _say([f"unlocked  {each.system} in {each.region}"])
+        _say([lines.unlocked(each) if task.options.json else f"unlocked  {each.system} in {each.region}"])
     return Exit.OK
 
 
@@ -232,7 +237,7 @@ def _destroy(root: Path, options: Options, resume: str) -> Exit:
     _say([str(who), ""], _out(options))
     found = survey(templates, options.env, clients, who.account, _keeping(root, templates, options.env))
     _say(show.doomed(found), _out(options))
-    if (found.stacks or found.leftovers) and not options.yes and not _agreed():
+    if (found.stacks or found.leftovers) and not options.yes and not _agreed(out=_out(options)):
         return Exit.LEFTOVERS
     from chain.durations import Durations
     from chain.lock import Locks
@@ -269,14 +274,15 @@ def _keeping(root: Path, templates: Sequence[Template], suffix: str) -> set[str]
     return {system for system, (values, _) in loaded.items() if values.final_snapshot}
 
 
-def _agreed(question: str = "Delete all of this? It cannot be undone. Type yes: ") -> bool:
+def _agreed(question: str = "Delete all of this? It cannot be undone. Type yes: ", out: TextIO | None = None) -> bool:
     """Ask the one question; where nobody can answer, the answer is no."""
     if not sys.stdin.isatty():
         print("Nobody is here to be asked: give --yes (or YES=1) to do all of this.", file=sys.stderr)
         return False
-    if input(question).strip().lower() == "yes":
+    print(question, end="", flush=True, file=out)
+    if input().strip().lower() == "yes":
         return True
-    print("Nothing was done.")
+    print("Nothing was done.", file=out)
     return False
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from chain import record
 from chain.changes import text
 from chain.graph import Graph
 
@@ -44,25 +43,6 @@ def dangers(judged: Review, steps: Sequence[Step]) -> list[Danger]:
     """Everything that could not be got back; what CloudFormation says of a resource is said once."""
     known = {(each.stack, each.resource) for each in judged.dangers}
     return [*judged.dangers, *(each for step in steps for each in step.dangers if (each.stack, each.resource) not in known)]
-
-
-def plan_lines(
-    graph: Graph, steps: Sequence[Step], judged: Review, found: Sequence[Danger], allowed: Collection[str]
-) -> Iterator[str]:
-    """A plan as lines of JSON: one per stack and danger."""
-    for danger in found:
-        yield json.dumps({"kind": "danger", "danger": str(danger), "allowed": danger.is_allowed(allowed)}, sort_keys=True)
-    for step in steps:
-        changes = [record.shown(change) for change in step.changes]
-        about = {"stack": step.stack.id, "action": step.action, "unknown": list(step.unknown), "note": step.note}
-        properties = [
-            {"resource": each.resource, "path": one.path, "before": text(one.before), "after": text(one.after)}
-            for each in step.differences
-            for one in each.properties
-        ]
-        yield json.dumps({"kind": "step", **about, "changes": changes, "properties": properties}, sort_keys=True)
-    yield from (json.dumps({"kind": "gone", "stack": orphan.id}) for orphan in judged.orphans)
-    yield from (json.dumps({"kind": "left out", "stack": each}) for each in graph.left_out)
 
 
 def resumed(earlier: Earlier) -> Iterator[str]:
@@ -108,12 +88,7 @@ def deployed(graph: Graph, result: Result, resume: str) -> Iterator[str]:
             yield from (f"    {name} = {value}" for name, value in sorted(result.done[stack.id].outputs.items()))
     yield from (f"{each}: left out" for each in graph.left_out)
     yield from (f"WARNING  {warning}" for warning in result.warnings)
-    for id_, error in result.failed.items():
-        yield f"FAILED  {id_}" + (f" ({error.status})" if error.status else "")
-        yield f"    {error}"
-        held = [held for held, causes in result.held.items() if id_ in causes]
-        if held:
-            yield f"    holds back: {', '.join(held)}"
+    yield from _failed(result)
     yield from (f"{id_}: removed, for its layer is gone" for id_ in result.removed)
     actions = [done.action for done in result.done.values()]
     counts = ", ".join(f"{actions.count(action)} {action}" for action in ("created", "updated", "unchanged") if action in actions)
@@ -121,6 +96,15 @@ def deployed(graph: Graph, result: Result, resume: str) -> Iterator[str]:
     yield f"{len(graph.stacks)} stacks: {counts or 'none done'}{tail}."
     if result.failed:
         yield f"When the cause is removed, go on with: {resume}"
+
+
+def _failed(result: Result | Destroyed) -> Iterator[str]:
+    for id_, error in result.failed.items():
+        yield f"FAILED  {id_}" + (f" ({error.status})" if error.status else "")
+        yield f"    {error}"
+        held = [held for held, causes in result.held.items() if id_ in causes]
+        if held:
+            yield f"    holds back: {', '.join(held)}"
 
 
 def status(states: Sequence[Status]) -> Iterator[str]:
@@ -180,12 +164,7 @@ def destroyed(result: Destroyed, resume: str) -> Iterator[str]:
     """What was deleted, what was kept, what blocks the rest, and what the audit found."""
     yield from (f"kept  {each.snapshot} in {each.region}; back with: {each.restore}" for each in result.kept)
     yield from (f"swept  {text}" for text in result.swept)
-    for id_, error in result.failed.items():
-        yield f"FAILED  {id_}" + (f" ({error.status})" if error.status else "")
-        yield f"    {error}"
-        held = [held for held, causes in result.held.items() if id_ in causes]
-        if held:
-            yield f"    holds back: {', '.join(held)}"
+    yield from _failed(result)
     for arn, gone in result.pending:
         yield f"in its waiting period{f' until {gone:%Y-%m-%d}' if gone else ''}: {arn}"
     yield from (f"LEFT  {text}" for text in result.left)

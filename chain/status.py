@@ -19,6 +19,21 @@ UNCONFIRMED = "PendingConfirmation"  # what SNS gives in place of an ARN
 
 
 @dataclass(frozen=True)
+class Stale:
+    """An input that is not what its source offers now; ``offers`` is None where that offers it no longer."""
+
+    input: str
+    value: str
+    source: str
+    offers: str | None
+
+    def __str__(self) -> str:
+        """What is, and what should be."""
+        what = f"offers {self.offers}" if self.offers is not None else "no longer offers it"
+        return f"{self.input} is {self.value}, but {self.source} {what}"
+
+
+@dataclass(frozen=True)
 class Status:
     """One stack of the graph; ``state`` is None where it does not stand."""
 
@@ -26,7 +41,7 @@ class Status:
     state: State | None
     unconfirmed: tuple[str, ...] = ()
     rotations: tuple[rotation.Rotation, ...] = ()
-    stale: tuple[str, ...] = ()  # inputs that are not what their source offers now
+    stale: tuple[Stale, ...] = ()
     unseen: tuple[str, ...] = ()  # what could not be asked, and why
 
 
@@ -53,7 +68,7 @@ def _one(stack: Stack, seen: Seen, clients: Clients) -> Status:
     return Status(stack, state, unconfirmed, rotations, stale)
 
 
-def _stale(stack: Stack, state: State, seen: Seen) -> Iterator[str]:
+def _stale(stack: Stack, state: State, seen: Seen) -> Iterator[Stale]:
     """Inputs whose source offers something else by now; a source that moves is not judged."""
     for name, wire in stack.wires.items():
         region, _, source = wire.stack.partition("/")
@@ -65,8 +80,7 @@ def _stale(stack: Stack, state: State, seen: Seen) -> Iterator[str]:
             continue  # CloudFormation shows asterisks
         now = offered.outputs.get(wire.output)
         if now != was:
-            what = f"offers {now}" if now is not None else "no longer offers it"
-            yield f"{name} is {was}, but {wire.address} {what}"
+            yield Stale(name, was, wire.address, now)
 
 
 def _topics(stack: Stack, state: State, clients: Clients) -> Iterator[str]:

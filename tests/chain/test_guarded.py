@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import deploy as program
-from chain import guard, reach, record, saved, show
+from chain import guard, lines, reach, record, saved, show
 from chain import stack as cfn
 from chain.deploy import Result, deploy
 from chain.destroy import destroy, survey
@@ -79,7 +79,7 @@ def test_a_replacement_that_only_the_change_set_shows_is_refused_and_left_undone
     steps = plan(graph, clients, judged=judged)
     (danger,) = show.dangers(judged, steps)
     assert danger.what == "would be replaced"
-    assert {json.loads(line)["kind"] for line in show.plan_lines(graph, steps, judged, [danger], [])} == {"danger", "step"}
+    assert {json.loads(line)["kind"] for line in lines.plan(graph, steps, judged, [danger], [])} == {"danger", "step"}
     assert put(checkout, sky, "data.Table").done[checkout.id("data")].action == "updated"
 
 
@@ -95,7 +95,7 @@ def test_a_stack_whose_layer_is_gone_is_shown_and_removed_under_the_guard(checko
     text = "\n".join(show.plan(graph, plan(graph, clients, judged=judged), judged.orphans))
     assert "is removed, for its layer is gone\n    - Table (AWS::DynamoDB::Table)" in text
     assert text.endswith("1 of 1 stacks would change.")
-    assert '{"kind": "gone"' in "\n".join(show.plan_lines(graph, [], judged, [], []))
+    assert '{"kind": "gone"' in "\n".join(lines.plan(graph, [], judged, [], []))
     with pytest.raises(GuardedError, match="would be deleted with its stack"):
         put(checkout, sky)
     done = put(checkout, sky, "Table")
@@ -259,9 +259,9 @@ def test_a_run_is_recorded_shown_and_continued(
     file = str(checkout.root / "plan.json")
     assert call(checkout, "plan", "--save", file, "--json") == Exit.OK
     assert call(checkout, "deploy", "--plan", file, "--json") == Exit.OK
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"previous"' in line]
-    assert [each["kind"] for each in lines][:2] == ["run", "review"]
-    assert (lines[0]["actor"][:4], lines[-1]["code"]) == ("arn:", 0)
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"previous"' in line]
+    assert [each["kind"] for each in written][:2] == ["run", "review"]
+    assert (written[0]["actor"][:4], written[-1]["code"]) == ("arn:", 0)
     assert call(checkout, "deploy", "--plan", file) == Exit.MOVED
     checkout.layer("data")
     capsys.readouterr()

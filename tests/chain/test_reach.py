@@ -17,7 +17,7 @@ from chain.outcome import Exit
 from chain.pace import Pace, attach
 from chain.plan import plan
 from chain.reach import look, reason, within
-from chain.status import status
+from chain.status import Stale, status
 from tests import unmeasured
 from tests.chain.cloud import Cloud, cloud
 from tests.chain.world import REGION, Checkout, Clients, Heard, parameter, ref
@@ -177,7 +177,8 @@ def test_a_wire_that_is_stale_is_shown_by_status_and_repaired_by_deploy(checkout
     # Only the source is brought up, as by somebody who was interrupted.
     sky.stacks[REGION][checkout.stack("source")].body = (checkout.root / "templates/shop/source.yaml").read_text()
     found = {each.stack.id: each for each in status(checkout.graph(), impatient(sky))}
-    assert found[away(checkout, "fed")].stale == (f"From is {was}, but primary:source.Out offers elsewhere",)
+    (stale,) = found[away(checkout, "fed")].stale
+    assert str(stale) == f"From is {was}, but primary:source.Out offers elsewhere"
     assert found[away(checkout, "behind")].stale == ()
     lines = list(show.status(found.values()))  # type: ignore[arg-type]
     assert f"    STALE: From is {was}, but primary:source.Out offers elsewhere; make deploy feeds it anew" in lines
@@ -186,10 +187,11 @@ def test_a_wire_that_is_stale_is_shown_by_status_and_repaired_by_deploy(checkout
     fed = sky.stacks[AWAY][checkout.stack("fed")]
     sky.stacks[REGION][checkout.stack("source")].body = fed.body
     offered = {each.stack.id: each.stale for each in status(checkout.graph(), impatient(sky))}
-    assert offered[away(checkout, "fed")] == (f"From is elsewhere, but primary:source.Out offers {was}",)
+    assert offered[away(checkout, "fed")] == (Stale("From", "elsewhere", "primary:source.Out", was),)
     sky.stacks[REGION][checkout.stack("source")].body = "{Resources: {}, Outputs: {}}"
     offered = {each.stack.id: each.stale for each in status(checkout.graph(), impatient(sky))}
-    assert offered[away(checkout, "fed")] == ("From is elsewhere, but primary:source.Out no longer offers it",)
+    (stale,) = offered[away(checkout, "fed")]
+    assert str(stale) == "From is elsewhere, but primary:source.Out no longer offers it"
     sky.stacks[REGION][checkout.stack("source")].status = "UPDATE_IN_PROGRESS"
     assert all(each.stale == () for each in status(checkout.graph(), impatient(sky)))
 

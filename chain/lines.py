@@ -1,0 +1,115 @@
+"""What a command that changes no stack has found, as lines of JSON: ``--json`` of plan, status, drift and unlock.
+
+Each line has a ``kind``; ``lines.schema.json`` says what belongs to it. What may be null is always there, although the schema
+does not require it. What is told a person besides goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from chain import record
+from chain.changes import text
+
+if TYPE_CHECKING:
+    from chain.drift import Drift
+    from chain.graph import Graph
+    from chain.guard import Danger
+    from chain.lock import Found
+    from chain.plan import Step
+    from chain.review import Review
+    from chain.status import Status
+
+
+def plan(graph: Graph, steps: Sequence[Step], judged: Review, found: Sequence[Danger], allowed: Collection[str]) -> Iterator[str]:
+    """One per danger and stack."""
+    for danger in found:
+        yield _line("danger", danger=str(danger), allowed=danger.is_allowed(allowed))
+    for step in steps:
+        properties = [
+            {"resource": each.resource, "path": one.path, "before": text(one.before), "after": text(one.after)}
+            for each in step.differences
+            for one in each.properties
+        ]
+        yield _line(
+            "step",
+            stack=step.stack.id,
+            action=step.action,
+            unknown=list(step.unknown),
+            note=step.note,
+            changes=[record.shown(change) for change in step.changes],
+            properties=properties,
+        )
+    yield from (_line("gone", stack=orphan.id) for orphan in judged.orphans)
+    yield from (_line("left out", reason=each) for each in graph.left_out)
+
+
+def status(graph: Graph, states: Sequence[Status], not_ready: Sequence[str]) -> Iterator[str]:
+    """One per stack, whether it stands or not, and one per region that does not answer."""
+    dark = {each.stack.region: each.unseen[0] for each in states if each.state is None and each.unseen}
+    yield from (_line("dark", region=region, reason=reason) for region, reason in dark.items())
+    for each in states:
+        yield _line(
+            "stack",
+            stack=each.stack.id,
+            system=each.stack.template.system,
+            layer=each.stack.template.layer,
+            site=each.stack.site,
+            region=each.stack.region,
+            name=each.stack.name,
+            status=each.state.status if each.state else None,
+            updated=each.state.updated.isoformat() if each.state else None,
+            outputs=dict(each.state.outputs) if each.state else {},
+            rotations=[
+                {**asdict(one), **{name: at.isoformat() if at else None for name, at in (("last", one.last), ("next", one.next))}}
+                for one in each.rotations
+            ],
+            waits=list(each.unconfirmed),
+            stale=[asdict(one) for one in each.stale],
+            unseen=list(each.unseen),
+        )
+    yield from (_line("left out", reason=each) for each in graph.left_out)
+    yield from (_line("not ready", reason=reason) for reason in not_ready)
+
+
+def drift(found: Drift) -> Iterator[str]:
+    """One per difference and per property that was not read; the figures last."""
+    for kind, several in (("difference", found.differences), ("not read", found.not_read)):
+        for each in several:
+            at = {"stack": each.stack, "resource": each.resource, "type": each.type, "path": each.path.path}
+            values = {"declared": each.path.declared, "found": each.path.found} if kind == "difference" else {}
+            yield _line(kind, **at, **values, reason=each.path.reason)
+    yield from (_line("absent", stack=id_) for id_ in found.absent)
+    yield from (_line("unseen", stack=id_, reason=why) for id_, why in found.unseen.items())
+    yield _line("drift", declared=found.declared, read=found.read, different=len(found.differences))
+
+
+def locks(held: Sequence[Found]) -> Iterator[str]:
+    """One per lock, as it was found."""
+    for each in held:
+        holder = each.holder
+        yield _line(
+            "lock",
+            system=each.system,
+            region=each.region,
+            bucket=each.bucket,
+            holder=holder.caller,
+            machine=holder.machine.partition("/")[0],
+            process=holder.process,
+            since=holder.since,
+            silent=each.silent,
+            stale=each.is_stale,
+            dead=holder.is_dead,
+        )
+
+
+def unlocked(one: Found) -> str:
+    """A lock that was taken away."""
+    return _line("unlocked", system=one.system, region=one.region, bucket=one.bucket)
+
+
+def _line(kind: str, **data: Any) -> str:
+    return json.dumps({"kind": kind, **data}, sort_keys=True, default=str)
