@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from chain.graph import Graph
+from chain.graph import Graph, Stack
 from chain.outcome import InputError, MovedError
 from chain.plan import Step
 from chain.record import digests
@@ -47,7 +47,7 @@ class Saved:
                 continue
             if one["template"] != bodies[stack.id]:
                 yield f"{stack.id}: its template is another one"
-            if one["values"] != _digest({**stack.values, **{f"tag {name}": value for name, value in stack.tags.items()}}):
+            if one["values"] != _given(stack):
                 yield f"{stack.id}: its values or tags are others"
             if one["standing"] != _standing(standing[stack.region].get(stack.name)):
                 yield f"{stack.id} was changed since: it stands otherwise than when it was planned"
@@ -55,6 +55,7 @@ class Saved:
 
 def save(path: Path, account: str, suffix: str, systems: Sequence[str], steps: Sequence[Step], standing: Standing) -> None:
     """Write a plan: no value is in it, only digests, so it may be kept and sent."""
+    steps = [step for step in steps if step.action != "unseen"]  # who applies it must see the same regions
     graph = Graph(tuple(step.stack for step in steps), {})
     bodies = digests(graph)
     stacks = {
@@ -63,7 +64,7 @@ def save(path: Path, account: str, suffix: str, systems: Sequence[str], steps: S
             "open": bool(step.unknown or step.note) and step.action in ("change", "none", "wait"),
             "changes": [f"{change.action} {change.resource}" for change in step.changes],
             "template": bodies[step.stack.id],
-            "values": _digest({**step.stack.values, **{f"tag {name}": value for name, value in step.stack.tags.items()}}),
+            "values": _given(step.stack),
             "standing": _standing(standing[step.stack.region].get(step.stack.name)),
         }
         for step in steps
@@ -93,6 +94,10 @@ def _standing(state: State | None) -> str:
         if state is None
         else _digest([state.id, [str(each) for each in state.mark], dict(state.parameters), dict(state.outputs)])
     )
+
+
+def _given(stack: Stack) -> str:
+    return _digest({**stack.values, **{f"tag {name}": value for name, value in stack.tags.items()}})
 
 
 def _digest(value: Any) -> str:

@@ -10,16 +10,16 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 import deploy as program
-from chain import account, pace, show
+from chain import account, pace, saved, show
 from chain.deploy import Result, deploy
 from chain.drift import Drift, drift
-from chain.outcome import Exit
+from chain.outcome import Exit, MovedError
 from chain.pace import Pace, attach
 from chain.plan import plan
 from chain.reach import look, reason, within
 from chain.status import Stale, status
 from tests import unmeasured
-from tests.chain.cloud import Cloud, cloud
+from tests.chain.cloud import ACCOUNT, Cloud, cloud
 from tests.chain.world import REGION, Checkout, Clients, Heard, parameter, ref
 
 AWAY = "us-west-2"
@@ -45,9 +45,10 @@ def impatient(sky: Cloud) -> Clients:
     return client
 
 
-def put(checkout: Checkout, sky: Cloud, heard: Heard | None = None) -> Result:
+def put(checkout: Checkout, sky: Cloud, heard: Heard | None = None, planned: saved.Saved | None = None) -> Result:
     """Deploy."""
-    return deploy(checkout.graph(), impatient(sky), heard if heard is not None else Heard(), folder=checkout.root / "out")
+    listen = heard if heard is not None else Heard()
+    return deploy(checkout.graph(), impatient(sky), listen, folder=checkout.root / "out", saved=planned)
 
 
 def pair(checkout: Checkout, *, away: str = "1") -> None:
@@ -101,6 +102,22 @@ def test_a_stack_that_stands_keeps_the_value_it_was_fed_with(checkout: Checkout,
     steps = {step.stack.id: step.action for step in plan(checkout.graph(), impatient(sky))}
     assert steps[checkout.id("source")] == "unseen"
     assert steps[away(checkout, "fed")] == "none"
+
+
+def test_a_plan_of_what_answers_can_be_saved_and_is_applied_to_that_alone(checkout: Checkout, sky: Cloud) -> None:
+    pair(checkout)
+    put(checkout, sky)
+    pair(checkout, away="2")
+    sky.weather.dark = {REGION}
+    graph, path = checkout.graph(), checkout.root / "plan.json"
+    seen = look(impatient(sky), graph.regions)
+    saved.save(path, ACCOUNT, checkout.suffix, [], plan(graph, impatient(sky), seen), seen.standing)
+    planned = saved.load(path, ACCOUNT, checkout.suffix, [])
+    sky.weather.dark = set()
+    with pytest.raises(MovedError, match=f"{checkout.id('source')} was not planned"):
+        put(checkout, sky, planned=planned)
+    sky.weather.dark = {REGION}
+    assert put(checkout, sky, planned=planned).done[away(checkout, "fed")].action == "updated"
 
 
 def test_a_secret_value_is_not_kept_for_cloudformation_shows_asterisks(checkout: Checkout, sky: Cloud) -> None:
