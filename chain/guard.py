@@ -44,7 +44,6 @@ FOREVER = {
 """Numbers of which less is worse, and none is for ever."""
 
 ON = {
-    "ApplyImmediately": "",
     "AtRestEncryptionEnabled": "encryption",
     "AutomaticFailoverEnabled": "a replica",
     "BlockPublicAcls": "access",
@@ -239,9 +238,9 @@ def _leaf(path: str, name: str, before: Any, after: Any) -> str:
         )
     if name in FOREVER and _number(after, float("inf")) < _number(before, float("inf")):
         return "would shorten a retention"
-    if name in ON and ON[name] and _is(before, on=True) and not _is(after, on=True):
+    if name in ON and _is_on(before) and not _is_on(after):
         return f"would weaken {ON[name]}"
-    if name in OFF and _is(after, on=True) and not _is(before, on=True):
+    if name in OFF and _is_on(after) and not _is_on(before):
         return "would open or lose what was safe"
     if name in KEYS and before is not None:
         return "would change how it is encrypted"
@@ -255,8 +254,8 @@ def _leaf(path: str, name: str, before: Any, after: Any) -> str:
     return ""
 
 
-def _is(value: Any, *, on: bool) -> bool:
-    return (value is True or str(value).lower() == "true") is on
+def _is_on(value: Any) -> bool:
+    return str(value).lower() == "true"
 
 
 def _number(value: Any, absent: float) -> float:
