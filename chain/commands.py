@@ -107,7 +107,7 @@ def _plan(task: Task) -> Exit:
     steps = plan(task.graph, task.clients, seen, judged=judged)
     dangers, allowed = show.dangers(judged, steps), task.options.allow
     if task.options.json:
-        _say(lines.plan(task.graph, steps, judged, dangers, allowed))
+        _say([*lines.plan(task.graph, steps, judged, dangers, allowed), *lines.ready(found)])
     else:
         _say(guard.sentences(dangers, allowed))
         _say([*(f"NOT READY  {text}" for text in found.findings), *(f"NOT CHECKED  {text}" for text in found.unseen)])
@@ -192,7 +192,7 @@ def _status(task: Task) -> Exit:
     dark = {each.stack.region for each in states if each.state is None and each.unseen}
     found = gathered([Check("AWS Backup", lambda: opt_ins(task.graph, task.clients, dark))])
     if task.options.json:
-        _say(lines.status(task.graph, states, found.findings))
+        _say([*lines.status(task.graph, states), *lines.ready(found)])
     else:
         _say([*show.status(states), *(f"NOT READY  {text}" for text in found.findings)])
     return Exit.UNSEEN if any(each.unseen for each in states) else Exit.OK

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from chain.drift import Drift
     from chain.graph import Graph
     from chain.guard import Danger
-    from chain.lock import Found
+    from chain.lock import Found as Held
     from chain.plan import Step
+    from chain.preflight import Found
     from chain.review import Review
     from chain.status import Status
 
@@ -47,7 +48,13 @@ def plan(graph: Graph, steps: Sequence[Step], judged: Review, found: Sequence[Da
     yield from (_line("left out", reason=each) for each in graph.left_out)
 
 
-def status(graph: Graph, states: Sequence[Status], not_ready: Sequence[str]) -> Iterator[str]:
+def ready(found: Found) -> Iterator[str]:
+    """One per thing that a deployment would stumble over, and one per thing that could not be asked."""
+    yield from (_line("not ready", reason=reason) for reason in found.findings)
+    yield from (_line("not checked", reason=reason) for reason in found.unseen)
+
+
+def status(graph: Graph, states: Sequence[Status]) -> Iterator[str]:
     """One per stack, whether it stands or not, and one per region that does not answer."""
     dark = {each.stack.region: each.unseen[0] for each in states if each.state is None and each.unseen}
     yield from (_line("dark", region=region, reason=reason) for region, reason in dark.items())
@@ -72,7 +79,6 @@ def status(graph: Graph, states: Sequence[Status], not_ready: Sequence[str]) -> 
             unseen=list(each.unseen),
         )
     yield from (_line("left out", reason=each) for each in graph.left_out)
-    yield from (_line("not ready", reason=reason) for reason in not_ready)
 
 
 def drift(found: Drift) -> Iterator[str]:
@@ -87,7 +93,7 @@ def drift(found: Drift) -> Iterator[str]:
     yield _line("drift", declared=found.declared, read=found.read, different=len(found.differences))
 
 
-def locks(held: Sequence[Found]) -> Iterator[str]:
+def locks(held: Sequence[Held]) -> Iterator[str]:
     """One per lock, as it was found."""
     for each in held:
         holder = each.holder
@@ -106,7 +112,7 @@ def locks(held: Sequence[Found]) -> Iterator[str]:
         )
 
 
-def unlocked(one: Found) -> str:
+def unlocked(one: Held) -> str:
     """A lock that was taken away."""
     return _line("unlocked", system=one.system, region=one.region, bucket=one.bucket)
 

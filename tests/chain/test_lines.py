@@ -15,6 +15,7 @@ import emulator
 from chain import lines, lock
 from chain.drift import Drift, drift
 from chain.outcome import Exit
+from chain.preflight import Found
 from chain.status import status
 from tests.chain.cloud import Cloud, cloud
 from tests.chain.proxy import Proxy
@@ -120,12 +121,17 @@ def test_what_is_not_ready_and_how_secrets_rotate_are_lines_of_status(
     answer = {"Name": "s", "RotationEnabled": True, "RotationLambdaARN": "arn:x:f", "LastRotatedDate": 0}
     between.says["DescribeSecret"] = lambda _: (200, json.dumps(answer))
     states = status(checkout.graph(), between.clients())
-    told = read("\n".join(lines.status(checkout.graph(), states, ["AWS Backup is off"])))
+    told = read(
+        "\n".join([*lines.status(checkout.graph(), states), *lines.ready(Found(("AWS Backup is off",), ("quotas: refused",)))])
+    )
     (stack,) = of("stack", told)
     (rotation,) = stack["rotations"]
     assert (rotation["secret"], rotation["function"], rotation["enabled"], rotation["next"]) == ("s", "f", True, None)
     assert datetime.fromisoformat(rotation["last"]) == datetime(1970, 1, 1, tzinfo=UTC)
-    assert of("not ready", told) == [{"kind": "not ready", "reason": "AWS Backup is off"}]
+    assert told[-2:] == [
+        {"kind": "not ready", "reason": "AWS Backup is off"},
+        {"kind": "not checked", "reason": "quotas: refused"},
+    ]
 
 
 def test_what_could_not_be_read_is_told_with_its_stack_and_why(checkout: Checkout, clients: Clients) -> None:
@@ -146,13 +152,13 @@ def test_dark_regions_and_stale_wires_are_told_apart(checkout: Checkout, sky: Cl
     checkout.layer("source", sites={"primary": REGION}, outputs={"Out": "elsewhere"})
     sky.stacks[REGION][checkout.stack("source")].body = (checkout.root / "templates/shop/source.yaml").read_text()
     graph = checkout.graph()
-    told = read("\n".join(lines.status(graph, status(graph, impatient(sky)), [])))
+    told = read("\n".join(lines.status(graph, status(graph, impatient(sky)))))
     stale = {line["layer"]: line["stale"] for line in of("stack", told) if line["stale"]}
     assert stale == {"fed": [{"input": "From", "value": was, "source": "primary:source.Out", "offers": "elsewhere"}]}
     assert of("dark", told) == []
 
     sky.weather.dark = {AWAY}
-    told = read("\n".join(lines.status(graph, status(graph, impatient(sky)), [])))
+    told = read("\n".join(lines.status(graph, status(graph, impatient(sky)))))
     (dark,) = of("dark", told)
     assert dark["region"] == AWAY
     unseen = {line["layer"]: line["unseen"] for line in of("stack", told)}
