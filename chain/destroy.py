@@ -208,27 +208,11 @@ def _destroy(
     patience: float,
     durations: Durations,
 ) -> Result:
-    doomed = {each.id: each for each in found.stacks}
     names = {region: _names(found, templates, region, account) for region in found.regions}
     lost = _keep(found, clients, report, stop)
     if lost:  # nothing is deleted before what shall be kept is there
         return Result((), {id_: cfn.explain(error) for id_, error in lost.items()}, {}, (), (), ())
-    for each in found.stacks:
-        _quiet(each, clients, report)
-    loose = _loosen(found, clients, names, report, stop)
-
-    watches = {region: Watch(clients("cloudformation", region), stop) for region in found.regions}
-
-    def delete(id_: str) -> str:
-        if id_ in loose:
-            raise loose[id_]
-        return _Deletion(doomed[id_], found, clients, report, watches[doomed[id_].region], durations)(stop)
-
-    weights = {each.id: durations.expected(each.memory, "delete") or typical(each.types) for each in found.stacks}
-    try:
-        ended = schedule.run(_reversed(found.stacks), delete, stop, weights)
-    finally:
-        durations.save()
+    ended = _take_down(found, clients, names, report, stop, durations)
     swept: list[str] = []
     left: list[str] = []
     pending: list[tuple[str, datetime | None]] = []
@@ -262,22 +246,33 @@ def remove(
 ) -> schedule.Ended[str]:
     """Delete some stacks of an environment that goes on; ``stacks`` are system, region and state."""
     regions = tuple(sorted({region for _, region, _ in stacks}))
-    doomed = {}
-    for system, region, state in stacks:
-        one = _doomed(system, region, state, clients("cloudformation", region), suffix, {})
-        doomed[one.id] = one
-    found = Survey(suffix, (), regions, tuple(doomed.values()), {}, {}, (), ())
+    doomed = tuple(
+        _doomed(system, region, state, clients("cloudformation", region), suffix, {}) for system, region, state in stacks
+    )
+    found = Survey(suffix, (), regions, doomed, {}, {}, (), ())
+    return _take_down(found, clients, {region: leftovers.Names() for region in regions}, report, stop, durations)
+
+
+def _take_down(
+    found: Survey, clients: Clients, names: Mapping[str, leftovers.Names], report: Report, stop: Event, durations: Durations
+) -> schedule.Ended[str]:
+    """Quiet the stacks, end what binds them, and delete them, those that are needed last."""
     for each in found.stacks:
         _quiet(each, clients, report)
-    loose = _loosen(found, clients, {region: leftovers.Names() for region in regions}, report, stop)
-    watches = {region: Watch(clients("cloudformation", region), stop) for region in regions}
+    loose = _loosen(found, clients, names, report, stop)
+    doomed = {each.id: each for each in found.stacks}
+    watches = {region: Watch(clients("cloudformation", region), stop) for region in found.regions}
 
     def delete(id_: str) -> str:
         if id_ in loose:
             raise loose[id_]
         return _Deletion(doomed[id_], found, clients, report, watches[doomed[id_].region], durations)(stop)
 
-    return schedule.run(_reversed(found.stacks), delete, stop)
+    weights = {each.id: durations.expected(each.memory, "delete") or typical(each.types) for each in found.stacks}
+    try:
+        return schedule.run(_reversed(found.stacks), delete, stop, weights)
+    finally:
+        durations.save()
 
 
 def _names(found: Survey, templates: Sequence[Template], region: str, account: str) -> leftovers.Names:
