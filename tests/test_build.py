@@ -1,7 +1,7 @@
 """What stands, committed or not, is what the sources build; a build that cannot vouch for its templates writes nothing."""
 
 import dataclasses
-import os
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -12,16 +12,36 @@ import pytest
 
 import build
 import generator.systems
+from compliance import lint
 from generator.systems import SYSTEMS
 from generator.systems.ledger import LEDGER
 from model import Disruption, Objectives, read
+from tests import unmeasured
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+pytestmark = pytest.mark.xdist_group("build")
+"""In one process, since a whole build takes longer than most tests."""
+
+STALE = "templates/ledger/gone.yaml"
+
+
 @pytest.fixture(scope="module")
-def texts() -> dict[str, str]:
-    return build.generate({})
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one whole build writes, where a template lay whose layer is gone."""
+    root = tmp_path_factory.mktemp("built")
+    (root / STALE).parent.mkdir(parents=True)
+    (root / STALE).write_text("Resources: {}\n")
+    assert build.main(["--root", str(root)]) == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def texts(built: Path) -> dict[str, str]:
+    """Every text that was written, packages and stamps aside."""
+    names = {path: path.relative_to(built) for path in built.rglob("*") if path.is_file()}
+    return {name.as_posix(): path.read_text() for path, name in names.items() if name.parts[0] != "out"}
 
 
 def _committed(texts: dict[str, str]) -> set[str]:
@@ -45,13 +65,11 @@ def test_every_layer_of_every_system_has_its_template(texts: dict[str, str]) -> 
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_every_build_writes_the_same_bytes(texts: dict[str, str], seed: str) -> None:
     program = "import build, hashlib; print(hashlib.sha256(repr(sorted(build.generate({}).items())).encode()).hexdigest())"
-    import hashlib
-
     expected = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
     run = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": seed},
+        env={**unmeasured.environment(), "PYTHONHASHSEED": seed},
         capture_output=True,
         text=True,
         check=True,
@@ -59,9 +77,29 @@ def test_every_build_writes_the_same_bytes(texts: dict[str, str], seed: str) -> 
     assert run.stdout.strip() == expected
 
 
+def test_every_package_that_a_template_names_is_written(built: Path) -> None:
+    named = {
+        line.split()[-1]
+        for path in built.glob("templates/*/*.yaml")
+        for line in path.read_text().splitlines()
+        if "S3Key:" in line
+    }
+    assert named
+    assert named <= {path.name for path in (built / "out/packages").iterdir()}
+
+
+def test_a_template_whose_layer_is_gone_is_removed(built: Path) -> None:
+    assert not (built / STALE).exists()
+
+
+def _replaced(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
+    monkeypatch.setattr(generator.systems, "SYSTEMS", (dataclasses.replace(LEDGER, **changes),))  # type: ignore[arg-type]
+
+
 def test_a_second_build_finds_nothing_to_do_until_an_output_is_touched(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    _replaced(monkeypatch)  # of one system, since it is built twice
     arguments = ["--root", str(tmp_path)]
     assert build.main(arguments) == 0
     assert build.main(arguments) == 0
@@ -73,30 +111,6 @@ def test_a_second_build_finds_nothing_to_do_until_an_output_is_touched(
     assert build.main(arguments) == 0
     assert "1 of them changed" in capsys.readouterr().out
     assert not template.read_text().endswith("# by hand\n")
-
-
-def test_every_package_that_a_template_names_is_written(tmp_path: Path) -> None:
-    assert build.main(["--root", str(tmp_path)]) == 0
-    named = {
-        line.split()[-1]
-        for path in tmp_path.glob("templates/*/*.yaml")
-        for line in path.read_text().splitlines()
-        if "S3Key:" in line
-    }
-    assert named
-    assert named <= {path.name for path in (tmp_path / "out/packages").iterdir()}
-
-
-def test_a_template_whose_layer_is_gone_is_removed(tmp_path: Path) -> None:
-    stale = tmp_path / "templates/ledger/gone.yaml"
-    stale.parent.mkdir(parents=True)
-    stale.write_text("Resources: {}\n")
-    assert build.main(["--root", str(tmp_path)]) == 0
-    assert not stale.exists()
-
-
-def _replaced(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
-    monkeypatch.setattr(generator.systems, "SYSTEMS", (dataclasses.replace(LEDGER, **changes),))  # type: ignore[arg-type]
 
 
 def test_an_unexplained_gap_stops_the_build_and_nothing_is_written(
@@ -130,15 +144,36 @@ def test_a_broken_wire_stops_the_build(
     assert "keys.LogsKeyArn is no output at the primary site; there are " in capsys.readouterr().err
 
 
-def test_lint_judges_every_template_with_the_values_of_its_environments(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def _checkout(root: Path, *systems: str) -> None:
+    for name in systems:
+        for folder in ("templates", "parameters"):
+            shutil.copytree(ROOT / folder / name, root / folder / name)
+
+
+def test_lint_is_given_every_template_in_every_region(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("templates", "parameters"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+    """What cfn-lint says of all of them, ``make check`` asks; it would take as long again here."""
+    given: list[lint.Job] = []
+    monkeypatch.setattr(lint, "lint", lambda jobs, _: given.extend(jobs) or [])
+    assert build.main(["lint"]) == 0
+    templates = {path.relative_to(ROOT).as_posix(): read(path.read_text()) for path in ROOT.glob("templates/*/*.yaml")}
+    stacks = [(path, region) for path, one in templates.items() for region in one["Metadata"]["Layer"]["Sites"].values()]
+    assert sorted((one.path, one.region) for one in given) == sorted(stacks)
+    assert all(one.text == (ROOT / one.path).read_text() for one in given)
+    assert capsys.readouterr().out.startswith(f"{len(stacks)} stacks judged, 0 findings")
+
+
+def test_lint_judges_templates_with_the_values_of_their_environments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _checkout(tmp_path, "ledger")
+    values = tmp_path / "parameters/ledger"
+    (values / "dev.yaml").write_text("database: {InstanceClass: db.r6g.xlarge}\n")
+    stacks = len(list((tmp_path / "templates/ledger").glob("*.yaml")))
     assert build.main(["lint", "--root", str(tmp_path)]) == 0
-    templates = [read(path.read_text()) for path in (tmp_path / "templates").glob("*/*.yaml")]
-    stacks = sum(len(template["Metadata"]["Layer"]["Sites"]) for template in templates)
     assert capsys.readouterr().out.startswith(f"{stacks} stacks judged, 0 findings")
+    (values / "prod.yaml").write_text("database: {InstanceClass: db.r6g.2xlarge}\n")
+    assert build.main(["lint", "--root", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith(f"{2 * stacks} stacks judged, 0 findings")
     database = tmp_path / "templates/ledger/database.yaml"
     database.write_text(database.read_text().replace("Engine: postgres\n", "Engine: postgrez\n"))
     assert build.main(["lint", "--root", str(tmp_path)]) == 1
@@ -146,8 +181,7 @@ def test_lint_judges_every_template_with_the_values_of_its_environments(
 
 
 def test_lint_refuses_values_that_the_templates_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("templates", "parameters"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+    _checkout(tmp_path, "ledger")
     (tmp_path / "parameters/ledger/dev.yaml").write_text("database: {InstanceClas: db.r6g.large}\n")
     assert build.main(["lint", "--root", str(tmp_path)]) == 1
     assert "InstanceClas is no parameter" in capsys.readouterr().err
