@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.retries.standard import ExponentialBackoff
 
 from chain import lock
 from chain.deploy import Result, deploy
@@ -228,6 +229,13 @@ def take(checkout: Checkout, sky: Cloud) -> int:
     return len(result.deleted)
 
 
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that ask again at once, not after seconds by chance: what is begun twice is begun twice sooner."""
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.01)
+
+
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("operation", ["CreateStack", "ExecuteChangeSet", "CreateChangeSet", "DescribeStacks", "DeleteStack"])
 def test_a_connection_that_drops_begins_nothing_twice(checkout: Checkout, sky: Cloud, operation: str, when: str) -> None:
