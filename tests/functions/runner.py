@@ -19,11 +19,14 @@ from cache_rotation import handler as cache_rotation
 from common import cache, database
 from rotation import handler as rotation
 
+from tests import models
+
 POLLED = "DescribeUsers"  # asked until it is as it should be: several in a row count as one, however long that took
 HANDLERS = {"rotation": rotation.handler, "cache_rotation": cache_rotation.handler}
 
 
 def main() -> None:
+    models.read_once()
     for service in ("secretsmanager", "elasticache"):
         boto3.client(service, region_name="us-east-1")  # loads what every child then has
     children: dict[int, int] = {}
