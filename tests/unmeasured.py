@@ -1,4 +1,7 @@
-"""An emulator whose lines are not counted: tests/emulator counts them, and counting slows everything that waits for it."""
+"""Processes whose lines are not counted, since other tests count them: counting doubles their time.
+
+tests/emulator counts the emulator's lines; tests/chain, tests/replay and tests/test_deploy.py those of the commands.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,11 @@ import emulator
 
 MEASURED = "COVERAGE_PROCESS_CONFIG"
 """By which coverage finds the processes that it counts lines in."""
+
+
+def environment() -> dict[str, str]:
+    """The environment, for a process whose lines are not counted."""
+    return {name: value for name, value in os.environ.items() if name != MEASURED}
 
 
 @contextlib.contextmanager

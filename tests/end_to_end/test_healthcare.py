@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import ssl
@@ -18,7 +17,7 @@ import pytest
 
 from emulator import Emulator
 from tests import unmeasured
-from tests.end_to_end.commands import ROOT, deploy_py
+from tests.end_to_end.commands import ROOT, deploy_py, opted_in
 from tests.end_to_end.roles import ON_BEHALF, granted, permissions, without
 
 pytestmark = pytest.mark.xdist_group("healthcare")
@@ -93,10 +92,7 @@ def _soon(asked: Callable[[], Any], wanted: Any) -> None:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Emulator]:
-    with unmeasured.running() as aws:
-        aws.opt_in()
-        _run(aws, "deploy")
-        aws.settle()
+    with opted_in(SYSTEM, SUFFIX) as aws:
         with _writer(aws) as connection:
             connection.run("create table visits (id int primary key)")
             connection.run("insert into visits values (1), (2)")
@@ -271,7 +267,7 @@ def test_a_value_changed_at_one_site_changes_one_stack(aws: Emulator, tmp_path: 
     planned = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path), "plan", "--env", SUFFIX, "--system", SYSTEM],
         cwd=ROOT,
-        env={**os.environ, **aws.environment},
+        env={**unmeasured.environment(), **aws.environment},
         capture_output=True,
         text=True,
         check=False,

@@ -1,7 +1,6 @@
 """The systems of two regions, killed again and again while they are deployed and destroyed: the same command ends it."""
 
 import operator
-import os
 import subprocess
 import sys
 import time
@@ -40,7 +39,7 @@ def _killed(aws: Emulator, system: str, command: tuple[str, ...], reached: Calla
     process = subprocess.Popen(
         [sys.executable, "deploy.py", *command, "--system", system, "--env", SUFFIX],
         cwd=ROOT,
-        env={**os.environ, **aws.environment},
+        env={**unmeasured.environment(), **aws.environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -6,7 +6,6 @@ The emulator enforces IAM, a real PostgreSQL stands behind the instance, and eve
 import contextlib
 import copy
 import json
-import os
 import re
 import ssl
 import subprocess
@@ -215,7 +214,7 @@ def test_destroy_killed_half_way_and_run_again_ends_clean(aws: Emulator) -> None
     process = subprocess.Popen(
         [sys.executable, "deploy.py", "destroy", "--system", "ledger", "--env", SUFFIX, "--yes"],
         cwd=ROOT,
-        env={**os.environ, **aws.environment},
+        env={**unmeasured.environment(), **aws.environment},
         stdout=subprocess.DEVNULL,
     )
     cloudformation = aws.client("cloudformation")

@@ -11,8 +11,7 @@ import pg8000.native
 import pytest
 
 from emulator import Emulator
-from tests import unmeasured
-from tests.end_to_end.commands import deploy_py
+from tests.end_to_end.commands import deploy_py, opted_in
 from tests.end_to_end.roles import ON_BEHALF, granted, permissions, without
 from tests.servers.hanging import silent, talking
 
@@ -37,10 +36,7 @@ def _run(aws: Emulator, command: str, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Emulator]:
-    with unmeasured.running() as aws:
-        aws.opt_in()
-        _run(aws, "deploy")
-        aws.settle()
+    with opted_in(PLATFORM, SUFFIX) as aws:
         with _database(aws) as connection:
             connection.run("create table orders (id int primary key)")
             connection.run("insert into orders values (1), (2)")

@@ -1,11 +1,11 @@
 """`make try` ends clean, again and again, with a PostgreSQL on the machine and without one."""
 
-import os
 import re
 import subprocess
 
 import pytest
 
+from tests import unmeasured
 from tests.end_to_end.commands import ROOT
 
 pytestmark = pytest.mark.xdist_group("try")
@@ -15,7 +15,12 @@ ENDS_CLEAN = re.compile(r"stacks deleted; left: \d+ KMS keys \(waiting period\)\
 
 def _try(*given: str, **environment: str) -> str:
     ended = subprocess.run(
-        ["make", "try", *given], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        ["make", "try", *given],
+        cwd=ROOT,
+        env={**unmeasured.environment(), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     said = ended.stdout + ended.stderr
     assert ended.returncode == 0, said

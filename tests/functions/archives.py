@@ -23,6 +23,7 @@ import pytest
 
 from emulator.authority import Authority
 from emulator.postgres import Server
+from tests import unmeasured
 from tests.servers import secrets_manager
 from tests.servers.fixtures import PASSWORD, USER, Launch
 from tests.servers.secrets_manager import SecretsManager
@@ -321,7 +322,7 @@ class Archivers:
             [sys.executable, "-m", "tests.functions.archive_runner"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *PATHS])},
+            env={**unmeasured.environment(), "PYTHONPATH": os.pathsep.join([str(root), *PATHS])},
             text=True,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 import uuid
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from emulator import Emulator
-from tests.functions.rotations import STEPS
+from tests.functions.rotations import Rotating
 from tests.servers.secrets_manager import SecretsManager
 
 ACCESS = "on ~session:* -@all +@connection -@dangerous +get +set"
@@ -24,7 +23,7 @@ KEY = "session:rotation"
 
 
 @dataclass
-class CacheRotator:
+class CacheRotator(Rotating):
     """The user ``user`` of one replication group with the secret ``arn``."""
 
     service: SecretsManager
@@ -84,28 +83,10 @@ class CacheRotator:
         session.close()
         return True
 
-    def events(self, token: str, steps: tuple[str, ...] = STEPS) -> list[Mapping[str, str]]:
-        return [{"Step": step, "SecretId": self.arn, "ClientRequestToken": token} for step in steps]
-
-    def step(self, token: str, *steps: str) -> None:
-        """Runs these steps in this process, as the handler in ``functions/``."""
+    def handle(self, event: Mapping[str, str]) -> None:
         from cache_rotation.handler import handler
 
-        for event in self.events(token, steps):
-            handler(event, None)
-
-    def rotate(self) -> str:
-        """A whole rotation; returns the new password."""
-        self.step(self.service.rotate(self.arn), *STEPS)
-        return self.password
-
-    @property
-    def password(self) -> str:
-        return str(self.service.value(self.arn)["password"])
-
-    def pending(self, token: str) -> str:
-        """The password of the version ``token``."""
-        return str(json.loads(self.service.secrets[self.arn].versions[token] or "{}").get("password"))
+        handler(event, None)
 
     def check(self, token: str, old: str) -> None:
         """The rotation has ended: its version is the current one, and opens the cache as the last one still does."""

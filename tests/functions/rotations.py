@@ -20,6 +20,7 @@ import pg8000.native
 import pytest
 
 from emulator.postgres import Server
+from tests import unmeasured
 from tests.servers.fixtures import DATABASE, PASSWORD, USER
 from tests.servers.secrets_manager import SecretsManager
 
@@ -27,8 +28,40 @@ ROOT = Path(__file__).parents[2]
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
 
+class Rotating:
+    """What a test does with the secret ``arn``, whatever the rotation sets its password in."""
+
+    service: SecretsManager
+    arn: str
+
+    def handle(self, event: Mapping[str, str]) -> None:
+        """Runs one step in this process, as the handler in ``functions/``."""
+        raise NotImplementedError
+
+    def events(self, token: str, steps: tuple[str, ...] = STEPS) -> list[Mapping[str, str]]:
+        return [{"Step": step, "SecretId": self.arn, "ClientRequestToken": token} for step in steps]
+
+    def step(self, token: str, *steps: str) -> None:
+        """Runs these steps in this process."""
+        for event in self.events(token, steps):
+            self.handle(event)
+
+    def rotate(self) -> str:
+        """A whole rotation; returns the new password."""
+        self.step(self.service.rotate(self.arn), *STEPS)
+        return self.password
+
+    @property
+    def password(self) -> str:
+        return str(self.service.value(self.arn)["password"])
+
+    def pending(self, token: str) -> str:
+        """The password of the version ``token``."""
+        return str(json.loads(self.service.secrets[self.arn].versions[token] or "{}").get("password"))
+
+
 @dataclass
-class Rotator:
+class Rotator(Rotating):
     """``user`` with the secret ``arn`` on ``server``; ``first`` is the password that it begins with."""
 
     service: SecretsManager
@@ -96,28 +129,10 @@ class Rotator:
                 raise
             return False
 
-    def events(self, token: str, steps: tuple[str, ...] = STEPS) -> list[Mapping[str, str]]:
-        return [{"Step": step, "SecretId": self.arn, "ClientRequestToken": token} for step in steps]
-
-    def step(self, token: str, *steps: str) -> None:
-        """Runs these steps in this process, as the handler in ``functions/``."""
+    def handle(self, event: Mapping[str, str]) -> None:
         from rotation.handler import handler
 
-        for event in self.events(token, steps):
-            handler(event, None)
-
-    def rotate(self) -> str:
-        """A whole rotation; returns the new password."""
-        self.step(self.service.rotate(self.arn), *STEPS)
-        return self.password
-
-    @property
-    def password(self) -> str:
-        return str(self.service.value(self.arn)["password"])
-
-    def pending(self, token: str) -> str:
-        """The password of the version ``token``."""
-        return str(json.loads(self.service.secrets[self.arn].versions[token] or "{}").get("password"))
+        handler(event, None)
 
     def check_one_valid_current(self, token: str, old: str) -> None:
         """The rotation has ended: its version is the current one and opens the database, the old password does not."""
@@ -157,7 +172,7 @@ class Runner:
             [sys.executable, "-m", "tests.functions.runner"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**unmeasured.environment(), "PYTHONPATH": path},
             text=True,
         )
 

@@ -16,9 +16,10 @@ from cache_rotation import handler as cache_rotation
 from common import cache, clients
 from common.report import FunctionError
 
-from emulator import Emulator, running
+from emulator import Emulator
 from emulator.authority import Authority
 from emulator.redis_server import MISSING, Server, find
+from tests import unmeasured
 from tests.functions.cache_rotations import ACCESS, FIRST, CacheRotator
 from tests.functions.rotations import STEPS, Runner, _everything
 from tests.servers.secrets_manager import SecretsManager
@@ -30,7 +31,7 @@ GROUP = "sessions"
 def sessions() -> Iterator[tuple[Emulator, int]]:
     """An emulator with a replication group that one user group may enter, and the port of its primary."""
     assert find() is not None, MISSING
-    with running() as aws:
+    with unmeasured.running() as aws:
         elasticache = aws.client("elasticache")
         elasticache.create_user(
             UserId="nobody", UserName="default", Engine="redis", AccessString="off -@all", NoPasswordRequired=True

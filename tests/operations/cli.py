@@ -42,11 +42,13 @@ OFTEN = ("cloudformation", "cloudwatch", "logs", "rds", "secretsmanager", "sts")
 @contextlib.contextmanager
 def command(folder: Path) -> Iterator[None]:
     """``aws`` in ``folder``, as long as the block lasts."""
+    from tests import unmeasured  # not of the process that serves, which stands alone
+
     path = folder / "cli.socket"
     client = folder / "aws"
     client.write_text(CLIENT.format(python=sys.executable, path=str(path)))
     client.chmod(0o755)
-    with subprocess.Popen([sys.executable, __file__, str(path)]) as server:
+    with subprocess.Popen([sys.executable, __file__, str(path)], env=unmeasured.environment()) as server:
         try:
             deadline = time.monotonic() + 30
             while not path.exists():

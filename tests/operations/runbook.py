@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import unmeasured
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs/operations"
@@ -72,7 +73,9 @@ def _quote(text: str) -> str:
 
 def run(text: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run bash on ``text`` in the checkout, as an operator's shell would stand."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PG")) or name == "PG_BIN"}
+    kept = {
+        name: value for name, value in unmeasured.environment().items() if not name.startswith(("AWS_", "PG")) or name == "PG_BIN"
+    }
     with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
         file.write(text)
         file.flush()
