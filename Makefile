@@ -63,7 +63,7 @@ test: setup $(VENV)/.policy-sentry ## all tests; installs PostgreSQL 15, Redis a
 	  --requirement requirements-page.lock
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-oscal.lock
 	$(PYTHON) build.py
-	$(PYTHON) -m pytest -n 3 --dist loadgroup --cov --cov-report=
+	$(PYTHON) -m pytest -n 3 --cov --cov-report=
 	$(PYTHON) -m coverage report --omit 'emulator/*' --fail-under 100
 	$(PYTHON) -m coverage report --include 'emulator/*'
 
