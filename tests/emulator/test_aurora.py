@@ -16,6 +16,8 @@ from emulator import Emulator, postgres
 from . import samples, stacks
 from .test_databases import connect
 
+pytestmark = pytest.mark.xdist_group("aurora")  # else every worker would set up what they share
+
 STACK = "with-cluster"
 NAMES = ("Key", "Vpc", "SubnetA", "SubnetB", "Group", "OtherGroup", "SubnetGroup", "ClusterSecret", "ClusterAttachment")
 

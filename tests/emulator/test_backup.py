@@ -15,6 +15,8 @@ from . import samples, stacks
 from .test_aurora import place
 from .test_databases import connect
 
+pytestmark = pytest.mark.xdist_group("backup")  # else every worker would set up what they share
+
 STACK, ELSEWHERE, PASSWORD = "with-backups", "eu-west-1", "the-first-password"
 ROLE = "arn:aws:iam::123456789012:role/backup"
 CLUSTER = "arn:aws:rds:us-east-1:123456789012:cluster:backed-up"

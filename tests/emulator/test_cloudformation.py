@@ -14,6 +14,8 @@ from emulator.types import RESOURCES
 
 from . import samples, stacks
 
+pytestmark = pytest.mark.xdist_group("cloudformation")  # else every worker would set up what they share
+
 STACK = "sample"
 SHOWN = [name for name in samples.CHANGES if schemas.readable(samples.RESOURCES[name][0])]
 

@@ -16,6 +16,8 @@ from emulator import Emulator, postgres
 from . import samples, stacks
 from .test_databases import USER, connect
 
+pytestmark = pytest.mark.xdist_group("database restores")  # else every worker would set up what they share
+
 PASSWORD = "the-first-password"
 SUBNETS = "subnets-of-restores"
 

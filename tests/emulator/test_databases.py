@@ -11,6 +11,8 @@ import pytest
 
 from emulator import Emulator, EmulatorError, postgres
 
+pytestmark = pytest.mark.xdist_group("databases")  # else every worker would set up what they share
+
 NAME, USER, PASSWORD = "with-server", "master", "the-first-password"
 
 

@@ -17,6 +17,8 @@ from . import samples, stacks
 from .replication import DATABASE, PASSWORD, USER, eventually, key, refused, run, session
 from .test_replicas import lag
 
+pytestmark = pytest.mark.xdist_group("global database")  # else every worker would set up what they share
+
 LONDON, DUBLIN = "eu-west-2", "eu-west-1"
 REGIONS = (LONDON, DUBLIN)
 GLOBAL = "world"

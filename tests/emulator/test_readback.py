@@ -14,6 +14,8 @@ from emulator.types import RESOURCES
 
 from . import samples, stacks
 
+pytestmark = pytest.mark.xdist_group("readback")  # else every worker would set up what they share
+
 STACK = "sample"
 SHOWN = [name for name, (kind, _) in samples.RESOURCES.items() if schemas.readable(kind)]
 

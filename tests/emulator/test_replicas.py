@@ -14,6 +14,8 @@ from emulator import Emulator, postgres
 from . import samples, stacks
 from .replication import DATABASE, PASSWORD, USER, eventually, key, refused, run, session
 
+pytestmark = pytest.mark.xdist_group("replicas")  # else every worker would set up what they share
+
 HERE, THERE = "ap-southeast-1", "ap-southeast-2"
 SOURCE = f"arn:aws:rds:{HERE}:123456789012:db:agency"
 

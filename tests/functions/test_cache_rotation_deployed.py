@@ -36,6 +36,8 @@ from model import PRIMARY, RECOVERY, Document, Rule, System
 from model.view import View
 from tests import unmeasured
 
+pytestmark = pytest.mark.xdist_group("cache rotation deployed")  # else every worker would set up what they share
+
 REGION, SUFFIX = "eu-west-2", "test"
 SECRET, ROLE = f"secret-cache-{SUFFIX}", f"role-cache-rotation-{REGION}-{SUFFIX}"
 THERE = (RECOVERY,)

@@ -17,6 +17,8 @@ from emulator.postgres import MISSING, find
 from generator.packages import package
 from tests import unmeasured
 
+pytestmark = pytest.mark.xdist_group("deployed")  # else every worker would set up what they share
+
 FIRST = "First-password.of_the~master-000"
 ON_THE_SECRET = ("DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage")
 ACTIONS = tuple(f"secretsmanager:{name}" for name in (*ON_THE_SECRET, "GetRandomPassword"))

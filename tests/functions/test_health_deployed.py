@@ -16,6 +16,8 @@ from emulator.postgres import MISSING, find
 from generator.packages import package
 from tests import unmeasured
 
+pytestmark = pytest.mark.xdist_group("health deployed")  # else every worker would set up what they share
+
 PASSWORD = "First-password.of_the~master-000"
 TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 BUCKET, TABLE = "dr-backup-bucket", "dr-table"

@@ -28,6 +28,8 @@ from generator.packages import package
 from tests import unmeasured
 from tests.servers import backup as stand_in
 
+pytestmark = pytest.mark.xdist_group("restore validator")  # else every worker would set up what they share
+
 FIRST = "First-password.of_the~master-0000"
 ROLE = "arn:aws:iam::123456789012:role/backup"
 INSTANCE = "dr-restore-validation-test"
