@@ -7,11 +7,14 @@ PYTHON := $(VENV)/bin/python
 BASE_PYTHON ?= python3
 SYSTEM ?=
 YES ?=
+MODE ?=
+APPROVE ?=
 # -P: build.py is no part of pip-tools, which would find it first.
 PIP_COMPILE = $(PYTHON) -P -m piptools compile --quiet --allow-unsafe --generate-hashes --strip-extras \
   --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 SELECT := $(foreach name,$(SYSTEM),--system $(name))
 CONFIRM := $(if $(YES),--yes)
+FAIL := $(if $(MODE),--mode $(MODE)) $(if $(APPROVE),--approve $(APPROVE))
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,8 +66,11 @@ test: setup $(VENV)/.policy-sentry ## all tests; installs PostgreSQL 15, Redis a
 	  --requirement requirements-page.lock
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-oscal.lock
 	$(PYTHON) build.py
-	$(PYTHON) -m pytest -n 3 --cov --cov-report=
-	$(PYTHON) -m coverage report --omit 'emulator/*' --fail-under 100
+	$(PYTHON) -m pytest -n 4 --cov --cov-report=
+	$(PYTHON) -m coverage report --fail-under 100
+
+emulator-lines: setup ## the share of the emulator's lines that its own tests reach
+	EMULATOR_LINES=1 $(PYTHON) -m pytest -n 3 --cov=emulator --cov-report= tests/emulator
 	$(PYTHON) -m coverage report --include 'emulator/*'
 
 try: build ## deploy everything to the embedded emulator, read it back, destroy it; no account needed
@@ -81,6 +87,12 @@ drift: ## read every declared property back and compare
 plan deploy status drift: build
 	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT)
+
+failover: setup ## what a failover would do: MODE=dry-run (default), switchover, failover; APPROVE=execution
+failback: setup ## bring a system home again
+failover failback:
+	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix SYSTEM=name))
+	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(FAIL) $(CONFIRM)
 
 unlock: setup ## take away the locks of runs that have ended without letting go
 	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
@@ -111,4 +123,4 @@ lock: setup ## resolve dependencies again and write the lock file
 	$(PIP_COMPILE) --output-file requirements-checkov.lock requirements-checkov.in
 	$(PIP_COMPILE) --output-file requirements-bench.lock requirements-bench.in
 
-.PHONY: help setup build docs lint check second test try plan deploy status drift unlock destroy show replay bench chaos lock
+.PHONY: help setup build docs lint check second test emulator-lines try plan deploy status drift failover failback unlock destroy show replay bench chaos lock

@@ -27,9 +27,13 @@ HELP = {
     "deploy": "create and update stacks, as soon as what they wait for stands",
     "status": "show each stack, its outputs, and what waits for a person",
     "drift": "read every declared property back and compare",
+    "failover": "say what a failover would do and lose, ask once, have the recovery region do it, and follow it",
+    "failback": "bring a system home again: each name to its declared role, until drift finds no difference",
     "unlock": "show who holds the locks of an environment, and take away those of runs that have ended",
     "destroy": "show what will be deleted, ask once, delete it, and audit what is left",
 }
+
+MODES = {"failover": ("dry-run", "switchover", "failover"), "failback": ("failback", "dry-run")}
 
 
 RECORD = "the record of the run, as lines of JSON (chain/record.schema.json)"
@@ -68,7 +72,13 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
                 "--reason", default=os.environ.get("REASON", ""), metavar="TEXT", help="kept in the record (REASON=)"
             )
         command.add_argument("--json", action="store_true", help=JSON[name])
-        if name in ("destroy", "unlock"):
+        if name in MODES:
+            command.add_argument("--mode", choices=MODES[name], default=MODES[name][0], help="default: %(default)s")
+        if name == "failover":
+            command.add_argument("--approve", default="", metavar="EXECUTION", help="one that waits for a person")
+        if name == "failback":
+            command.set_defaults(approve="")
+        if name in ("destroy", "unlock", *MODES):
             command.add_argument(
                 "--yes", action="store_true", default=os.environ.get("YES") == "1", help="answer the question with yes"
             )
@@ -94,6 +104,7 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     resume = f"make {given.command} ENV={given.env}" + (f" SYSTEM='{' '.join(given.system)}'" if given.system else "")
     from chain import commands
     from chain.account import access
+    from chain.stack import StackError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled ends as one that is interrupted
     try:
@@ -111,6 +122,9 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     except NotReadyError as error:
         print(*error.findings, f"Nothing was changed. When this is settled: {resume}", sep="\n", file=sys.stderr)
         return Exit.NOT_READY
+    except StackError as error:
+        print(error, f"When the cause is removed, go on with: {resume}", sep="\n", file=sys.stderr)
+        return Exit.FAILED
     except GuardedError as error:
         print(*error.dangers, f"Nothing was changed. To look at it: make plan ENV={given.env}", sep="\n", file=sys.stderr)
         return Exit.GUARDED

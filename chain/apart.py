@@ -30,26 +30,27 @@ def secrets(manager: Any, secret: str) -> None:
 def files(clients: Clients, region: str, file_system: str, wait: Wait) -> bool:
     """Delete the replication that a file system is either end of, and await its end; whether there was one."""
     found = False
-    while (pair := _pair(clients("efs", region), file_system)) is not None:
+    while (both := pair(clients("efs", region), file_system)) is not None:
         found = True
-        if any(each["Status"] != "DELETING" for each in pair["Destinations"]):
-            _end(clients, region, pair)
+        if any(each["Status"] != "DELETING" for each in both["Destinations"]):
+            _end(clients, region, both)
         _patiently(wait, f"the replication of {file_system} in {region} is still there")
     return found
 
 
-def _pair(efs: Any, file_system: str) -> Mapping[str, Any] | None:
+def pair(efs: Any, file_system: str) -> Mapping[str, Any] | None:
+    """The replication that a file system is either end of, as its region knows it."""
     gone = ("ReplicationNotFound", "FileSystemNotFound")
     found = answer(gone, efs.describe_replication_configurations, FileSystemId=file_system) or {}
     return next(iter(found.get("Replications", ())), None)
 
 
-def _end(clients: Clients, region: str, pair: Mapping[str, Any]) -> None:
+def _end(clients: Clients, region: str, both: Mapping[str, Any]) -> None:
     """From the source's side if it can be reached, or else for this side alone."""
     from botocore.exceptions import ConnectionError as NoConnectionError
     from botocore.exceptions import HTTPClientError
 
-    source, home = pair["SourceFileSystemId"], pair["SourceFileSystemRegion"]
+    source, home = both["SourceFileSystemId"], both["SourceFileSystemRegion"]
     gone = ("ReplicationNotFound", "FileSystemNotFound")
     try:
         unless(gone, clients("efs", home).delete_replication_configuration, SourceFileSystemId=source)

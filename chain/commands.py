@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from chain import lines, parameters, record, show
+from chain import lines, parameters, record, show, topology
 from chain.account import Caller, caller, ordinary_clients
 from chain.graph import Graph, open_environment
 from chain.outcome import Exit, InputError, ended
@@ -31,6 +31,8 @@ class Options(Protocol):
     system: list[str]
     yes: bool
     rotation_wait: float
+    mode: str
+    approve: str
     allow: list[str]
     reason: str
     plan: str
@@ -58,6 +60,8 @@ def run(command: str, root: Path, options: Options, resume: str) -> Exit:
     """Run a command by its name. Everything that can be checked without AWS is checked before it is called."""
     if command == "destroy":
         return _destroy(root, options, resume)
+    if command in ("failover", "failback"):
+        return _fail(command, root, options, resume)
     graph = open_environment(root, options.env, options.system)
     clients = ordinary_clients()
     task = Task(root, options, resume, graph, clients, caller(clients, graph.regions))
@@ -104,7 +108,8 @@ def _plan(task: Task) -> Exit:
     graph = reach.within(task.graph, seen)[0]
     found = preflight.check(graph, task.clients, seen)
     judged = review(graph, task.clients, seen.standing)
-    steps = plan(task.graph, task.clients, seen, judged=judged)
+    held = topology.held(topology.records(graph, task.clients), graph)
+    steps = plan(task.graph, task.clients, seen, judged=judged, held=held)
     dangers, allowed = show.dangers(judged, steps), task.options.allow
     if task.options.json:
         _say([*lines.plan(task.graph, steps, judged, dangers, allowed), *lines.ready(found)])
@@ -188,6 +193,9 @@ def _status(task: Task) -> Exit:
     from chain.ready import Check
     from chain.status import status
 
+    _say(
+        show.topology(topology.records(task.graph, task.clients)), _out(task.options)
+    )  # first: it needs no region but the surviving one
     states = status(task.graph, task.clients)
     dark = {each.stack.region for each in states if each.state is None and each.unseen}
     found = gathered([Check("AWS Backup", lambda: opt_ins(task.graph, task.clients, dark))])
@@ -201,8 +209,12 @@ def _status(task: Task) -> Exit:
 def _drift(task: Task) -> Exit:
     from chain.drift import drift
 
+    known = topology.records(task.graph, task.clients)
     found = drift(task.graph, task.clients)
-    _say(lines.drift(found) if task.options.json else show.drift(found))
+    if task.options.json:
+        _say(lines.drift(found))
+    else:
+        _say([*show.drift(found), *show.elsewhere(known, found, topology.held(known, task.graph), task.clients)])
     return Exit.DRIFT if found.differences else Exit.UNSEEN if found.unseen else Exit.OK
 
 
@@ -236,8 +248,10 @@ def _destroy(root: Path, options: Options, resume: str) -> Exit:
     who = caller(clients, sorted({region for template in templates for region in template.sites.values()}))
     _say([str(who), ""], _out(options))
     found = survey(templates, options.env, clients, who.account, _keeping(root, templates, options.env))
-    _say(show.doomed(found), _out(options))
-    if (found.stacks or found.leftovers) and not options.yes and not _agreed(out=_out(options)):
+    known = [topology.read(clients, place) for place in topology.places(templates, options.env)]
+    _say([*show.topology(known), *show.doomed(found)], _out(options))
+    remembered = any(one.values for one in known)
+    if (found.stacks or found.leftovers or remembered) and not options.yes and not _agreed(out=_out(options)):
         return Exit.LEFTOVERS
     from chain.durations import Durations
     from chain.lock import Locks
@@ -257,7 +271,9 @@ def _destroy(root: Path, options: Options, resume: str) -> Exit:
 
         try:
             locks = Locks(clients, who.arn)
-            result = destroy(found, templates, clients, report, who.account, durations=Durations(root / MEMORY), locks=locks)
+            result = destroy(
+                found, templates, clients, report, who.account, durations=Durations(root / MEMORY), locks=locks, who=who.arn
+            )
         finally:
             telling.close()
         _say(show.destroyed(result, resume), _out(options))
@@ -272,6 +288,76 @@ def _keeping(root: Path, templates: Sequence[Template], suffix: str) -> set[str]
     if problems := [problem for _, found in loaded.values() for problem in found]:
         raise InputError(problems)
     return {system for system, (values, _) in loaded.items() if values.final_snapshot}
+
+
+def _fail(command: str, root: Path, options: Options, resume: str) -> Exit:
+    """A failover or a failback of one system, with nothing asked of the primary region but what a failback cannot do without."""
+    from chain import failover
+
+    problems = check_suffix(options.env)
+    if len(options.system) != 1:
+        problems.append(f"{command} takes one system; give it: make {command} SYSTEM=name ENV={options.env}")
+    if problems:
+        raise InputError(problems)
+    templates = load(root / "templates", options.system)
+    if not (places := topology.places(templates, options.env)):
+        raise InputError([f"{options.system[0]} has no layer {topology.LAYER}: it does not leave its region"])
+    (place,) = places
+    clients = ordinary_clients()
+    who = caller(clients, [place.region])
+    record, function = topology.read(clients, place), failover.find(clients, place)
+    _say([str(who), "", *show.topology([record]), ""])
+
+    dry = options.mode == failover.DRY and not options.approve
+    request = command if command == failover.FAILBACK else failover.FAILOVER if dry else options.mode
+    event: dict[str, str] = {"by": who.arn}
+    open_ = record.acting
+    if options.approve:
+        waiting = {one.id: one for one in record.executions if one.waits}
+        if options.approve not in waiting:
+            told = ", ".join(waiting) or "none"
+            raise InputError([f"{options.approve} waits for no approval; there wait: {told}"])
+        request, event["approve"] = waiting[options.approve].request, options.approve
+        _say(f"    {sentence}" for sentence in waiting[options.approve].entries[topology.WAITING]["why"])
+    elif open_ is not None and open_.request == request and not dry:
+        event["execution"] = open_.id
+    else:
+        event["request"] = request
+    ask: failover.Ask = function.ask
+    if request == failover.FAILBACK and function.makes_anew:
+        if why := failover.foreign(function, clients):
+            _say([why])
+            return Exit.REFUSED
+        ask = function.here(root, failover.secret_of(templates, function, clients))
+    foretold = ask({"request": failover.DRY, "of": request})
+    if "request" in event:
+        _say(failover.forecast(foretold, request))
+    if dry:
+        return failover.outlook(foretold)
+    if "request" in event and failover.outlook(foretold) is Exit.REFUSED:
+        return Exit.REFUSED
+    joins = "execution" in event
+    asked = f"Go on with the {request} {event['execution']}" if joins else f"Begin this {request}"
+    if not options.yes and not _agreed(f"{asked}? Type yes: "):
+        return Exit.REFUSED
+
+    def as_declared() -> bool:
+        from chain.drift import drift
+
+        found = drift(open_environment(root, options.env, options.system), clients)
+        _say(show.drift(found))
+        return not found.differences and not found.unseen
+
+    away = failover.files_of(templates, function, clients) if request == failover.FAILBACK else None
+    follower = failover.Follower(clients, place, lambda line: _say([line]), ask, failover.patiently, away, as_declared)
+    if "request" in event:  # named here: whoever asks again, because no answer came, asks for the same
+        event["execution"] = failover.named()
+    begun = {"more": True, **event} if joins else ask(event)
+    answer = follower.follow(str(begun.get("execution") or options.approve), begun)
+    _say(failover.ended(answer, topology.read(clients, place), resume))
+    if request == failover.FAILBACK and not function.makes_anew and failover.code(answer) is Exit.OK:
+        return Exit.OK if as_declared() else Exit.DRIFT
+    return failover.code(answer)
 
 
 def _agreed(question: str = "Delete all of this? It cannot be undone. Type yes: ", out: TextIO | None = None) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from chain import guard, packages, preflight, reach, rotation, schedule
+from chain import guard, packages, preflight, reach, rotation, schedule, topology
 from chain import stack as cfn
 from chain.durations import Durations, memory_name, typical
 from chain.graph import ARTIFACTS, BUCKET, Graph, Stack
@@ -68,8 +68,11 @@ def deploy(
     standing = seen.standing
     outputs: dict[str, Mapping[str, str]] = {}
     found = preflight.check(graph, clients, seen)
-    if found.findings:
-        raise NotReadyError(found.findings)
+    known = topology.records(graph, clients)
+    kept = topology.held(known, graph)
+    findings = [*found.findings, *_harm(graph, clients, standing, kept)]
+    if findings:
+        raise NotReadyError(findings)
     judged = review(graph, clients, standing)
     if saved is not None:
         saved.insist(graph, standing)
@@ -83,11 +86,15 @@ def deploy(
             if state is not None and state.is_ours(stack.template.system, stack.suffix):
                 _lock(stack, state.outputs, held, note)
 
+        for record in known:
+            if record.destroying:  # an earlier destroy did not end, and is not to be ended any more
+                topology.unmark_destroying(clients, record.place)
+
         def work(id_: str) -> Deployed:
             stack = graph[id_]
             note("begin", stack=id_)
             try:
-                run = _Run(stack, clients, report, folder, stop, watches[stack.region], durations)
+                run = _Run(stack, clients, report, folder, stop, watches[stack.region], durations, kept.get(id_, ""))
                 run.judged, run.allowed, run.note = judged, allowed, note
                 run.planned = saved.changes(id_) if saved is not None else None
                 done = run.bring(standing[stack.region].get(stack.name), outputs)
@@ -119,6 +126,19 @@ def deploy(
     failed = {id_: cfn.explain(error) for id_, error in {**ended.failed, **removed.failed}.items()}
     failed |= {id_: StackError(why, status="not seen") for id_, why in left.items()}
     return Result(ended.done, failed, {**ended.held, **removed.held}, tuple(warnings), tuple(removed.done))
+
+
+def _harm(graph: Graph, clients: Clients, standing: cfn.Standing, kept: Mapping[str, str]) -> list[str]:
+    """Of the stacks that must stay as they are, those that would change by what is known now."""
+    outputs = {f"{region}/{name}": state.outputs for region, states in standing.items() for name, state in states.items()}
+    found = []
+    for id_, why in kept.items():
+        stack = graph[id_]
+        state = standing[stack.region].get(stack.name)
+        answers, _ = stack.parameters(outputs)
+        if state is None or not cfn.is_current(clients("cloudformation", stack.region), state, stack, answers):
+            found.append(f"{id_} would {'change' if state else 'be created'}: {why}")
+    return found
 
 
 def _outputs_of(stack: Stack, standing: cfn.Standing) -> Mapping[str, str]:
@@ -166,7 +186,15 @@ class _Run:
     """The work on one stack, in one thread."""
 
     def __init__(
-        self, stack: Stack, clients: Clients, report: Report, folder: Path, stop: Event, watch: Watch, durations: Durations
+        self,
+        stack: Stack,
+        clients: Clients,
+        report: Report,
+        folder: Path,
+        stop: Event,
+        watch: Watch,
+        durations: Durations,
+        kept: str = "",  # why it must stay as it is
     ) -> None:
         self.stack = stack
         self.clients = clients
@@ -176,6 +204,7 @@ class _Run:
         self.stop = stop
         self.watch = watch
         self.durations = durations
+        self.kept = kept
         self.told: set[str] = set()  # ids of events
         self.judged: Review | None = None
         self.allowed: Collection[str] = ()
@@ -195,6 +224,8 @@ class _Run:
             if state is not None and self._is_current(state, answers):
                 self._protect(state)
                 return Deployed("unchanged", state.outputs)
+            if self.kept:  # an output that another stack gave has changed meanwhile
+                raise StackError(self.kept, status="not begun")
             for name in packages.upload(stack, outputs, self.clients, self.folder):
                 self._say("uploaded", name)
             if state is not None:

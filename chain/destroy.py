@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from threading import Event
 from typing import Any
 
-from chain import apart, final, leftovers, rehearsed, schedule, vaults
+from chain import apart, final, leftovers, rehearsed, schedule, topology, vaults
 from chain import stack as cfn
 from chain.apart import unless
 from chain.buckets import count, empty
@@ -188,6 +188,7 @@ def destroy(
     patience: float = leftovers.PATIENCE,
     durations: Durations | None = None,
     locks: Locks | None = None,
+    who: str = "",
 ) -> Result:
     """Delete what was found, sweep what outlives it, and look for what is left."""
     stop, durations = stop or Event(), durations or Durations()
@@ -195,6 +196,11 @@ def destroy(
         for each in found.stacks:
             if each.layer == ARTIFACTS and LOCKED in each.state.outputs:
                 held.take(each.system, found.suffix, each.region, each.state.outputs[LOCKED])
+        remembered = topology.places(templates, found.suffix)
+        for place in remembered:  # before anything else: from here on nothing fails over
+            if any(each.system == place.system for each in found.stacks) or topology.read(clients, place).values:
+                topology.mark_destroying(clients, place, who)
+                topology.await_lease(clients, place, Wait(stop))
         return _destroy(found, templates, clients, report, account, stop, patience, durations)
 
 
@@ -221,6 +227,9 @@ def _destroy(
             for leftover in leftovers.look(clients, region, names[region], found.systems, found.suffix):
                 leftover.delete()
                 swept.append(leftover.text)
+            for place in topology.places(templates, found.suffix):
+                if place.region == region:
+                    swept += [f"{region}  parameter {name}" for name in topology.forget(clients, place)]
         patient = 0.0 if ended.failed else patience
         audit = leftovers.audit(clients, region, found.systems, found.suffix, Wait(stop), patient)
         left += [f"{region}  {arn}" for arn in audit.left]

@@ -10,6 +10,7 @@ from typing import Any
 
 from chain import rehearsed
 from chain.apart import answer
+from chain.outside import snapshots
 from chain.resolve import Resolver, UnresolvedError, pseudo
 from chain.schedule import StoppedError
 from chain.stack import Clients, Wait, code, describe
@@ -24,6 +25,7 @@ class Names:
 
     groups: set[str] = field(default_factory=set)  # log groups
     databases: set[str] = field(default_factory=set)
+    clusters: set[str] = field(default_factory=set)
     plans: set[str] = field(default_factory=set)  # of restore testing
     secrets: set[str] = field(default_factory=set)
 
@@ -35,6 +37,8 @@ class Names:
             self.groups.add(name)
         elif type_ == "AWS::RDS::DBInstance":
             self.databases.add(name)
+        elif type_ == "AWS::RDS::DBCluster":
+            self.clusters.add(name)
         elif type_ == "AWS::Backup::RestoreTestingPlan":
             self.plans.add(name)
         elif type_ == "AWS::SecretsManager::Secret":
@@ -50,6 +54,7 @@ NAMED_BY = {
     "AWS::Backup::RestoreTestingPlan": "RestoreTestingPlanName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::RDS::DBCluster": "DBClusterIdentifier",
     "AWS::RDS::DBInstance": "DBInstanceIdentifier",
     "AWS::SecretsManager::Secret": "Name",
 }
@@ -89,6 +94,10 @@ def look(clients: Clients, region: str, found: Names, systems: Sequence[str], su
     """What of these names exists."""
     yield from (Leftover(text, step) for text, step in rehearsed.look(clients, region, found.plans))
     yield from _promoted(clients, region, found.secrets, systems, suffix)
+    if found.databases or found.clusters:
+        kinds = {"of_instances": bool(found.databases), "of_clusters": bool(found.clusters)}
+        for each in snapshots(clients, region, systems, suffix, **kinds):
+            yield Leftover(f"{region}  snapshot {each.name}", each.delete)
     logs = clients("logs", region)
     for prefix in sorted(found.groups | {f"/aws/rds/instance/{name}/" for name in found.databases}):
         for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix):

@@ -21,6 +21,8 @@ class Exit(IntEnum):
     GUARDED = 9
     MOVED = 10
     BROKEN = 11
+    REFUSED = 12
+    WAITING = 13
     INTERRUPTED = 130
 
 
@@ -37,6 +39,8 @@ MEANING = {
     Exit.GUARDED: "plan, deploy: something could not be got back and nobody has allowed it by name; nothing was changed",
     Exit.MOVED: "deploy --plan: what stands or what is committed is no longer what was planned; nothing was changed",
     Exit.BROKEN: "show: a record was altered, cut, or is none",
+    Exit.REFUSED: "failover, failback: refused, or the question was not answered with yes; nothing was changed",
+    Exit.WAITING: "failover: it waits for an approval; nothing was changed",
     Exit.INTERRUPTED: "interrupted; what AWS had begun goes on there, and the same command resumes",
 }
 """The one table of exit codes; ``deploy.py --help`` prints it."""
@@ -49,6 +53,8 @@ ENDS: Mapping[str, tuple[Exit, ...]] = {
     "unlock": (Exit.OK, Exit.LOCKED),
     "destroy": (Exit.OK, Exit.FAILED, Exit.LEFTOVERS, Exit.LOCKED),
     "show": (Exit.OK, Exit.BROKEN),
+    "failover": (Exit.OK, Exit.FAILED, Exit.NOT_READY, Exit.REFUSED, Exit.WAITING),
+    "failback": (Exit.OK, Exit.FAILED, Exit.DRIFT, Exit.NOT_READY, Exit.REFUSED),
 }
 """How each command can end, besides the ways in which all of them can."""
 

@@ -36,8 +36,9 @@ def plan(
     seen: Seen | None = None,
     stop: Event | None = None,
     judged: Review | None = None,
+    held: Mapping[str, str] | None = None,
 ) -> list[Step]:
-    """One step per stack, in the order of the graph."""
+    """One step per stack, in the order of the graph. ``held`` are those that must not change, by id, and why."""
     stop = stop or Event()
     seen = seen or look(clients, whole.regions)
     graph, left = within(whole, seen)
@@ -59,8 +60,12 @@ def plan(
     ended = schedule.run({stack.id: () for stack in graph.stacks}, work, stop)
     if ended.failed:
         raise next(iter(ended.failed.values()))
-    moving = {id_ for id_, step in ended.done.items() if step.action != "none"}
-    steps = {stack.id: _noted(ended.done[stack.id], moving) for stack in graph.stacks}
+    done = {
+        id_: replace(step, action="refused", note=(held or {})[id_]) if id_ in (held or {}) and step.action != "none" else step
+        for id_, step in ended.done.items()
+    }
+    moving = {id_ for id_, step in done.items() if step.action != "none"}
+    steps = {stack.id: _noted(done[stack.id], moving) for stack in graph.stacks}
     return [steps.get(stack.id) or Step(stack, "unseen", note=left[stack.id]) for stack in whole.stacks]
 
 

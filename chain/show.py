@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chain.changes import text
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from chain.plan import Step
     from chain.record import Earlier
     from chain.review import Orphan, Review
+    from chain.stack import Clients
     from chain.status import Status
+    from chain.topology import Record
 
 MARKS = {"Add": "+", "Modify": "~", "Remove": "-", "Import": "<", "Dynamic": "?"}
 LONGEST = 300  # characters of a value in a report
@@ -119,6 +121,26 @@ def status(states: Sequence[Status]) -> Iterator[str]:
         yield from (f"    WAITS FOR A PERSON: {text}" for text in each.unconfirmed)
         yield from (f"    STALE: {text}; make deploy feeds it anew" for text in each.stale)
         yield from (f"    NOT SEEN: {text}" for text in each.unseen)
+
+
+def topology(records: Sequence[Record]) -> Iterator[str]:
+    """Who writes, and what is under way or waits for a person."""
+    for each in records:
+        yield f"{each.place.system}-{each.place.suffix}  {each.topology}"
+        yield from (f"    {'WAITS FOR A PERSON: ' if one.waits else ''}{one}" for one in each.executions if one.is_open)
+        if each.destroying:
+            yield "    is being destroyed: nothing fails over"
+
+
+def elsewhere(records: Sequence[Record], found: Drift, held: Mapping[str, str], clients: Clients) -> Iterator[str]:
+    """What of the differences a failover explains, and what stands outside every stack meanwhile."""
+    from chain.outside import outside
+
+    explained = sum(each.stack in held for each in found.differences)
+    if explained:
+        yield f"{explained} of the differences are in stacks that describe what changed its role; make failback undoes them."
+    for each in records:
+        yield from (f"outside of every stack  {text}" for text in outside(each, clients))
 
 
 def drift(found: Drift) -> Iterator[str]:

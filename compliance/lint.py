@@ -17,6 +17,7 @@ from pathlib import Path
 from model import Document
 
 EXAMPLES = {
+    "FunctionArn": "arn:aws:lambda:eu-west-1:123456789012:function:example",
     "KeyArn": "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000",
     "TopicArn": "arn:aws:sns:us-east-1:123456789012:topic",
     "FileSystemArn": "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/fs-12345678",

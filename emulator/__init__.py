@@ -154,6 +154,10 @@ class Emulator:
         """Lets the periods of all alarms end: metrics that are silent count as each alarm says. The alarms that changed."""
         return tuple(self._ask("pass-silence", region=region)["changed"])
 
+    def pass_minute(self, region: str = REGION) -> None:
+        """Makes every value of every metric a minute older, and looks at the alarms again."""
+        self._ask("pass-minute", region=region)
+
     def resolve(self, name: str, kind: str = "CNAME") -> tuple[str, ...]:
         """What the hosted zones of the account answer for a name, by failover and health checks; empty where they have none."""
         return tuple(self._ask("resolve", name=name, kind=kind)["values"])

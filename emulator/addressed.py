@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -40,8 +41,27 @@ MAKES = ("CreateDBInstance", "CreateDBInstanceReadReplica")
 # A member of a cluster is authorized as an instance only.
 CHANGES_WRITER = ("FailoverGlobalCluster", "SwitchoverGlobalCluster")
 
+# A question about all of a kind is authorized as one about each.
+ABOUT_ALL = {
+    "DescribeDBClusterSnapshots": "cluster-snapshot",
+    "DescribeDBClusters": "cluster",
+    "DescribeDBInstances": "db",
+    "DescribeDBSnapshots": "snapshot",
+    "DescribeGlobalClusters": "global-cluster",
+}
+# What makes a snapshot: the parameter that names it, and its kind. With tags it is tagging as well.
+SNAPSHOTS = {
+    "CreateDBSnapshot": ("DBSnapshotIdentifier", "snapshot"),
+    "CreateDBClusterSnapshot": ("DBClusterSnapshotIdentifier", "cluster-snapshot"),
+    "CopyDBSnapshot": ("TargetDBSnapshotIdentifier", "snapshot"),
+    "CopyDBClusterSnapshot": ("TargetDBClusterSnapshotIdentifier", "cluster-snapshot"),
+}
+
 further: ContextVar[tuple[str, ...]] = ContextVar("further", default=())
 """The other resources of the request that is being authorized."""
+
+besides: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("besides", default=())
+"""Other actions, each with its resource, that the caller must be allowed for the request that is being authorized."""
 
 made_under: ContextVar[tuple[str, str]] = ContextVar("made_under", default=("", ""))
 """The cluster and the key that a request of RDS names."""
@@ -54,6 +74,7 @@ def install() -> None:
 
     def extract(service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str) -> str:
         further.set(())
+        besides.set(tuple(_besides(service, headers, body, query, region, account)))
         if service == "rds":
             found = _databases(query, region, account)
             further.set(tuple(found[1:]))
@@ -70,6 +91,21 @@ def install() -> None:
     iam_actions.extract_resource_arn = extract
 
 
+def _besides(service: str, headers: Any, body: bytes, query: Any, region: str, account: str) -> list[tuple[str, str]]:
+    """What AWS asks the caller's policies as well: tags that come with what is made, and the function that is to rotate."""
+    if service == "rds":
+        kind = SNAPSHOTS.get(_given(query, "Action"))
+        tagged = any(name.startswith("Tags.") for name in query)
+        return [("rds:AddTagsToResource", _arn(kind[1], _given(query, kind[0]), region, account))] if kind and tagged else []
+    action = str(headers.get("x-amz-target", "")).rpartition(".")[2]
+    if (service, action) not in (("ssm", "PutParameter"), ("secretsmanager", "RotateSecret")):
+        return []
+    given = json.loads(body or b"{}")
+    if given.get("Tags"):
+        return [("ssm:AddTagsToResource", f"arn:aws:ssm:{region}:{account}:parameter/{given['Name'].lstrip('/')}")]
+    return [("lambda:InvokeFunction", given["RotationLambdaARN"])] if given.get("RotationLambdaARN") else []
+
+
 def _databases(query: Mapping[str, Any], region: str, account: str) -> list[str]:
     def given(name: str) -> str:
         return _given(query, name)
@@ -82,8 +118,10 @@ def _databases(query: Mapping[str, Any], region: str, account: str) -> list[str]
         found.append(_arn("subgrp", given("DBSubnetGroupName"), region, account))
     if action in CHANGES_WRITER:
         found += [arn for arn in _writer(given("GlobalClusterIdentifier")) if arn not in found]
-    if action == "DescribeGlobalClusters" and not found:
-        found.append(_arn("global-cluster", "*", region, account))  # a question about all is authorized as one about each
+    if action == "DeleteDBInstanceAutomatedBackup" and given("DbiResourceId"):  # AWS numbers them, and has no name in the request
+        found.append(_arn("auto-backup", f"ab-{given('DbiResourceId')}", region, account))
+    if action in ABOUT_ALL and not found:
+        found.append(_arn(ABOUT_ALL[action], "*", region, account))  # a question about all is authorized as one about each
     return found or [arn for arn in (given("ResourceName"),) if arn]
 
 

@@ -56,7 +56,7 @@ _passwords: dict[str, str] = {}  # of AWS's own superuser, by instance ARN
 _copies: dict[str, tuple[str, str, str]] = {}  # name -> master user, its database, password of AWS's own superuser
 _sources: dict[str, str] = {}  # of standbys, by ARN of the standby
 _pasts: dict[str, str] = {}  # by ARN: the copy that recovery to a point in time begins with
-_left: dict[str, int] = {}  # by ARN: the port of a name that its database gave up for another name
+_left: dict[str, int] = {}  # by ARN: the port of a name whose database has another name, or is gone
 _asked: set[str] = set()  # instances that have none
 _lock = threading.Lock()
 
@@ -145,6 +145,7 @@ def _begin(arn: str, server: postgres.Server, password: str) -> tuple[str, int]:
     log_kept = server.directory / LOG
     log_kept.mkdir(exist_ok=True)
     postgres._own(log_kept)
+    server.port = _left.pop(arn, 0) or server.port  # an endpoint is the name's, as on RDS: one of the same name has its port
     server.start()
     with _lock:
         _servers[arn], _passwords[arn] = server, password
@@ -195,7 +196,7 @@ def slot(arn: str) -> str:
 def _standby_settings(source: str, parameters: dict[str, str]) -> dict[str, str]:
     with _session(source) as connection:
         least = connection.run("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)", names=list(NOT_LESS))
-    return {**dict(least), **_settings(parameters)}
+    return {**dict(least), **_settings(parameters), **KEEP_LOG}  # of what it writes itself, when it is promoted
 
 
 def _make_slot_free(source: str, arn: str) -> None:
@@ -219,10 +220,15 @@ def _await(done: Callable[[], bool], otherwise: str) -> None:
 
 def replicates(arn: str) -> bool:
     """Whether the standby is connected to its source. Where no servers stand behind databases, each standby is."""
+    from pg8000.exceptions import DatabaseError, InterfaceError
+
     if arn not in _servers:
         return True
-    with _session(arn) as connection:
-        return connection is not None and connection.run("SELECT status FROM pg_stat_wal_receiver") == [["streaming"]]
+    try:
+        with _session(arn) as connection:
+            return connection is not None and connection.run("SELECT status FROM pg_stat_wal_receiver") == [["streaming"]]
+    except (DatabaseError, InterfaceError, OSError):
+        return False  # it starts or stops just now, which no question to RDS fails for
 
 
 def _recovers(arn: str) -> bool:
@@ -260,6 +266,7 @@ def promote(arn: str) -> None:
     source = _sources.pop(arn, None)
     if source is not None:
         _make_slot_free(source, arn)
+        take(arn, _name_past(arn))
 
 
 def switch(old: str, new: str) -> None:
@@ -290,6 +297,7 @@ def switch(old: str, new: str) -> None:
     for former in (new, *others):
         _make_slot_free(old, former)
     _await_stream(old)
+    take(new, _name_past(new))
 
 
 def rebuild(arn: str, source: str, *, parameters: dict[str, str], closed: bool) -> None:
@@ -561,6 +569,7 @@ def destroy(arn: str) -> None:
     _asked.discard(arn.rsplit(":", 1)[1])
     forget(_pasts.pop(arn, ""))
     if server is not None:
+        _left[arn] = server.port
         server.destroy()
     if source is not None:
         _make_slot_free(source, arn)

@@ -79,6 +79,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
     "/_emulator/opt-in": backup.opt_in,
     "/_emulator/test-restore": restoring.test,
     "/_emulator/replicate-files": replicated.run,
+    "/_emulator/pass-minute": metrics.pass_minute,
     "/_emulator/pass-silence": metrics.pass_silence,
     "/_emulator/measure": metrics.measure,
     "/_emulator/resolve": route53.resolve,

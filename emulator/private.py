@@ -275,7 +275,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "_unlink_from_primary",
         "handle_request",
     ),
-    "services.sns": ("_topic_by_arn_any_scope",),
+    "services.sns": ("_topic_by_arn_any_scope", "_topics"),
     "services.ssm": (
         "_parameters",
         "_put_parameter",

@@ -27,6 +27,7 @@ KEY_ACTIONS = {
     "dynamodb:DeleteItem": ("kms:Decrypt",),
     "dynamodb:Query": ("kms:Decrypt",),
     "dynamodb:Scan": ("kms:Decrypt",),
+    "sns:Publish": ("kms:GenerateDataKey", "kms:Decrypt"),
     "rds:CreateDBInstance": ("kms:CreateGrant", "kms:DescribeKey"),
 }
 
@@ -61,6 +62,12 @@ def install() -> None:
         for another in more if denied is None else ():
             denied = denied or theirs(key, action, service, region, resource_arn=another, service_context=context)
             _note(principal, action, another, denied)
+        implied = addressed.besides.get()
+        addressed.besides.set(())
+        for other, another in implied:
+            if denied is None:
+                denied = theirs(key, other, other.split(":")[0], region, resource_arn=another, service_context=context)
+                _note(principal, other, another, denied)
         if denied is None and principal:
             denied = _ask_kms(theirs, principal, key, action, region, resource_arn)
         return denied
@@ -161,6 +168,13 @@ def _table_key(arn: str) -> tuple[str, dict[str, str]]:
     return key, {"aws:dynamodb:tableName": name, "aws:dynamodb:subscriberId": get_account_id()}
 
 
+def _topic_key(arn: str) -> tuple[str, dict[str, str]]:
+    from ministack.services import sns
+
+    attributes = (sns._topics.get(arn) or {}).get("attributes", {})
+    return attributes.get("KmsMasterKeyId", ""), {"aws:sns:topicArn": arn}
+
+
 def _database_key(_arn: str) -> tuple[str, dict[str, str]]:
     """The key of an instance that is to be made: that of its cluster, or the one that the request names."""
     from ministack.services import rds
@@ -174,6 +188,7 @@ KEYS: dict[str, Callable[[str], tuple[str, dict[str, str]]]] = {
     "s3": _object_key,
     "dynamodb": _table_key,
     "rds": _database_key,
+    "sns": _topic_key,
 }
 
 

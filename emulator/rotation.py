@@ -213,7 +213,11 @@ def _put(theirs: Callable[[dict[str, Any]], Answer], data: dict[str, Any]) -> An
     for version, one in secret["Versions"].items():
         if version != token:
             one["Stages"] = [stage for stage in one["Stages"] if stage not in stages]
-    return answer
+    made = secret["Versions"].get(token)
+    if made is None:
+        return answer  # refused
+    made["Stages"] += [stage for stage in stages if stage not in made["Stages"]]  # AWSPENDING beside AWSCURRENT is dropped else
+    return _ok({**json.loads(answer[2]), "VersionStages": list(made["Stages"])})
 
 
 def _is_written(version: dict[str, Any]) -> bool:

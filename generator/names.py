@@ -54,6 +54,7 @@ NAMES: Mapping[str, Naming] = {
     "AWS::Backup::RestoreTestingSelection": Naming("RestoreTestingSelectionName", Space.REGION, r"[A-Za-z0-9_]+", 50),
     "AWS::CloudTrail::Trail": Naming("TrailName", Space.ACCOUNT, r"[A-Za-z0-9](?!.*[-_.]{2})[A-Za-z0-9._-]*[A-Za-z0-9]", 128),
     "AWS::CloudWatch::Alarm": Naming("AlarmName", Space.REGION, _WORD, 255),
+    "AWS::CloudWatch::CompositeAlarm": Naming("AlarmName", Space.REGION, _WORD, 255),
     "AWS::CloudWatch::Dashboard": Naming("DashboardName", Space.ACCOUNT, _WORD, 255),
     "AWS::DynamoDB::Table": Naming("TableName", Space.REGION, r"[A-Za-z0-9_.-]+", 255),
     "AWS::EC2::SecurityGroup": Naming("GroupName", Space.REGION, r"(?!sg-)[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]+", 255),
@@ -75,6 +76,7 @@ NAMES: Mapping[str, Naming] = {
     "AWS::RDS::EventSubscription": Naming("SubscriptionName", Space.REGION, _RDS, 255),
     "AWS::S3::Bucket": Naming("BucketName", Space.PARTITION, r"[a-z0-9][a-z0-9-]+[a-z0-9]", 63),
     "AWS::SNS::Topic": Naming("TopicName", Space.REGION, _WORD, 256),
+    "AWS::SQS::Queue": Naming("QueueName", Space.REGION, _WORD, 80),
     "AWS::SSM::Parameter": Naming("Name", Space.REGION, r"/(?!aws|ssm)[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+", 1011),
     "AWS::SecretsManager::Secret": Naming("Name", Space.REGION, r"[A-Za-z0-9/_+=.@-]+", 512),
 }

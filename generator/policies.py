@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from awacs.aws import Action, Allow, Condition, Deny, PolicyDocument, Statement, StringEquals, StringLike
 
 from generator.names import NAMES
+from generator.operators import FAILS_BACK, OPERATES, Right
 from model import Document
 
 MOST_CHARACTERS = 6144
@@ -301,6 +302,44 @@ CHAIN = (
         "AWS::Backup::RestoreTestingPlan",
         arns=("s3:::awsbackup-restore-test-*", "s3:::awsbackup-restore-test-*/*"),
     ),
+    # Of systems that can fail over: who writes, the way there and back, and what it leaves.
+    Call(
+        "ReadWhichSiteWrites",
+        ("ssm:GetParametersByPath",),
+        "AWS::Lambda::Function",
+        reviewer=True,
+        arns=("ssm:{region}:*:parameter/{system}/*",),
+    ),
+    Call(
+        "RememberThatItIsDestroyed",
+        ("ssm:AddTagsToResource", "ssm:DeleteParameters", "ssm:PutParameter"),
+        "AWS::Lambda::Function",
+        arns=("ssm:{region}:*:parameter/{system}/*",),
+    ),
+    Call(
+        "AskForAFailover",
+        ("lambda:GetFunctionConfiguration", "lambda:InvokeFunction"),
+        "AWS::Lambda::Function",
+        arns=("lambda:{region}:*:function:*function-failover-*",),
+    ),
+    Call(
+        "BringFilesHome",
+        ("elasticfilesystem:CreateReplicationConfiguration", "elasticfilesystem:UpdateFileSystemProtection"),
+        "AWS::EFS::FileSystem",
+        arns=("elasticfilesystem:{region}:*:file-system/*",),
+    ),
+    Call(
+        "SweepSnapshotsOfInstances",
+        ("rds:DeleteDBSnapshot", "rds:DescribeDBSnapshots"),
+        "AWS::RDS::DBInstance",
+        arns=("rds:{region}:*:snapshot:*", "rds:{region}:*:db:*"),
+    ),
+    Call(
+        "SweepSnapshotsOfClusters",
+        ("rds:DeleteDBClusterSnapshot", "rds:DescribeDBClusterSnapshots"),
+        "AWS::RDS::DBCluster",
+        arns=("rds:{region}:*:cluster-snapshot:*", "rds:{region}:*:cluster:*"),
+    ),
     Call("KeysInTheirWaitingPeriod", ("kms:DescribeKey",), "AWS::KMS::Key", reviewer=True),
 )
 """What the chain calls apart from what CloudFormation calls for it."""
@@ -320,7 +359,7 @@ class Facts:
 
 
 def documents(templates: Iterable[Document]) -> dict[str, str]:
-    """The files of ``docs/policies``: in a folder per system the deployer's and the reviewer's policies, and how to attach them.
+    """The files of ``docs/policies``: in a folder per system the policies of each kind of person, and how to attach them.
 
     A set of all systems would be more than a role can carry.
     """
@@ -334,10 +373,54 @@ def documents(templates: Iterable[Document]) -> dict[str, str]:
 
 
 def policies(templates: Iterable[Document]) -> dict[str, str]:
-    """The deployer's policies and the reviewer's for these templates."""
-    seen = facts(list(templates))
+    """The policies of each kind of person for these templates: of operators where something fails over, and of whoever fails
+    back where that makes instances anew."""
+    listed = list(templates)
+    seen = facts(listed)
     reference = _reference()
-    return {**split(deploys(seen, reference), "deployer"), **split(reviews(seen, reference), "reviewer")}
+    files = {**split(deploys(seen, reference), "deployer"), **split(reviews(seen, reference), "reviewer")}
+    deciding = [template for template in listed if template["Metadata"]["Layer"].get("Name") == "failover"]
+    here = facts(deciding).regions
+    if deciding:
+        files |= split([_right(right, seen, here) for right in OPERATES], "operator")
+    if any(_of_replica(template) for template in deciding):
+        files |= split(_fails_back(seen, here, reference), "failback")
+    return files
+
+
+def _fails_back(seen: Facts, here: Sequence[str], reference: Mapping[str, Any]) -> list[Statement]:
+    """Everything for a failback that makes instances anew, and for the drift with which it ends: the reviewer's own policies
+    would refuse it the password that it brings home."""
+    rights = [_right(right, seen, here) for right in (*OPERATES, *FAILS_BACK)]
+    known = {each.properties["Sid"] for each in rights}
+    looks = [each for each in reviews(seen, reference) if each.properties["Effect"] == Allow]
+    return rights + [each for each in looks if each.properties["Sid"] not in known]
+
+
+def _of_replica(template: Document) -> bool:
+    """Whether a failover promotes a read replica, whose failback makes instances anew."""
+    functions = (each for each in template["Resources"].values() if each["Type"] == "AWS::Lambda::Function")
+    return any(each["Properties"]["Environment"]["Variables"].get("KIND") == "replica" for each in functions)
+
+
+def _right(right: Right, seen: Facts, here: Sequence[str]) -> Statement:
+    """One right as a statement, in the regions and on the names that it is for."""
+    regions = tuple(here) if right.here else seen.regions
+    chosen = [name for name in seen.names.get(right.on, ()) if any(word in name for word in right.named)]
+    narrow = replace(seen, regions=regions, names={right.on: tuple(chosen)})
+    arns = {
+        f"arn:aws:{arn.format(region=region, system=system)}"
+        for arn in right.arns
+        for region in regions
+        for system in seen.systems
+    }
+    arns.update(arn for kind in right.kinds for arn in _arns(narrow, right.on, kind))
+    through = [f"{service}.{region}.amazonaws.com" for service in right.through for region in regions]
+    conditions = [
+        *([StringEquals("iam:PassedToService", right.passed_to)] if right.passed_to else []),
+        *([StringEquals("kms:ViaService", through)] if through else []),
+    ]
+    return _allow(right.sid, list(right.actions), sorted(arns), *conditions)
 
 
 def facts(templates: Sequence[Document]) -> Facts:
@@ -455,7 +538,8 @@ def _readme(seen: Facts, sets: Mapping[str, Sequence[str]]) -> str:
     def links(system: str, kind: str) -> str:
         return ", ".join(f"[{name}]({system}/{name})" for name in sets[system] if name.startswith(kind))
 
-    rows = "\n".join(f"| {system} | {links(system, 'deployer')} | {links(system, 'reviewer')} |" for system in sets)
+    kinds = ("deployer", "reviewer", "operator", "failback")
+    rows = "\n".join(f"| {' | '.join([system, *(links(system, kind) or '–' for kind in kinds)])} |" for system in sets)
     return f"""\
 <!-- Generated by `make build` from generator/policies.py and the types that templates/ uses. Do not edit. -->
 # Policies for people
@@ -464,8 +548,8 @@ For the systems {", ".join(seen.systems)} in {", ".join(seen.regions)}. A manage
 so what does not fit stands in several files; attach all of one kind to the same role. A role carries {MOST_POLICIES} policies:
 make one role per system, or ask AWS for a larger quota.
 
-| system | for whoever deploys | for whoever reviews |
-|---|---|---|
+| system | for whoever deploys | for whoever reviews | for whoever fails over | and back, where that makes instances anew |
+|---|---|---|---|---|
 {rows}
 
 ```
@@ -482,6 +566,12 @@ done
 - **Reviews**: the `read` handlers of the same types and the chain's reading calls, for `make status` and `make
   drift`. No content: secret values and objects are refused even if another policy allows them; log events and
   decryption are not allowed.
+- **Fails over**: `make failover` finds the failover function, reads which site writes, and invokes the function, all in the
+  recovery region. What is done then is done with the function's own role.
+- **Fails back**: `make failback` needs the operator's policies, and the reviewer's for the `drift` with which it ends. Where a
+  read replica was promoted it also deletes and makes instances, which the function's role may not: the command does it with
+  the permissions of whoever types it. `failback` holds all of these, and reads the password that it brings home, which the
+  reviewer's policies would refuse: attach it alone, for the failback, and detach it afterwards.
 - `*` stands as a resource only in statements named `AwsBindsTheseToNoResource…`, `LookAround` and
   `SweepFindsLogGroups`: AWS's Service Authorization Reference defines no resource for those actions. In
   `DescribeStacksWithoutAName` and `DescribeBackupsWithoutAName` the question is about all of a kind, and in
@@ -616,7 +706,14 @@ def _call(call: Call, seen: Facts) -> Statement:
     if call.arns:
         named = [(region, name) for type_, name, region in seen.places if type_ == call.on]
         places = named if any("{name}" in arn for arn in call.arns) else [(region, "") for region in seen.regions]
-        arns = sorted({f"arn:aws:{arn.format(region=region, name=name)}" for arn in call.arns for region, name in places})
+        arns = sorted(
+            {
+                f"arn:aws:{arn.format(region=region, name=name, system=system)}"
+                for arn in call.arns
+                for region, name in places
+                for system in seen.systems
+            }
+        )
         return _allow(call.sid, list(call.actions), arns)
     if not call.on:
         return _allow(call.sid, list(call.actions), ["*"])

@@ -18,10 +18,24 @@ FUNCTION = "failover-"
 SERIES = (INSTANCE, FILES)
 """What is brought back one after the other, in this order; only then are clients sent elsewhere."""
 
-RUNS = {INSTANCE: 11, CLUSTER: 8}
-"""Runs of the function until clients are sent elsewhere, at most one act in each. A replica: decide, fence, promote, see it
-promoted, verify, files, see them open, secret, rotation, backup, topology; a cluster: decide, fence, capacity, promote, see it
-promoted, verify, backup, topology."""
+STEPS = {
+    INSTANCE: ("fence", "promote", "verify", "files", "secret", "secret-here", "rotation", "backup"),
+    CLUSTER: ("fence", "capacity", "promote", "verify", "backup"),
+}
+"""The steps of a failover that may lose data, as the function makes them (functions/failover/orchestration; a test compares)."""
+
+LAST = {INSTANCE: "secret-here", CLUSTER: "verify"}
+"""The step after which clients have all that they need; who writes is recorded with the verification."""
+
+AWAITED = ("promote", "files")
+"""Steps that AWS takes its time for, a term of its own; that it is over is seen by one more run."""
+
+
+def runs(kind: str) -> tuple[str, ...]:
+    """What each run of the function does until clients are sent elsewhere, at most one act in each; the last one tells where."""
+    steps = STEPS[kind][: STEPS[kind].index(LAST[kind]) + 1]
+    acts = [run for step in steps for run in ([step, f"{step} seen"] if step in AWAITED else [step])]
+    return ("decide", *acts, "site told")
 
 
 def region_losses(sight: Sight, one: Resource) -> Iterator[Way]:
@@ -168,15 +182,15 @@ def _begun(sight: Sight, region: str) -> tuple[Term, ...]:
     ticks = [(rule, interval(str(rule.get("ScheduleExpression")))) for rule in rules if rule.get("ScheduleExpression")]
     begins = sight.term(Phase.DETECT, "eventbridge.delivery" if told else "person.notices", *(place(rule) for rule in rules))
     replicas = [one for one in sight.at(region, INSTANCE) if one.get("SourceDBInstanceIdentifier")]
-    runs = RUNS[INSTANCE if replicas else CLUSTER]
+    made = runs(INSTANCE if replicas else CLUSTER)
     steps = [
         Term(
             Phase.ACT,
-            f"{runs} runs of the function, at most one act in each",
-            runs * (pause / 2),
-            runs * pause,
+            f"{len(made)} runs of the function, at most one act in each",
+            len(made) * (pause / 2),
+            len(made) * pause,
             (place(rule, "ScheduleExpression"),),
-            reckoned=f"{runs} × {pause.total_seconds():g} s",
+            reckoned=f"{len(made)} × {pause.total_seconds():g} s: {', '.join(made)}",
         )
         for rule, pause in ticks
         if pause is not None
@@ -199,7 +213,8 @@ def _approved(sight: Sight, region: str, function: Resource) -> tuple[Term, ...]
 
 def _by_default(mode: Resource) -> object:
     match mode.get("Value"):
-        case {"Ref": str(name)}:
+        # Other than for a source that is ours, an environment has chosen.
+        case {"Ref": str(name)} | {"Fn::If": [_, _, {"Ref": str(name)}]}:
             return mode.view.templates[mode.layer].get("Parameters", {}).get(name, {}).get("Default")
         case value:
             return value

@@ -1,6 +1,7 @@
 """Processes whose lines are not counted, since other tests count them: counting doubles their time.
 
-tests/emulator counts the emulator's lines; tests/chain, tests/replay and tests/test_deploy.py those of the commands.
+tests/chain, tests/replay and tests/test_deploy.py count those of the commands. The emulator's are counted by
+``make emulator-lines`` alone: it is no part of the product.
 """
 
 from __future__ import annotations
@@ -8,9 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import emulator
 
+WANTED = "EMULATOR_LINES"
+"""The variable that has the emulator's lines counted in its own tests."""
+
+_start = emulator.running
 MEASURED = "COVERAGE_PROCESS_CONFIG"
 """By which coverage finds the processes that it counts lines in."""
 
@@ -21,12 +27,12 @@ def environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running(*, databases: bool = True) -> Iterator[emulator.Emulator]:
+def running(**given: Any) -> Iterator[emulator.Emulator]:
     """``emulator.running``; commands that the test starts later are counted as ever."""
     kept = {name: os.environ.pop(name) for name in (MEASURED,) if name in os.environ}
     with contextlib.ExitStack() as stack:
         try:
-            aws = stack.enter_context(emulator.running(databases=databases))
+            aws = stack.enter_context(_start(**given))
         finally:
             os.environ.update(kept)
         yield aws

@@ -6,17 +6,22 @@ Where templates speak to a control its title is in our words; the other titles, 
 
 from compliance.profiles import fedramp_moderate
 from compliance.profiles.fedramp import controls
-from compliance.rules import backup, ec2, elasticache, files, kms, rds, secrets, trail
+from compliance.rules import backup, ec2, elasticache, failover, files, kms, rds, secrets, trail
 from model import Profile
 
 SHOWN = {
     **fedramp_moderate.SHOWN,
     "AU-9(3)": ("Cryptography protects the integrity of audit information.", ""),
+    "CP-2(5)": ("Essential functions go on while the primary site is gone.", "The plan for it is the agency's."),
     "CP-6": ("There is an alternate site for storage.", ""),
     "CP-6(1)": ("The alternate storage site is apart from the primary one.", "Two regions; how far apart, AWS states."),
-    "CP-6(2)": ("The alternate storage site serves the recovery objectives.", "Failing over to it is not built yet."),
+    "CP-6(2)": (
+        "The alternate storage site serves the recovery objectives.",
+        "docs/recovery.md derives time and loss of a failover.",
+    ),
     "CP-7": ("There is an alternate site for processing.", "Who moves there, and when, is the agency's plan."),
     "CP-7(1)": ("The alternate processing site is apart from the primary one.", "Two regions; how far apart, AWS states."),
+    "CP-7(4)": ("The alternate processing site stands ready to serve.", "What stands there; who is there is the agency's plan."),
     "CP-9(5)": ("Backups are transferred to the alternate storage site.", ""),
     "CP-10(4)": ("Components are restored within their time.", "docs/recovery.md derives the figures; rehearsals measure."),
     "SC-12(1)": ("Keys stay available when their users are lost.", "The account administers them; KMS keeps them."),
@@ -39,6 +44,15 @@ BEYOND = {
     backup.elsewhere: ("CP-6", "CP-6(1)", "CP-9(3)", "CP-9(5)"),
     backup.rehearsed: ("CP-9(2)", "CP-10(4)"),
     elasticache.multi_az: ("CP-10(4)",),
+    failover.two_pieces: ("CP-2(5)", "CP-7"),
+    failover.silence: ("CP-2(5)", "CP-6(2)", "CP-7"),
+    failover.lag_notifies: ("SI-4(5)",),
+    failover.delivered: ("CP-2(5)", "CP-7", "SI-4(5)"),
+    failover.goes_on: ("CP-7", "CP-10"),
+    failover.outside: ("CP-7(4)", "CP-10"),
+    failover.short: ("CP-10",),
+    failover.configured: ("AC-6",),
+    failover.apart: ("CP-6(2)", "CP-7(1)", "CP-7(4)"),
     ec2.fips_reached: ("SC-13",),
     kms.delegated: ("SC-12(1)",),
     trail.complete: ("AU-9(3)", "AU-12(1)"),

@@ -9,6 +9,7 @@ from compliance.rules import (
     alarms,
     backup,
     ec2,
+    failover,
     functions,
     iam,
     kms,
@@ -146,7 +147,13 @@ def remark(system: System) -> str:
     )
 
 
-ACCESS, AT_REST, ACTIVITY, INTEGRITY = "164.312(a)(1)", "164.312(a)(2)(iv)", "164.312(b)", "164.312(c)(1)"
+ACCESS, EMERGENCY, AT_REST, ACTIVITY, INTEGRITY = (
+    "164.312(a)(1)",
+    "164.312(a)(2)(ii)",
+    "164.312(a)(2)(iv)",
+    "164.312(b)",
+    "164.312(c)(1)",
+)
 ON_THE_WAY = ("164.312(e)(1)", "164.312(e)(2)(i)", "164.312(e)(2)(ii)")
 COPIES, RESTORED, GOES_ON, TESTED = (f"164.308(a)(7)(ii)({letter})" for letter in "ABCD")
 PASSWORDS, INCIDENTS, DISPOSED, SIX_YEARS = (
@@ -178,6 +185,15 @@ HIPAA = Profile(
         secondaries.lag_watched: (GOES_ON, INCIDENTS),
         secondaries.capacity_watched: (GOES_ON,),
         secondaries.destroyable: (DISPOSED,),
+        failover.two_pieces: (GOES_ON, INTEGRITY),
+        failover.silence: (GOES_ON, INCIDENTS),
+        failover.lag_notifies: (INCIDENTS,),
+        failover.delivered: (GOES_ON, INCIDENTS),
+        failover.goes_on: (GOES_ON,),
+        failover.outside: (GOES_ON,),
+        failover.short: (GOES_ON, INTEGRITY),
+        failover.configured: (ACCESS,),
+        failover.apart: (RESTORED, GOES_ON, EMERGENCY),
         ec2.zones_distinct: (GOES_ON,),
         ec2.ingress_narrow: (ACCESS,),
         ec2.egress_narrow: (ACCESS,),

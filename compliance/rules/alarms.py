@@ -36,6 +36,7 @@ DIMENSIONS: Mapping[tuple[str, str], str | frozenset[str]] = {
     ("AWS/S3", "RuleId"): "AWS::S3::Bucket",
     ("AWS/S3", "SourceBucket"): "AWS::S3::Bucket",
     ("AWS/SNS", "TopicName"): "AWS::SNS::Topic",
+    ("AWS/SQS", "QueueName"): "AWS::SQS::Queue",
 }
 """Which resource a dimension of an AWS namespace names, or which words it takes."""
 
@@ -51,6 +52,7 @@ TOGETHER: Mapping[str, tuple[set[str], ...]] = {
     "AWS/RDS": ({"DBInstanceIdentifier"}, {"DBClusterIdentifier"}, {"DBClusterIdentifier", "Role"}),
     "AWS/S3": ({"SourceBucket", "DestinationBucket", "RuleId"},),
     "AWS/SNS": ({"TopicName"},),
+    "AWS/SQS": ({"QueueName"},),
 }
 """The sets of dimensions under which a namespace publishes; any other set is a metric that nobody writes."""
 
@@ -72,7 +74,7 @@ OTHERWISE: Mapping[tuple[str, str], tuple[set[str], ...]] = {
 NOT_IN_AURORA = {"BurstBalance", "FreeStorageSpace"}
 """Metrics of an instance with a disk of its own."""
 
-NAMED_IN_METRICS = {"AWS::SNS::Topic": "TopicName", "AWS::Events::Rule": "Name"}
+NAMED_IN_METRICS = {"AWS::SNS::Topic": "TopicName", "AWS::Events::Rule": "Name", "AWS::SQS::Queue": "QueueName"}
 """Where a dimension takes a name that ``Ref`` does not return, or that it returns of these types alone."""
 
 
@@ -92,6 +94,9 @@ NAMESPACE = "Standby"
 """Of functions/common/metrics.py; a test compares this table with the functions' sources."""
 
 EMITTED: Mapping[str, Emitted] = {
+    "failover": Emitted(frozenset({"PrimaryActive", "PrimaryReachable"})),
+    "heartbeat": Emitted(frozenset({"HeartbeatWritten"})),
+    "replica_age": Emitted(frozenset({"ReplicaDataAge"})),
     "health": Emitted(frozenset({"Works", "Latency"}), "Dependency", frozenset({"secret", "database", "table", "bucket"})),
     "log_archive": Emitted(
         frozenset(

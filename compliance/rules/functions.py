@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compliance.rules import alarms
+from compliance.rules import alarms, failover
 from compliance.rules.rds import group_stands_first
 from model import Rule
 from model.view import Resource
@@ -21,7 +21,8 @@ def _log_group_first(function: Resource) -> tuple[str, bool]:
 def _in_vpc(function: Resource) -> tuple[str, bool]:
     subnets = function.members("VpcConfig", "SubnetIds")
     groups = function.members("VpcConfig", "SecurityGroupIds")
-    return "VpcConfig", bool(subnets) and bool(groups) and None not in subnets + groups
+    inside = bool(subnets) and bool(groups) and None not in subnets + groups
+    return "VpcConfig", inside or failover.decides(function)
 
 
 def _invoked_by_ours(permission: Resource) -> tuple[str, bool]:
@@ -64,7 +65,7 @@ log_group_first = Rule(
 )
 in_vpc = Rule(
     "functions.in_vpc",
-    "The function runs in subnets and groups of the system.",
+    "The function runs in subnets and groups of the system, but for the one that decides on a failover.",
     "It reaches the database by its private address, and nothing that its group does not allow.",
     "AWS Security Hub Lambda.3",
     FUNCTION,

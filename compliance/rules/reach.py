@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compliance import statements
+from compliance.rules.failover import decides
 from compliance.rules.rds import tables_of, without_way_out
 from compliance.statements import Statement
 from model import Rule
@@ -70,7 +71,8 @@ def _leads(endpoint: Resource, subnets: list[Resource], groups: list[Resource]) 
 def _peers(function: Resource) -> tuple[str, bool]:
     groups = [group for group in function.members("VpcConfig", "SecurityGroupIds") if group is not None]
     named = [function.view.follow(function.layer, value) for value in (function.get("Environment", "Variables") or {}).values()]
-    databases = [each for each in named if each is not None and each.type in GROUPS]
+    # Whoever decides on a failover calls AWS about a database, and never the database.
+    databases = [each for each in named if each is not None and each.type in GROUPS and not decides(function)]
     mounts = [function.view.follow(function.layer, mount.get("Arn")) for mount in function.get("FileSystemConfigs") or []]
     reached = all(
         _lets_in(database, property_, groups, port) for database in databases for property_, port in [GROUPS[database.type]]

@@ -12,8 +12,9 @@ from model.view import Resource
 
 TOPIC = ("AWS::SNS::Topic",)
 
+ALARMS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 SENDERS = {
-    "AWS::CloudWatch::Alarm": "cloudwatch",
+    **dict.fromkeys(ALARMS, "cloudwatch"),
     "AWS::Events::Rule": "events",
     "AWS::RDS::EventSubscription": "events.rds",
 }
@@ -38,7 +39,7 @@ def policies_of(topic: Resource) -> Iterator[Statement]:
 
 
 def _targets(sender: Resource) -> tuple[Resource | None, ...]:
-    if sender.type == "AWS::CloudWatch::Alarm":
+    if sender.type in ALARMS:
         return sender.members("AlarmActions") + sender.members("OKActions") + sender.members("InsufficientDataActions")
     if sender.type == "AWS::RDS::EventSubscription":
         return sender.members("SnsTopicArn")
@@ -46,9 +47,9 @@ def _targets(sender: Resource) -> tuple[Resource | None, ...]:
 
 
 def _delivers(sender: Resource) -> tuple[str, bool]:
-    name = {"AWS::CloudWatch::Alarm": "AlarmActions", "AWS::RDS::EventSubscription": "SnsTopicArn"}.get(sender.type, "Targets")
+    name = {**dict.fromkeys(ALARMS, "AlarmActions"), "AWS::RDS::EventSubscription": "SnsTopicArn"}.get(sender.type, "Targets")
     targets = _targets(sender)
-    rings = sender.type != "AWS::CloudWatch::Alarm" or bool(sender.members("AlarmActions"))
+    rings = sender.type not in ALARMS or bool(sender.members("AlarmActions"))
     told = (
         rings and sender.proves(lambda value: value is not False, "ActionsEnabled") and sender.get("State") in (None, "ENABLED")
     )
@@ -123,7 +124,7 @@ def _passes(statement: Statement, sender: Resource, known: set[str]) -> bool:
 
 def _sources(sender: Resource, region: str) -> list[str]:
     """What the service gives as aws:SourceArn: the alarm, or each database that a subscription names (any, if none)."""
-    if sender.type == "AWS::CloudWatch::Alarm":
+    if sender.type in ALARMS:
         return [f"arn:aws:cloudwatch:{region}:${{AWS::AccountId}}:alarm:{sender.text('AlarmName') or ''}"]
     identifiers = sender.view.texts(sender.layer, sender.get("SourceIds") or [""])
     kind = "cluster" if sender.get("SourceType") == "db-cluster" else "db"

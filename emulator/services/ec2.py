@@ -34,6 +34,7 @@ def install() -> None:
         "CreateVpcEndpoint": _create_endpoint,
         "ModifyVpcEndpoint": _modify_endpoint,
         "DescribeVpcEndpoints": _filtered("vpc-endpoint-id", "VpcEndpointId"),
+        "ModifySecurityGroupRules": _modify_rules,
         "ReleaseAddress": _guarded(_address_users, "InvalidIPAddress.InUse"),
         "DeleteSubnet": _guarded(_subnet_users),
         "DeleteSecurityGroup": _guarded(_group_users),
@@ -215,6 +216,12 @@ def _with_lists(rules: list[dict[str, Any]], p: Parameters, prefix: str) -> list
             given = {name: _one(p, f"{several}{place}.{name}") for name in ("PrefixListId", "Description")}
             rule["PrefixListIds"].append({name: value for name, value in given.items() if value})
     return rules
+
+
+def _modify_rules(theirs: Action, p: Parameters) -> Answer:
+    """The group that a rule refers to, under the name by which ministack looks for it."""
+    own = ".ReferencedGroupId"
+    return theirs({**p, **{name.removesuffix(own) + ".ReferencedGroupInfo.GroupId": p[name] for name in p if name.endswith(own)}})
 
 
 def _describing(direction: str, member: str) -> Action:

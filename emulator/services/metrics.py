@@ -123,6 +123,19 @@ def pass_silence(region: str) -> dict[str, Any]:
     return {"changed": changed}
 
 
+def pass_minute(region: str) -> dict[str, Any]:
+    """Makes every value a minute older, as if one had passed: what was well then counts no more when its periods are over."""
+    from ministack.core.responses import request_scope
+    from ministack.services import cloudwatch
+
+    with request_scope(ACCOUNT, region):
+        for points in list(cloudwatch._metrics.values()):
+            for one in points:
+                one["Timestamp"] -= 60
+        cloudwatch._evaluate_all_alarms()
+    return {}
+
+
 def measure(namespace: str, name: str, value: str, region: str, dimensions: str) -> dict[str, Any]:
     """A value of a service's own metric, which nobody but the service could publish."""
     from ministack.core.responses import request_scope

@@ -115,10 +115,15 @@ def parameters(instance: Record) -> dict[str, str]:
 def _modify(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
-    answer = theirs(p)
     instance = rds._instances.get(query.one(p, "DBInstanceIdentifier"))
+    groups = list(instance.get("DBParameterGroups") or ()) if instance is not None else []
+    answer = theirs(p)
     if answer[0] >= 300 or instance is None:
         return answer
+    if group := query.one(p, "DBParameterGroupName"):
+        same = [one for one in groups if one["DBParameterGroupName"] == group]
+        # Another group is in use after the next restart, which RDS leaves to the operator.
+        instance["DBParameterGroups"] = same or [{"DBParameterGroupName": group, "ParameterApplyStatus": "pending-reboot"}]
     _keep(instance, p)
     query.keep_exports(instance, p)
     if query.one(p, "MasterUserPassword"):
@@ -139,8 +144,13 @@ def _stop(theirs: Action, p: Parameters) -> Answer:
 def _reboot(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
+    def restart(arn: str) -> None:
+        databases.restart(arn)
+        for group in rds._instances[query.one(p, "DBInstanceIdentifier")].get("DBParameterGroups") or ():
+            group["ParameterApplyStatus"] = "in-sync"
+
     try:
-        return _after(theirs, p, databases.restart)
+        return _after(theirs, p, restart)
     except postgres.PostgresError as error:
         # A replica, for instance, that may have fewer connections than its source has.
         instance = rds._instances[query.one(p, "DBInstanceIdentifier")]

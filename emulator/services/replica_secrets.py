@@ -55,9 +55,11 @@ def install() -> None:
 
 
 def _synced(theirs: Callable[[Record], None], secret: Record) -> None:
-    """What ministack copies, but not over a region that does not answer: it gets all of it with the next change."""
+    """What ministack copies, but not over a secret that is no replica of this one, and not over a region that does not answer: it
+    gets all of it with the next change."""
     statuses = secret["ReplicationStatus"]
-    secret["ReplicationStatus"] = [one for one in statuses if not darkness.is_dark(one["Region"])]
+    reached = (one for one in statuses if one["Status"] != "Failed" and not darkness.is_dark(one["Region"]))
+    secret["ReplicationStatus"] = list(reached)
     try:
         theirs(secret)
     finally:

@@ -411,8 +411,9 @@ def _rule(direction: str) -> Resource:
         call = getattr(aws.client("ec2"), f"update_security_group_rule_descriptions_{direction}")
         call(GroupId=new["GroupId"], IpPermissions=[_permission(direction, new)])
 
-    def delete(aws: Aws, _ref: str, p: Properties) -> None:
-        _revoke(aws, direction, p["GroupId"], p)
+    def delete(aws: Aws, ref: str, p: Properties) -> None:
+        """By its id: what it says may have been changed since."""
+        getattr(aws.client("ec2"), f"revoke_security_group_{direction}")(GroupId=p["GroupId"], SecurityGroupRuleIds=[ref])
 
     return Resource(f"AWS::EC2::SecurityGroup{title}", create, delete, read, update)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from troposphere import Ref, ssm
+from troposphere import And, Equals, If, Not, Ref, ssm
 
 from generator.layer import Layer
 from generator.template import Template
@@ -18,8 +18,10 @@ class Configuration(Layer):
     """What a failover is told, where it will run: how far it may go by itself, and between which clusters.
 
     ``rpo`` is how much may be lost; ``most_lag`` how far the other region may be behind for a switchover that loses nothing to be
-    begun; ``cooldown`` how long after one failover no other begins by itself. ``whole`` is the layer, with its site, of the
-    global database, ``target`` the cluster that is promoted.
+    begun; ``cooldown`` how long after one failover no other begins by itself. ``whole`` is the layer, with its site, of a
+    global database, and ``target`` then the cluster that is promoted. ``replica`` is the layer of a replica whose source
+    may be somebody else's; where it is ours it has the replica's name. Nobody asks another's whether it takes a write: one piece
+    of evidence is always there then, and a person decides.
     """
 
     name: str = "configuration"
@@ -27,8 +29,9 @@ class Configuration(Layer):
     rpo: timedelta
     most_lag: timedelta = timedelta(minutes=1)
     cooldown: timedelta = timedelta(hours=1)
-    whole: str = "primary:global"
-    target: str = "aurora-secondary.ClusterArn"
+    whole: str = ""
+    target: str = ""
+    replica: str = ""
 
     def define(self, t: Template) -> None:
         mode = t.parameter(
@@ -38,7 +41,7 @@ class Configuration(Layer):
             AllowedValues=list(MODES),
         )
         told: list[tuple[str, object, str]] = [
-            ("mode", mode, "auto, approve or disabled: what a failover that alarms ask for does."),
+            ("mode", self._decided(t, mode), "auto, approve or disabled: what a failover that alarms ask for does."),
             ("rpo-seconds", _seconds(self.rpo), "How much may be lost, in seconds."),
             (
                 "max-lag-seconds",
@@ -46,10 +49,13 @@ class Configuration(Layer):
                 "How far behind the target may be when a switchover begins, in seconds.",
             ),
             ("cooldown-seconds", _seconds(self.cooldown), "How long after a failover no other begins by itself, in seconds."),
-            ("global-cluster-id", t.output_of(f"{self.whole}.GlobalClusterId"), "The global database."),
-            ("home-cluster-arn", t.output_of(f"{self.whole}.HomeClusterArn"), "The cluster that writes at home."),
-            ("target-cluster-arn", t.output_of(self.target), "The cluster that is promoted."),
         ]
+        if self.whole:
+            told += [
+                ("global-cluster-id", t.output_of(f"{self.whole}.GlobalClusterId"), "The global database."),
+                ("home-cluster-arn", t.output_of(f"{self.whole}.HomeClusterArn"), "The cluster that writes at home."),
+                ("target-cluster-arn", t.output_of(self.target), "The cluster that is promoted."),
+            ]
         parameters = [
             ssm.Parameter(
                 "".join(word.capitalize() for word in name.split("-")),
@@ -64,6 +70,13 @@ class Configuration(Layer):
         ]
         t.section("No secret among them. What a failover writes itself stands beside this path, never in it.", *parameters)
         t.output("ModeName", Ref(parameters[0]), "The parameter that holds the mode.")
+
+    def _decided(self, t: Template, mode: Ref) -> Ref | If:
+        """The mode, which is not auto where the source is not ours."""
+        if not self.replica:
+            return mode
+        ours = Equals(*(t.output_of(f"{self.replica}.{name}") for name in ("SourceIdentifier", "InstanceIdentifier")))
+        return If(t.condition("APersonDecides", And(Equals(mode, MODES[0]), Not(ours))), MODES[1], mode)
 
 
 def _seconds(duration: timedelta) -> str:

@@ -192,6 +192,10 @@ class Database(Layer):
         t.output("InstanceIdentifier", Ref(instance), "The name that alarms and operators use.")
         t.output("SubnetGroupName", Ref(placement), "Where a restored instance belongs.")
         t.output("InstanceArn", GetAtt(instance, "DBInstanceArn"), "The instance.")
+        if self.replica_of:
+            source = origin["SourceDBInstanceIdentifier"]
+            t.output("SourceArn", source, "What it replicates at home, whoever owns that.")
+            t.output("SourceIdentifier", Select(6, Split(":", source)), "The name of the instance that it follows.")
         t.output("Endpoint", GetAtt(instance, "Endpoint.Address"), "Where clients connect; the same name after a failover.")
         t.output("Port", GetAtt(instance, "Endpoint.Port"), "The port at which clients connect.")
 

@@ -23,6 +23,7 @@ POSTGRESQL, HTTPS = 5432, 443
 ZONES = "ABC"
 ANYWHERE = "0.0.0.0/0"
 ATTACHMENT = "InternetGatewayAttachment"
+CLIENT_RULE, CLIENT_RULE_DESCRIPTION = "DatabaseFromClient", "PostgreSQL from clients"
 
 
 S3_ACTIONS = [
@@ -143,6 +144,7 @@ class Network(Layer):
         t.output("ClientGroupId", GetAtt(clients, "GroupId"), "Security group of whatever may connect to the database.")
         t.output("EndpointGroupId", GetAtt(endpoints, "GroupId"), "Security group of the Secrets Manager endpoint.")
         t.output("DatabaseGroupId", GetAtt(instances, "GroupId"), "Security group of the database.")
+        t.output("ClientRuleId", GetAtt(CLIENT_RULE, "Id"), "The rule that lets clients in to the database.")
 
     @staticmethod
     def _internet(t: Template, vpc: ec2.VPC, public: list[ec2.Subnet], here: str) -> None:

@@ -77,6 +77,8 @@ class Rotation(Layer):
         )
         t.section("Who hears of it when it fails.", failed)
 
+        if self.standby:
+            t.output("SecretArn", secret, "The secret's replica at this site, for whoever else reads it here.")
         t.output("FunctionName", Ref(rotation.function), "The function that rotates.")
         t.output("FunctionArn", GetAtt(rotation.function, "Arn"), "The function that rotates.")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from generator.assemble import Built
-from generator.runbooks import chain, cluster, costs, database, monitor, operate, stores
+from generator.runbooks import chain, cluster, costs, database, monitor, operate, regions, stores
 from generator.runbooks.facts import Facts
 from generator.runbooks.index import index
 from generator.runbooks.page import Section, render
@@ -74,5 +74,11 @@ def _connect(facts: Facts) -> Iterator[Section]:
         yield database.connect(facts)
 
 
-PROCEDURES: tuple[Callable[[Facts], Iterator[Section]], ...] = (_connect, monitor.sections, _databases, stores.sections)
+PROCEDURES: tuple[Callable[[Facts], Iterator[Section]], ...] = (
+    _connect,
+    monitor.sections,
+    _databases,
+    regions.sections,
+    stores.sections,
+)
 """What a page has, by what its site has. A further kind of procedure is a module and one more name here."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from compliance.profiles.fedramp_high import FEDRAMP_HIGH
 from compliance.rules import secrets
@@ -10,12 +11,18 @@ from generator.layers.audit import Audit
 from generator.layers.backup import Backup, Plan, Rule
 from generator.layers.cache import Cache
 from generator.layers.cache_rotation import CacheRotation
+from generator.layers.configuration import Configuration
 from generator.layers.database import Database
+from generator.layers.evidence import Evidence
+from generator.layers.failover import Failover
 from generator.layers.files import Files
+from generator.layers.heartbeat import Heartbeat
 from generator.layers.keys import BACKUP, CACHE, DATABASE, FILES, LOGS, SECRETS, TRAIL, Keys
 from generator.layers.monitoring import Monitoring
 from generator.layers.network import Network
 from generator.layers.notify import Notify
+from generator.layers.probe import Probe
+from generator.layers.replica_age import ReplicaAge
 from generator.layers.rotation import Rotation
 from generator.layers.secrets import Secrets
 from generator.layers.vault import Vault
@@ -33,6 +40,12 @@ SOURCE, SECRET = "SourceDatabaseArn", "SourceSecretArn"
 
 REFERENCE = "database"
 """The layer beside which the other layers of the reference primary stand, or are left out."""
+
+AT_REPLICA: dict[str, Any] = {
+    "database": "database-replica",
+    # Not the primary's own output: an agency answers for its secret once, and the standby rotation passes it on.
+    "secret": "rotation-standby.SecretArn",
+}
 
 
 def _files(one: Protected, copy_to: Site) -> Plan:
@@ -81,6 +94,8 @@ FEDERAL_RECORDS = System(
             late_after=2 * LATE,
         ),
         Backup(optional=REFERENCE, plans=(_files(FILE_SYSTEM, RECOVERY), _database(INSTANCE, "cron(0 12 * * ? *)"))),
+        Heartbeat(optional=REFERENCE),
+        Probe(optional=REFERENCE),
         Monitoring(optional=REFERENCE, event_rule=True, files="files"),
         # The recovery site, where the system lives.
         Audit(sites=(RECOVERY,)),
@@ -128,6 +143,19 @@ FEDERAL_RECORDS = System(
             files="files-replica",
             lag=LATE,
         ),
+        Heartbeat(name="heartbeat-recovery", sites=(RECOVERY,), **AT_REPLICA),
+        Probe(name="probe-recovery", sites=(RECOVERY,), adopts=True, **AT_REPLICA),
+        ReplicaAge(**AT_REPLICA),
+        Evidence(stale_after=LATE),
+        Configuration(rpo=OBJECTIVES.rpo, replica="database-replica"),
+        Failover(
+            # By way of the layers that an agency answers for its database and its secret, each once.
+            home="database-replica.SourceArn",
+            target="database-replica.InstanceArn",
+            files="files-replica.FileSystemId",
+            secret=AT_REPLICA["secret"],
+            rotation="rotation-standby.FunctionArn",
+        ),
     ),
     deviations=(
         Deviation(
@@ -146,9 +174,18 @@ FEDERAL_RECORDS = System(
         Deviation(
             "FR-11",
             "database-replica.Instance",
-            "Within the region a standby takes over by itself. Between the regions nothing does yet: the replica is promoted, "
-            "the files' replication ended and the secret promoted by hand. With SourceDatabaseArn there will be no write access "
-            "to the source, so no heartbeat and no fence: a failover is then approved by a person, never automatic.",
+            "Within the region a standby takes over by itself, between the regions the failover function decides. With "
+            "SourceDatabaseArn there is no write access to the source, so no heartbeat, no fence, and nobody there to ask: "
+            "the primary counts as unreachable all the time, and the data's age is that of the last transaction replayed. One "
+            "piece of evidence decides nothing: the mode is approve then, whatever FailoverMode says, and a person fails "
+            "over, or approves.",
+        ),
+        Deviation(
+            "FR-11",
+            "network.Vpc",
+            "No name changes its answer with a failover. Clients in eu-west-2 use that site's endpoints, which a promotion "
+            "leaves as they are, and reach no other site; the newest topology in Systems Manager says which of the two "
+            "writes. Clients beside an agency's database are the agency's to redirect.",
         ),
         Deviation(
             "FR-05",

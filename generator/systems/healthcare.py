@@ -1,6 +1,7 @@
 """Healthcare: the data of a healthcare application, in two regions."""
 
 from datetime import timedelta
+from typing import Any
 
 from compliance.profiles.hipaa import HIPAA
 from compliance.rules import rds
@@ -11,11 +12,17 @@ from generator.layers.aurora_instance import AuroraInstance
 from generator.layers.backup import Backup, Plan, Rule
 from generator.layers.cluster_monitoring import ClusterMonitoring, Replication
 from generator.layers.configuration import Configuration
+from generator.layers.dns import Dns
+from generator.layers.evidence import Evidence
+from generator.layers.failover import Failover
 from generator.layers.global_database import GlobalDatabase
+from generator.layers.heartbeat import Heartbeat
 from generator.layers.keys import AURORA, BACKUP, LOGS, OBJECTS, SECRETS, TRAIL, Keys
 from generator.layers.network import Network
 from generator.layers.notify import Notify
 from generator.layers.objects import Objects
+from generator.layers.probe import Probe
+from generator.layers.replica_age import ReplicaAge
 from generator.layers.restore_validation import RestoreValidation
 from generator.layers.rotation import Rotation
 from generator.layers.secrets import Secrets
@@ -37,6 +44,12 @@ EVERY_OTHER_HOUR = "cron(0 0-1,3-23 * * ? *)"
 OFF_PEAK = "cron(0 2 * * ? *)"
 MINUTES_AND_AN_HOUR = Objectives(rpo=timedelta(minutes=15), rto=timedelta(hours=1))
 OBJECTS_OF = {"source": "primary:objects.BucketName", "destination": "recovery:objects-replica.BucketName"}
+
+AT_SECONDARY: dict[str, Any] = {
+    "database": "aurora-secondary",
+    "secret": "primary:secrets.ReplicaSecretArn",
+    "log_retention": WORKING,
+}
 
 NO_INSIGHTS = (
     "HC-01 asks for 0.5 to 2 ACU, and AWS asks for 2 or more where Performance Insights are on: they take a gigabyte of memory. "
@@ -140,7 +153,20 @@ HEALTHCARE = System(
             other="primary:aurora.ClusterArn",
             objects=Replication(**OBJECTS_OF, at_source=False),
         ),
-        Configuration(rpo=MINUTES_AND_AN_HOUR.rpo),
+        Heartbeat(database="aurora", log_retention=WORKING),
+        Heartbeat(name="heartbeat-recovery", sites=(RECOVERY,), **AT_SECONDARY),
+        Probe(database="aurora", log_retention=WORKING),
+        Probe(name="probe-recovery", sites=(RECOVERY,), **AT_SECONDARY),
+        ReplicaAge(**AT_SECONDARY),
+        Evidence(stale_after=timedelta(minutes=2)),
+        Dns(home="primary:aurora", away="recovery:aurora-secondary", located="primary:aurora.ClusterArn"),
+        Configuration(rpo=MINUTES_AND_AN_HOUR.rpo, whole="primary:global", target="aurora-secondary.ClusterArn"),
+        Failover(
+            home="primary:aurora.ClusterArn",
+            target="aurora-secondary.ClusterArn",
+            whole="primary:global.GlobalClusterId",
+            log_retention=WORKING,
+        ),
     ),
     deviations=(
         Deviation(rds.monitored, "aurora.InstanceA", NO_INSIGHTS),
@@ -158,7 +184,7 @@ HEALTHCARE = System(
             "HC-02",
             "global.GlobalCluster",
             "A separate cluster would replicate nothing, so the recovery cluster is the secondary of a global database and can "
-            "be promoted by one call. That an operator need not make this call, but a function does, is not here yet (HC-10).",
+            "be promoted by one call, which the failover function makes (HC-10).",
         ),
         Deviation(
             "HC-03",
@@ -199,12 +225,6 @@ HEALTHCARE = System(
             "audit.LogGroup",
             "Log groups keep 30 days as asked. HIPAA asks for six years of audit evidence (45 CFR 164.316(b)(2)(i)): the trail's "
             "bucket keeps its files for LogFilesKeptDays, six years or more.",
-        ),
-        Deviation(
-            "HC-10",
-            "configuration.Mode",
-            "The function that orchestrates failover is not here yet; its configuration, the standby rotation and the alarms "
-            "are. Until then the secondary is promoted by hand: `aws rds failover-global-cluster`.",
         ),
         Deviation(
             "HC-14",

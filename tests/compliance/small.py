@@ -12,7 +12,7 @@ from model.view import Resource, View
 GONE = object()
 """In place of a value: the entry is taken away."""
 
-LAYERS = ("base", "network", "data", "platform", "cache", "elsewhere", "whole", "second")
+LAYERS = ("base", "network", "data", "platform", "cache", "elsewhere", "whole", "second", "failover")
 """In the order in which they would be deployed; ``small/<layer>.yaml`` holds each."""
 
 

@@ -17,7 +17,8 @@ PORTS = {"DatabaseGroup": "tcp 5432", "CacheGroup": "tcp 6379", "TargetGroup": "
 """Groups that serve something, by their logical id, and the one port at which they do."""
 
 CLIENTS = {
-    "DatabaseGroup": {"network.ClientGroup"},
+    # The probe has a group of its own: a fence keeps clients out, and it must get in behind one.
+    "DatabaseGroup": {"network.ClientGroup", "probe.Group", "probe-recovery.Group"},
     "CacheGroup": {"cache.ClientGroup", "cache-rotation.RotationGroup"},
     "TargetGroup": {"files.WriterGroup", "files-replica.WriterGroup"},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from compliance.profiles.fedramp_high import FEDRAMP_HIGH
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT
 from compliance.profiles.hipaa import HIPAA
-from compliance.rules import alarms, all_rules, iam, resources, sns
+from compliance.rules import alarms, all_rules, failover, iam, resources, sns
 from model import Rule
 from model.view import TEMPLATE, View
-from tests.compliance import cache_table, elsewhere_table, global_table, packs_table, platform_table
+from tests.compliance import cache_table, elsewhere_table, failover_table, global_table, packs_table, platform_table
 from tests.compliance.small import GONE, changed, resource, templates
+from tests.systems import rendered
 
 RULES = {rule.id: rule for rule in all_rules()}
 
@@ -322,6 +324,7 @@ BREAKS: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ("functions.invoked_by_ours", "data.Permission", [("data/Resources/Permission/Properties/SourceAccount", GONE)]),
     *elsewhere_table.BREAKS,
     *platform_table.BREAKS,
+    *failover_table.BREAKS,
     *global_table.BREAKS,
     *cache_table.BREAKS,
     *packs_table.BREAKS,
@@ -417,6 +420,7 @@ BEARS: list[tuple[str, str, list[tuple[str, Any]]]] = [
     ),
     *elsewhere_table.BEARS,
     *platform_table.BEARS,
+    *failover_table.BEARS,
     *global_table.BEARS,
     *cache_table.BEARS,
     *packs_table.BEARS,
@@ -532,3 +536,31 @@ def test_every_dimension_under_which_something_is_published_says_what_it_names()
     for namespace, sets in listed:
         for dimension in set().union(*sets):
             assert (namespace, dimension) in alarms.DIMENSIONS
+
+
+def test_the_lease_is_that_of_the_failover_function() -> None:
+    [seconds] = re.findall(
+        r"^LEASE = timedelta\(seconds=(\d+)\)", (FUNCTIONS / "failover/orchestration/state.py").read_text(), re.M
+    )
+    assert failover.LEASE.total_seconds() == int(seconds)
+
+
+@pytest.mark.parametrize("system", ["federal-records", "healthcare"])
+def test_everything_between_evidence_and_act_is_asked_where_it_stands(system: str) -> None:
+    """Were the decision not recognised, its rules would have nothing to say, and would be met by that."""
+    view = View(rendered.templates(system))
+    assert [one.layer for one in failover.deciders(view)] == ["failover"]
+    found = {f"{one.layer}.{one.id}" for one in failover.decision(view)}
+    assert {
+        "configuration.Mode",
+        "evidence.FailoverEvidence",
+        "evidence.PrimaryUnreachable",
+        "evidence.ReplicaDataStale",
+        "failover.Evidence",
+        "failover.Function",
+        "failover.LogGroup",
+        "failover.Schedule",
+        "failover.Undelivered",
+        "notify.Topic",
+        "replica-age.Function",
+    } <= found

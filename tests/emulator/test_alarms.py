@@ -176,3 +176,12 @@ def test_what_is_measured_outweighs_silence(aws: Emulator) -> None:
     measure(aws, "measured", 5)
     aws.pass_silence(REGION)
     assert state(aws, "measured") == "OK"
+
+
+def test_what_was_well_counts_no_more_when_its_minutes_are_over(aws: Emulator) -> None:
+    alarm(aws, "minutes", TreatMissingData="breaching")
+    measure(aws, "minutes", 5)
+    for _ in range(60):
+        aws.pass_minute(REGION)
+    aws.pass_silence(REGION)
+    assert state(aws, "minutes") == "ALARM"

@@ -93,6 +93,23 @@ def test_a_new_master_password_is_the_servers_and_is_not_logged(aws: Emulator, i
     aws.client("rds").modify_db_instance(DBInstanceIdentifier=NAME, MasterUserPassword=PASSWORD, ApplyImmediately=True)
 
 
+def test_another_parameter_group_waits_for_a_restart(aws: Emulator, instance: dict[str, Any]) -> None:
+    rds = aws.client("rds")
+
+    def group() -> tuple[str, str]:
+        (found,) = rds.describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"][0]["DBParameterGroups"]
+        return found["DBParameterGroupName"], found["ParameterApplyStatus"]
+
+    assert instance["DBParameterGroups"][0]["ParameterApplyStatus"] == "in-sync"
+    rds.create_db_parameter_group(DBParameterGroupName="another", DBParameterGroupFamily="postgres15", Description="x")
+    rds.modify_db_instance(DBInstanceIdentifier=NAME, DBParameterGroupName="another", ApplyImmediately=True)
+    assert group() == ("another", "pending-reboot")
+    rds.reboot_db_instance(DBInstanceIdentifier=NAME)
+    assert group() == ("another", "in-sync")
+    rds.modify_db_instance(DBInstanceIdentifier=NAME, DBParameterGroupName="another", ApplyImmediately=True)
+    assert group() == ("another", "in-sync")
+
+
 def test_the_server_goes_with_the_instance(aws: Emulator) -> None:
     rds = aws.client("rds")
     made = rds.create_db_instance(

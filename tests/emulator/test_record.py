@@ -203,3 +203,73 @@ def test_a_variable_in_the_resource_of_a_statement_stands_for_its_value(aws: Emu
     )
     assert code(client.create_bucket, Bucket="of-999999999999") == "AccessDenied"
     assert code(client.create_bucket, Bucket="of-123456789012") == "allowed"
+
+
+def test_a_message_to_a_topic_under_a_key_makes_a_data_key(aws: Emulator) -> None:
+    key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    topic = aws.client("sns").create_topic(Name="under-a-key", Attributes={"KmsMasterKeyId": key})["TopicArn"]
+    through = {"StringEquals": {"kms:ViaService": "sns.us-east-1.amazonaws.com"}}
+    for name, actions, expected in (
+        ("tells", ["kms:Decrypt", "kms:GenerateDataKey"], "allowed"),
+        ("tells-nobody", ["kms:Decrypt"], "AuthorizationError"),
+        ("tells-none", ["kms:GenerateDataKey"], "AuthorizationError"),
+    ):
+        client = aws.client("sns", **assume(aws, name, [allow("sns:Publish", topic), allow(actions, key, Condition=through)]))
+        assert (name, code(client.publish, TopicArn=topic, Message="1")) == (name, expected)
+
+
+def test_tags_that_come_with_a_parameter_are_an_action_of_their_own(aws: Emulator) -> None:
+    arn = "arn:aws:ssm:us-east-1:123456789012:parameter/tagged/*"
+    given = {"Value": "1", "Type": "String", "Tags": [{"Key": "System", "Value": "small"}]}
+    writes = aws.client("ssm", **assume(aws, "writes-parameters", [allow("ssm:PutParameter", arn)]))
+    assert code(writes.put_parameter, Name="/tagged/one", **given) == "AccessDeniedException"
+    assert code(writes.put_parameter, Name="/tagged/bare", Value="1", Type="String") == "allowed"
+    both = assume(aws, "tags-parameters", [allow(["ssm:PutParameter", "ssm:AddTagsToResource"], arn)])
+    assert code(aws.client("ssm", **both).put_parameter, Name="/tagged/two", **given) == "allowed"
+
+
+def test_tags_that_come_with_a_snapshot_are_an_action_of_their_own(aws: Emulator) -> None:
+    arns = [f"arn:aws:rds:us-east-1:123456789012:{kind}" for kind in ("db:tagged", "snapshot:tagged-*")]
+    given = {"DBInstanceIdentifier": "tagged", "Tags": [{"Key": "System", "Value": "small"}]}
+    keeps = aws.client("rds", **assume(aws, "keeps-snapshots", [allow("rds:CreateDBSnapshot", arns)]))
+    assert code(keeps.create_db_snapshot, DBSnapshotIdentifier="tagged-1", **given) == "AccessDenied"
+    both = assume(aws, "tags-snapshots", [allow(["rds:CreateDBSnapshot", "rds:AddTagsToResource"], arns)])
+    found = code(aws.client("rds", **both).create_db_snapshot, DBSnapshotIdentifier="tagged-1", **given)
+    assert found == "DBInstanceNotFound", "allowed, and there is no such instance"
+
+
+def test_whoever_begins_a_rotation_must_be_allowed_to_invoke_its_function(aws: Emulator, secret: tuple[str, str]) -> None:
+    function = "arn:aws:lambda:us-east-1:123456789012:function:rotates"
+    for name, more, expected in (
+        ("begins", [allow("lambda:InvokeFunction", function)], "ResourceNotFoundException"),  # allowed, and there is none
+        ("begins-not", [], "AccessDeniedException"),
+    ):
+        client = aws.client("secretsmanager", **assume(aws, name, [allow("secretsmanager:RotateSecret", secret[0]), *more]))
+        aws.forget_calls()
+        assert (name, code(client.rotate_secret, SecretId=secret[0], RotationLambdaARN=function)) == (name, expected)
+        asked = [(call.action, call.resource, call.allowed) for call in aws.calls() if call.role == name]
+        assert asked == [("secretsmanager:RotateSecret", secret[0], True), ("lambda:InvokeFunction", function, bool(more))]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        ("describe_db_instances", "db"),
+        ("describe_db_snapshots", "snapshot"),
+        ("describe_db_clusters", "cluster"),
+        ("describe_db_cluster_snapshots", "cluster-snapshot"),
+    ],
+)
+def test_a_question_about_all_databases_is_authorized_as_one_about_each(aws: Emulator, call: str, kind: str) -> None:
+    action = f"rds:{''.join(word.capitalize() for word in call.split('_'))}".replace("Db", "DB")
+    for number, (name, answer) in enumerate((("*", "allowed"), ("one", "AccessDenied"))):
+        statement = allow(action, f"arn:aws:rds:*:*:{kind}:{name}")
+        rds = aws.client("rds", **assume(aws, f"lists-{kind}-{number}", [statement]))
+        assert code(getattr(rds, call)) == answer
+
+
+@pytest.mark.parametrize(("backups", "answer"), [("ab-*", "DBInstanceAutomatedBackupNotFound"), ("another", "AccessDenied")])
+def test_what_a_deleted_instance_leaves_is_deleted_as_an_automated_backup(aws: Emulator, backups: str, answer: str) -> None:
+    statement = allow("rds:DeleteDBInstanceAutomatedBackup", f"arn:aws:rds:*:*:auto-backup:{backups}")
+    rds = aws.client("rds", **assume(aws, f"sweeps-{backups[:2]}", [statement]))
+    assert code(rds.delete_db_instance_automated_backup, DbiResourceId="db-ABC") == answer

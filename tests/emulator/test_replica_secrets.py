@@ -215,6 +215,11 @@ def test_a_promoted_replica_is_a_secret_of_its_own(secret: Replicated) -> None:
     found = secret.there.describe_secret(SecretId=secret.replica)
     assert ("PrimaryRegion" in found, found["KmsKeyId"]) == (False, secret.keys[THERE])
     assert secret.status() == []
+    secret.here.replicate_secret_to_regions(
+        SecretId=secret.arn, AddReplicaRegions=[{"Region": THERE, "KmsKeyId": secret.keys[THERE]}]
+    )
+    secret.here.put_secret_value(SecretId=secret.arn, SecretString="after an attempt that failed")
+    assert secret.there.get_secret_value(SecretId=secret.replica)["SecretString"] == "of its own"
 
 
 def template(**regions: str) -> dict[str, Any]:

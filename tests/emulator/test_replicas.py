@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pg8000.native
@@ -295,3 +298,16 @@ def test_a_replica_that_may_have_less_than_its_source_does_not_come_back_from_a_
     assert "of-a-stack" not in [
         one["DBInstanceIdentifier"] for one in aws.client("rds", THERE).describe_db_instances()["DBInstances"]
     ]
+
+
+def test_a_replica_whose_server_takes_nobody_just_now_does_not_replicate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from emulator import databases
+    from emulator.authority import Authority
+
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        server = SimpleNamespace(frozen=False, running=True, host="127.0.0.1", port=nobody.getsockname()[1])
+        monkeypatch.setitem(databases._servers, "arn:it", server)
+        monkeypatch.setitem(databases._passwords, "arn:it", "x")
+        monkeypatch.setattr(databases._state, "authority", Authority.create(tmp_path))
+        assert databases.replicates("arn:it") is False

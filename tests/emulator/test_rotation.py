@@ -297,6 +297,18 @@ def test_a_label_is_on_one_version(rotated: Rotated) -> None:
     assert rotated.stages()[second] == ["AWSPENDING"]
 
 
+def test_a_version_that_is_current_and_pending_takes_both_labels_and_lets_a_rotation_begin(rotated: Rotated) -> None:
+    rotated.client.put_secret_value(SecretId=rotated.secret, SecretString="left", VersionStages=["AWSPENDING"])
+    both = ["AWSCURRENT", "AWSPENDING"]
+    written = rotated.client.put_secret_value(SecretId=rotated.secret, SecretString="ours", VersionStages=both)
+    assert set(written["VersionStages"]) == set(both)
+    assert set(rotated.stages()[written["VersionId"]]) == set(both)
+    assert sum("AWSPENDING" in stages for stages in rotated.stages().values()) == 1
+    token = rotated.client.rotate_secret(SecretId=rotated.secret, RotationLambdaARN=rotated.function)["VersionId"]
+    rotated.aws.settle()
+    assert "AWSCURRENT" in rotated.stages()[token]
+
+
 def test_a_version_and_a_label_that_do_not_belong_together_are_refused(rotated: Rotated) -> None:
     (current,) = rotated.stages()
     with pytest.raises(ClientError) as refused:

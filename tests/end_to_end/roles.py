@@ -11,6 +11,7 @@ from emulator import Emulator
 from tests.end_to_end.commands import ROOT
 from tests.systems.rendered import templates
 
+POLICIES = 10  # that a user or a role carries
 ON_BEHALF = frozenset(re.findall(r"^\| `([a-z0-9]+:\w+)` \|", (ROOT / "docs/permissions.md").read_text(), re.MULTILINE))
 """What AWS uses with a function's role, and the function itself does not."""
 
@@ -53,3 +54,16 @@ def without(aws: Emulator, role: str, sid: str, action: str) -> Iterator[None]:
         assert {call.action for call in aws.calls() if call.role == role and not call.allowed} == {action}
     finally:
         put(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(whole))
+
+
+def user(aws: Emulator, system: str, *kinds: str) -> dict[str, str]:
+    """The credentials of a user with a system's policies of these kinds, the first of which names it."""
+    iam, name = aws.client("iam"), f"{system}-{kinds[0]}"
+    iam.create_user(UserName=name)
+    files = [file for kind in kinds for file in sorted((ROOT / "docs/policies" / system).glob(f"{kind}*.json"))]
+    assert 1 <= len(files) <= POLICIES
+    for path in files:
+        arn = iam.create_policy(PolicyName=f"{system}-{path.stem}", PolicyDocument=path.read_text())["Policy"]["Arn"]
+        iam.attach_user_policy(UserName=name, PolicyArn=arn)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}

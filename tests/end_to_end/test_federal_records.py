@@ -16,6 +16,7 @@ import pg8000.native
 import pytest
 from botocore.exceptions import ClientError
 
+from chain.outcome import Exit
 from emulator import Emulator
 from tests import unmeasured
 from tests.end_to_end.commands import ROOT, deploy_py
@@ -25,7 +26,19 @@ pytestmark = pytest.mark.xdist_group("federal-records")
 
 HERE, THERE = "eu-west-2", "eu-west-1"
 SUFFIX, AGENCY = "e2e", "agency"
-REFERENCE = {"artifacts", "backup", "database", "files", "monitoring", "network", "notify", "rotation", "secrets"}
+REFERENCE = {
+    "artifacts",
+    "backup",
+    "database",
+    "files",
+    "heartbeat",
+    "monitoring",
+    "network",
+    "notify",
+    "probe",
+    "rotation",
+    "secrets",
+}
 """The layers at the primary site that are left out where an agency's database is followed."""
 
 PLAN = re.compile(r"^(\S+)/federal-records-(\S+?)-\w+: ", re.MULTILINE)
@@ -227,8 +240,8 @@ def agency(aws: Emulator) -> Iterator[dict[str, str]]:
         "ARN"
     ]
     yield {"database": made["DBInstance"]["DBInstanceArn"], "secret": arn.replace(f":{THERE}:", f":{HERE}:")}
-    secrets.remove_regions_from_replication(SecretId=arn, RemoveReplicaRegions=[HERE])
-    secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    for region in (HERE, THERE):  # each its own: the failover has promoted the replica
+        aws.client("secretsmanager", region).delete_secret(SecretId="agency/citizens", ForceDeleteWithoutRecovery=True)
     rds.delete_db_instance(DBInstanceIdentifier="citizens", SkipFinalSnapshot=True)
 
 
@@ -236,6 +249,28 @@ def _stacks(aws: Emulator, region: str, suffix: str) -> set[str]:
     stacks = aws.client("cloudformation", region).describe_stacks()["Stacks"]
     names = [stack["StackName"] for stack in stacks if stack["StackName"].endswith(f"-{suffix}")]
     return {name.removeprefix("federal-records-").removesuffix(f"-{suffix}") for name in names}
+
+
+def _leaves_and_does_not_come_back(root: Path, aws: Emulator) -> None:
+    """A person approves the failover of an agency's database; the way back is the agency's own."""
+    asked = _run_in(root, aws, AGENCY, "failover", "--mode", "failover", "--yes")
+    assert asked.returncode == Exit.WAITING, asked.stdout + asked.stderr
+    assert "the primary may be writing still" in asked.stdout
+    (execution,) = re.findall(r"APPROVE=(\S+)", asked.stdout)
+    approved = _run_in(root, aws, AGENCY, "failover", "--approve", execution, "--yes")
+    assert approved.returncode == Exit.OK, approved.stdout + approved.stderr
+    aws.settle()
+    secret = _secret(aws, HERE, "agency/citizens")
+    assert secret["host"] == _outputs(aws, HERE, "database-replica", AGENCY)["Endpoint"]
+    with _session(aws, secret, secret["host"], int(secret["port"])) as connection:
+        assert connection.run("select pg_is_in_recovery()") == [[False]]
+    mode = aws.client("ssm", HERE).get_parameter(Name=f"/federal-records/{AGENCY}/config/mode")["Parameter"]["Value"]
+    assert mode == "approve", "for nobody can fence that database"
+    aws.forget_calls()
+    refused = _run_in(root, aws, AGENCY, "failback", "--yes")
+    assert refused.returncode == Exit.REFUSED, refused.stdout + refused.stderr
+    assert "db:citizens is not of federal-records-agency" in refused.stdout
+    assert not [call.action for call in aws.calls() if not re.match(r"\w+:(Describe|Get|List)", call.action)]
 
 
 def test_an_agencys_database_is_followed_without_the_reference_primary(
@@ -265,6 +300,7 @@ network: {{SourceSecretArn: '{agency["secret"]}'}}
         own = _outputs(aws, HERE, "files-replica", AGENCY)["FileSystemId"]
         with pytest.raises(files.exceptions.ReplicationNotFound):
             files.describe_replication_configurations(FileSystemId=own)
+        _leaves_and_does_not_come_back(root, aws)
     finally:
         destroyed = _run_in(root, aws, AGENCY, "destroy", "--yes")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr

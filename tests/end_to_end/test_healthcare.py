@@ -256,7 +256,7 @@ def test_at_least_95_percent_of_what_is_declared_is_read_back_and_none_differs(a
 
 
 def test_a_second_deployment_changes_nothing(aws: Emulator) -> None:
-    assert "27 stacks: 27 unchanged." in _run(aws, "deploy")
+    assert "35 stacks: 35 unchanged." in _run(aws, "deploy")
 
 
 def test_a_value_changed_at_one_site_changes_one_stack(aws: Emulator, tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_a_value_changed_at_one_site_changes_one_stack(aws: Emulator, tmp_path: 
     )
     assert planned.returncode == 0, planned.stderr
     lines = [line for line in planned.stdout.splitlines() if re.match(r"\S+/healthcare-\S+: ", line)]
-    assert len(lines) == 27
+    assert len(lines) == 35
     assert [line.partition(":")[0] for line in lines if "no change" not in line] == [f"{THERE}/healthcare-configuration-{SUFFIX}"]
 
 

@@ -9,12 +9,12 @@ from emulator import Emulator
 from generator.systems import SYSTEMS
 from model import System
 from tests import unmeasured
-from tests.end_to_end.commands import ROOT, deploy_py
+from tests.end_to_end.commands import deploy_py
+from tests.end_to_end.roles import user
 
 pytestmark = pytest.mark.xdist_group("policies")
 
 SUFFIX = "pol"
-POLICIES = 10  # that a user or a role carries
 
 
 @pytest.fixture(scope="module")
@@ -24,24 +24,11 @@ def aws() -> Iterator[Emulator]:
         yield aws
 
 
-def _user(aws: Emulator, system: str, kind: str) -> dict[str, str]:
-    """A user with a system's policies of one kind, and nothing else."""
-    iam, name = aws.client("iam"), f"{system}-{kind}"
-    iam.create_user(UserName=name)
-    files = sorted((ROOT / "docs/policies" / system).glob(f"{kind}*.json"))
-    assert 1 <= len(files) <= POLICIES
-    for path in files:
-        arn = iam.create_policy(PolicyName=f"{system}-{path.stem}", PolicyDocument=path.read_text())["Policy"]["Arn"]
-        iam.attach_user_policy(UserName=name, PolicyArn=arn)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-
-
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
 def test_an_environment_lives_and_ends_under_the_deployers_policy_and_the_reviewer_only_looks(
     aws: Emulator, system: System
 ) -> None:
-    deployer, reviewer = _user(aws, system.name, "deployer"), _user(aws, system.name, "reviewer")
+    deployer, reviewer = user(aws, system.name, "deployer"), user(aws, system.name, "reviewer")
 
     def run(credentials: dict[str, str], command: str, *arguments: str) -> tuple[int, str]:
         ended = deploy_py(aws, command, "--system", system.name, *arguments, suffix=SUFFIX, credentials=credentials)

@@ -17,17 +17,18 @@ import boto3
 import botocore.client
 from cache_rotation import handler as cache_rotation
 from common import cache, database
+from probe import handler as probe
 from rotation import handler as rotation
 
 from tests import models
 
 POLLED = "DescribeUsers"  # asked until it is as it should be: several in a row count as one, however long that took
-HANDLERS = {"rotation": rotation.handler, "cache_rotation": cache_rotation.handler}
+HANDLERS = {"rotation": rotation.handler, "cache_rotation": cache_rotation.handler, "probe": probe.handler}
 
 
 def main() -> None:
     models.read_once()
-    for service in ("secretsmanager", "elasticache"):
+    for service in ("secretsmanager", "elasticache", "ec2"):
         boto3.client(service, region_name="us-east-1")  # loads what every child then has
     children: dict[int, int] = {}
     for line in sys.stdin:
@@ -57,7 +58,7 @@ def _fork(job: dict[str, Any]) -> tuple[int, int]:
     outcomes: list[str] = []
     _instrument(calls, job.get("at"), job.get("when"), job.get("signal"))
     database.STATEMENT_TIMEOUT = job.get("statement_timeout", database.STATEMENT_TIMEOUT)
-    cache_rotation.PAUSE = 0.02
+    cache_rotation.PAUSE = probe.PAUSE = 0.02
     for event in job["events"]:
         try:
             HANDLERS[job.get("function", "rotation")](event, None)

@@ -1,4 +1,4 @@
-"""The deployer's and the reviewer's policies: bound to what the templates use, within IAM's limits, and enough for the chain."""
+"""The policies of people: bound to what the templates use, within IAM's limits, and enough for the chain."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_same_templates_give_the_same_bytes_in_any_order() -> None:
     assert policies.policies(TEMPLATES[::-1]) == FILES
 
 
-@pytest.mark.parametrize("kind", ["deployer", "reviewer"])
+@pytest.mark.parametrize("kind", ["deployer", "reviewer", "operator", "failback"])
 def test_actions_are_named_exist_and_are_bound_unless_aws_binds_them_to_nothing(kind: str) -> None:
     for statement in statements(kind):
         assert statement["Sid"].isalnum()
@@ -88,8 +88,39 @@ def test_actions_are_named_exist_and_are_bound_unless_aws_binds_them_to_nothing(
             assert not kinds or about_all or "*" not in statement["Resource"], (statement["Sid"], action)
 
 
+OPERATED = [system.name for system in SYSTEMS if "failover" in templates(system.name)]
+
+
+def test_where_something_fails_over_somebody_may_ask_for_it_in_one_region_and_nothing_else() -> None:
+    assert OPERATED == ["federal-records", "healthcare"]
+    assert {name.partition("/")[0] for name in DOCUMENTS if "/operator" in name} == set(OPERATED)
+    for system in SYSTEMS:
+        for each in statements("operator", files=_own(system.name)):
+            assert {arn.split(":")[3] for arn in each["Resource"]} == {system.regions["recovery"]}
+    assert {action.partition(":")[0] for action in allowed("operator")} == {"cloudformation", "lambda", "ssm"}
+
+
+def _own(system: str) -> dict[str, str]:
+    return {name.partition("/")[2]: text for name, text in DOCUMENTS.items() if name.startswith(f"{system}/")}
+
+
+def test_instances_are_made_anew_by_whoever_fails_a_read_replica_back_and_on_its_names_only() -> None:
+    assert {name.partition("/")[0] for name in DOCUMENTS if "/failback" in name} == {"federal-records"}
+    own = _own("federal-records")
+    making = named("MakeInstancesAnew", "failback", own)
+    assert {arn.partition(":db:")[2] for arn in making["Resource"] if ":db:" in arn} == {"rds-*"}
+    passing = named("PassTheMonitoringRole", "failback", own)
+    assert all(":role/role-rds-monitoring-" in arn for arn in passing["Resource"])
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "monitoring.rds.amazonaws.com"}}
+    assert "kms:ViaService" in named("UseKeysThroughServices", "failback", own)["Condition"]["StringEquals"]
+    assert not [each for each in statements("failback", own) if each["Effect"] == "Deny"], "it brings the password home"
+    assert not [
+        action for action in allowed("failback", own) if action.startswith(("iam:Put", "iam:Create", "cloudformation:Create"))
+    ]
+
+
 def test_no_two_statements_of_a_kind_share_a_sid() -> None:
-    for kind in ("deployer", "reviewer"):
+    for kind in ("deployer", "reviewer", "operator", "failback"):
         sids = [each["Sid"] for each in statements(kind)]
         assert len(sids) == len(set(sids))
 
@@ -224,6 +255,7 @@ def test_without_cfn_lint_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPa
 # What the chain calls. -------------------------------------------------------------------------------------------------
 
 IAM_NAMES = {
+    "lambda": {"invoke": ["lambda:InvokeFunction"]},
     "s3": {
         "head_object": ["s3:GetObject"],
         "head_bucket": ["s3:ListBucket"],
@@ -243,6 +275,7 @@ IMPLIED = {
     "cloudformation:TagResource": "CloudFormation asks for it when a change set names tags",
     "cloudformation:UntagResource": "CloudFormation asks for it when a change set takes tags away",
     "rds:AddTagsToResource": "RDS asks for it when a snapshot is made or copied with tags",
+    "ssm:AddTagsToResource": "Systems Manager asks for it when a parameter is made with tags",
 }
 """Permissions that the chain needs without calling them by name."""
 

@@ -11,13 +11,13 @@ import pytest
 from chain.statuses import DECISIONS, REMEDIES, Decision
 from generator import runbooks
 from generator.assemble import Built, assemble
-from generator.runbooks import chain, costs, facts, page
+from generator.runbooks import chain, costs, facts, page, regions
 from generator.runbooks.facts import Facts
 from generator.runbooks.page import Section, shell
 from generator.systems import SYSTEMS
 from generator.systems.federal_records import FEDERAL_RECORDS
 from generator.systems.healthcare import HEALTHCARE
-from model import RECOVERY, System
+from model import PRIMARY, RECOVERY, System
 from tests.generator.test_assemble import _system
 
 
@@ -226,6 +226,11 @@ def test_a_secondary_has_no_procedures_of_a_database_before_a_failover() -> None
         "Monitor",
         "Alarms",
         "Confirm the e-mail subscription",
+        "Planned switchover",
+        "Failback",
+        "Loss of the region",
+        "A broken topology",
+        "What stands against a failover",
         "Bring objects back",
         "Recovery points",
         "Security",
@@ -319,3 +324,20 @@ def test_ledgers_sum_is_that_of_its_lines(pages: dict[str, str]) -> None:
 def test_types_that_ref_to_an_arn_are_asked_of_their_stack() -> None:
     assert of(data=AURORA).text("data", {"Ref": "SecretArn"}) == "$(output data SecretArn)"
     assert facts.PSEUDO["EnvironmentSuffix"] == "$ENV"
+
+
+def test_the_table_of_refusals_is_the_functions_own() -> None:
+    from tests.functions import failovers  # noqa: F401  lays the function's folder on the path
+
+    from orchestration.decision import REFUSALS  # isort: skip
+
+    assert regions.refusals() == [(one.id, one.remedy, one.approvable) for one in REFUSALS]
+
+
+@pytest.mark.parametrize("system", [HEALTHCARE, FEDERAL_RECORDS], ids=lambda system: system.name)
+def test_what_leaves_its_region_says_how_and_the_way_back(system: System) -> None:
+    documents = {site: Facts.of(system, built()[system.name], site) for site in system.regions}
+    away = [one.title for one in regions.sections(documents[RECOVERY])]
+    assert away[:5] == [regions.SWITCHOVER, regions.FAILBACK, regions.LOSS, regions.BROKEN, regions.AGAINST]
+    assert (regions.AGENCY in away) is (system is FEDERAL_RECORDS)
+    assert [one.title for one in regions.sections(documents[PRIMARY])] == [regions.ZONE, regions.CORRUPTION]

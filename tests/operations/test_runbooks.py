@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from chain import topology
 from emulator import Emulator
-from generator.runbooks import restored, stores
+from generator.runbooks import regions, restored, stores
 from generator.systems import SYSTEMS
 from model import PRIMARY
 from tests import unmeasured
@@ -139,7 +141,7 @@ def _deployed(name: str, scratch: Path) -> Iterator[Environment]:
         deployed = deploy_py(aws, "deploy", "--system", name, suffix=ENV)
         assert deployed.returncode == 0, deployed.stdout + deployed.stderr
         aws.settle()
-        yield _with_data(Environment(name, aws, scratch))
+        yield _opened(Environment(name, aws, scratch))
 
 
 @pytest.fixture(scope="module")
@@ -158,18 +160,22 @@ def environment_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
         yield of
 
 
-def _with_data(here: Environment) -> Environment:
+def _opened(here: Environment) -> Environment:
     for name, (system, _) in SITES.items():
         page = here.page(name)
         if system != here.system:
             continue
         page.run(_section(page, BASE))
-        if page.section(restored.COPY):
-            _archive(page)
-            printed = page.run(Section("rows", ROWS, (BASE, CONNECT), frozenset()))
-            here.said.update(re.findall(r"^(AT|UNTIL)=(\S+)$", printed, re.MULTILINE))
-            _archive(page)
     return here
+
+
+def _has_rows(page: Page) -> None:
+    """Once, before the first section of a page that restores: another page may have moved the database meanwhile."""
+    if page.section(restored.COPY) and "AT" not in page.here.said:
+        _archive(page)
+        printed = page.run(Section("rows", ROWS, (BASE, CONNECT), frozenset()))
+        page.here.said.update(re.findall(r"^(AT|UNTIL)=(\S+)$", printed, re.MULTILINE))
+        _archive(page)
 
 
 def _section(page: Page, title: str) -> Section:
@@ -272,11 +278,13 @@ def test_every_command_of_the_section_does_what_it_says(
 ) -> None:
     """In the order of the page: a restore needs the snapshot before it, and the end of everything comes last."""
     page = environment_of(SITES[name][0]).page(name)
+    _has_rows(page)
     for operation in _section(page, title).not_run:
         assert PROBES[title, operation](page), f"{title}: the emulator can do {operation}; run it"
     if title in BEFORE:
         BEFORE[title](page)
-    printed = page.run(_section(page, title))
+    with _copied(page) if title == regions.FAILBACK else contextlib.nullcontext():
+        printed = page.run(_section(page, title))
     if title in EXPECTED:
         EXPECTED[title](page, printed)
 
@@ -334,10 +342,51 @@ def _mounted(page: Page) -> None:
     page.here.said["ARCHIVE"] = str(page.here.aws.files(files["FileSystemId"]) / "log-archive")
 
 
+def _beaten(page: Page) -> None:
+    """A heartbeat of each site that has come to the other: how old the data are is known."""
+    for system, region in SITES.values():
+        if system == page.here.system:
+            functions = page.here.aws.client("lambda", region)
+            for one in functions.list_functions()["Functions"]:
+                if f"function-heartbeat-{ENV}" in one["FunctionName"]:
+                    assert "FunctionError" not in functions.invoke(FunctionName=one["FunctionName"])
+
+
+def _dark(page: Page) -> None:
+    """The primary region is lost, and the alarms have had their time."""
+    _beaten(page)
+    aws = page.here.aws
+    aws.darken(SITES[page.here.system][1])
+    for _ in range(4):
+        aws.pass_minute(page.region)
+    aws.pass_silence(page.region)
+    aws.settle()
+
+
+@contextlib.contextmanager
+def _copied(page: Page) -> Iterator[None]:
+    """EFS copies, as it does every few minutes."""
+    done = threading.Event()
+
+    def copy() -> None:
+        while not done.wait(0.5):
+            page.here.aws.replicate_files()
+
+    service = threading.Thread(target=copy)
+    service.start()
+    try:
+        yield
+    finally:
+        done.set()
+        service.join()
+
+
 BEFORE: dict[str, Callable[[Page], None]] = {
     restored.SNAPSHOT: _without_restored,
     restored.IN_TIME: _without_restored,
     restored.REPLAY: _mounted,
+    regions.SWITCHOVER: _beaten,
+    regions.LOSS: _dark,
     "Swap the instances": _with_restored,
     "Swap the clusters": _with_restored,
     stores.OBJECTS: _overwritten_and_deleted,
@@ -379,6 +428,28 @@ def _rotated(_: Page, printed: str) -> None:
     assert "THE LEAKED PASSWORD STILL WORKS" not in printed
 
 
+def _writes_at(page: Page) -> str:
+    return topology.read(page.here.aws.client, topology.Place(page.here.system, ENV, page.region)).topology.state
+
+
+def _away(page: Page, _: str) -> None:
+    assert _writes_at(page) == "failed-over"
+
+
+def _home(page: Page, _: str) -> None:
+    assert _writes_at(page) == "home"
+
+
+def _away_and_home(page: Page, printed: str) -> None:
+    """The region comes back, and the sections after this one find the system at home."""
+    page.here.aws.lighten(SITES[page.here.system][1])
+    page.here.aws.settle()
+    _away(page, printed)
+    with _copied(page):
+        page.run(_section(page, regions.FAILBACK))
+    _home(page, printed)
+
+
 EXPECTED: dict[str, Callable[[Page, str], None]] = {
     AFTER: _has_what_was_right,
     restored.REPLAY: _has_all_that_was_right,
@@ -386,6 +457,9 @@ EXPECTED: dict[str, Callable[[Page, str], None]] = {
     "Swap the instances": _is_the_restored_one,
     "Swap the clusters": _is_the_restored_one,
     stores.OBJECTS: _objects_are_back,
+    regions.SWITCHOVER: _away,
+    regions.FAILBACK: _home,
+    regions.LOSS: _away_and_home,
     "Clean up": _nothing_stands,
     "Credential leak": _rotated,
 }

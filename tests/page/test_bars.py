@@ -82,7 +82,7 @@ def test_terms_link_to_lines_and_service_times_and_deviations_are_told() -> None
     one = subject("federal-records")
     made = "".join(recovery(one.system, one.assessments, Sources(texts())))
     assert 'href="#time:rds.promotion"' in made
-    assert re.search(r'href="#federal-records/monitoring-recovery:\d+"', made)
+    assert re.search(r'href="#federal-records/evidence:\d+"', made)
     assert "Deviation on database-replica.Instance" in made
     assert "Second line for " in made
 

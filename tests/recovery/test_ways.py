@@ -280,7 +280,7 @@ def test_a_failover_that_begins_by_itself_waits_for_both_pieces_of_evidence() ->
         "both pieces of evidence are there",
         "an event reaches its function",
         "the function starts and looks at the world",
-        "11 runs of the function, at most one act in each",
+        "10 runs of the function, at most one act in each",
         "the replica is promoted and restarts",
         "the health check follows NotActive",
         "the answer of DNS changes everywhere",
@@ -293,7 +293,13 @@ def test_a_failover_that_begins_by_itself_waits_for_both_pieces_of_evidence() ->
 
 
 @pytest.mark.parametrize(
-    ("mode", "automatic"), [("approve", False), ({"Ref": "Mode"}, True), ({"Fn::GetAtt": ["Mode", "Value"]}, False)]
+    ("mode", "automatic"),
+    [
+        ("approve", False),
+        ({"Ref": "Mode"}, True),
+        ({"Fn::If": ["APersonDecides", "approve", {"Ref": "Mode"}]}, True),
+        ({"Fn::GetAtt": ["Mode", "Value"]}, False),
+    ],
 )
 def test_an_environment_that_may_ask_for_an_approval_waits_for_it_at_worst(mode: Any, automatic: bool) -> None:
     (by_itself,), (asked,) = regional(**pair()), regional(**pair(mode))

@@ -8,18 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from chain.graph import Graph, open_environment
 from chain.templates import load
 from compliance.profiles.fedramp_high import FEDRAMP_HIGH
+from emulator import Emulator
 from generator.systems.federal_records import FEDERAL_RECORDS
 from model import BOTH, PRIMARY, RECOVERY, Document
 from model.schedule import fires, window
+from tests import unmeasured
 from tests.systems.rendered import resources, templates
 
 NAME = "federal-records"
 
-REFERENCE_PRIMARY = {"artifacts", "backup", "database", "files", "monitoring", "network", "notify", "rotation", "secrets"}
+REFERENCE_PRIMARY = {
+    "artifacts",
+    "backup",
+    "database",
+    "files",
+    "heartbeat",
+    "monitoring",
+    "network",
+    "notify",
+    "probe",
+    "rotation",
+    "secrets",
+}
 """The layers at the primary site that an environment with SourceDatabaseArn leaves out."""
 
 RECEIVES_COPIES = {"keys", "vault"}
@@ -254,6 +269,82 @@ def test_what_is_built_otherwise_than_asked_is_said_with_its_reason(id_: str) ->
     committed = Path("docs/compliance.md").read_text()
     for deviation in _deviations(id_):
         assert deviation.reason in committed
+
+
+def test_fr_11_database_files_and_secret_go_over_by_a_function_of_the_recovery_site() -> None:
+    function = _properties("failover.Function")
+    assert _sites("failover") == _sites("evidence") == _sites("configuration") == {"recovery": "eu-west-2"}
+    assert "VpcConfig" not in function
+    variables = function["Environment"]["Variables"]
+    assert variables["KIND"] == "replica"
+    imports = _layer("failover")["Metadata"]["Layer"]["Imports"]
+    wired = {name: imports[variables[name]["Ref"]] for name in ("TARGET_ARN", "FILE_SYSTEM_ID", "SECRET_ARN", "ROTATION_ARN")}
+    assert wired == {
+        "TARGET_ARN": "database-replica.InstanceArn",
+        "FILE_SYSTEM_ID": "files-replica.FileSystemId",
+        "SECRET_ARN": "rotation-standby.SecretArn",
+        "ROTATION_ARN": "rotation-standby.FunctionArn",
+    }
+    (policy,) = _properties("failover.Role")["Policies"]
+    may = {action for one in policy["PolicyDocument"]["Statement"] for action in one["Action"] if one["Effect"] == "Allow"}
+    assert {
+        "rds:PromoteReadReplica",
+        "elasticfilesystem:DeleteReplicationConfiguration",
+        "secretsmanager:StopReplicationToReplica",
+        "secretsmanager:RotateSecret",
+    } <= may
+    assert not [action for action in may if action.startswith(("rds:Delete", "rds:CreateDBInstance"))], "those are a person's"
+
+
+def test_fr_11_cache_and_endpoints_stand_in_every_zone_of_the_recovery_site() -> None:
+    assert _properties("cache.ReplicationGroup")["AutomaticFailoverEnabled"] is True
+    subnets = {str(subnet) for _, body in resources_of("files-replica", "AWS::EFS::MountTarget") for subnet in [body["SubnetId"]]}
+    assert len(subnets) == 3
+    for _, endpoint in resources_of("network", "AWS::EC2::VPCEndpoint"):
+        if endpoint["VpcEndpointType"] == "Interface":
+            assert len(endpoint["SubnetIds"]) == 3
+
+
+def test_fr_11_no_name_flips_for_clients_keep_their_sites_endpoints_which_is_said() -> None:
+    types = {body["Type"] for layer in templates(NAME).values() for body in layer["Resources"].values()}
+    assert not {type_ for type_ in types if type_.startswith("AWS::Route53::")}
+    assert "Endpoint" in _layer("database-replica")["Outputs"]
+    (said,) = [one for one in _deviations("FR-11") if one.resource == "network.Vpc"]
+    assert "topology" in said.reason
+
+
+def test_fr_11_an_agency_answers_for_its_database_once_and_no_failover_begins_by_itself(aws: Emulator) -> None:
+    """What CloudFormation makes of the mode, for a source that is ours and for one that is not."""
+    path = Path("templates/federal-records/configuration.yaml")
+    stacks = aws.client("cloudformation", "eu-west-2")
+    for suffix, source, asked, expected in (
+        ("ours", "rds-ours", "auto", "auto"),
+        ("theirs", "citizens", "auto", "approve"),
+        ("resting", "citizens", "disabled", "disabled"),
+        ("careful", "rds-careful", "approve", "approve"),
+    ):
+        names = {"DatabaseReplicaSourceIdentifier": source, "DatabaseReplicaInstanceIdentifier": f"rds-{suffix}"}
+        given = {"EnvironmentSuffix": suffix, "FailoverMode": asked, **names}
+        stacks.create_stack(
+            StackName=f"configuration-{suffix}",
+            TemplateBody=path.read_text(),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+        )
+        stacks.get_waiter("stack_create_complete").wait(StackName=f"configuration-{suffix}", WaiterConfig={"Delay": 1})
+        found = aws.client("ssm", "eu-west-2").get_parameter(Name=f"/federal-records/{suffix}/config/mode")
+        assert (suffix, found["Parameter"]["Value"]) == (suffix, expected)
+    for layer in ("database", "database-replica"):
+        assert _properties(f"{layer}.Instance")["DBInstanceIdentifier"] == {"Fn::Sub": "rds-${EnvironmentSuffix}"}, (
+            "by which it knows"
+        )
+    answered = {block for block in yaml.safe_load(ANSWERS) if "SourceDatabaseArn" in yaml.safe_load(ANSWERS)[block]}
+    assert answered == {"database-replica"}
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    with unmeasured.running(databases=False) as found:
+        yield found
 
 
 def test_fr_12_fedramp_high_is_the_profile_and_not_an_authorisation() -> None:

@@ -55,7 +55,8 @@ def _region_of(layer: str, value: Any) -> str:
 
 def test_every_requirement_that_is_not_met_as_written_says_so() -> None:
     told = {deviation.id for deviation in HEALTHCARE.deviations}
-    assert {f"HC-{number:02}" for number in (1, 2, 3, 4, 7, 8, 9, 10, 14, 15)} <= told
+    assert {f"HC-{number:02}" for number in (1, 2, 3, 4, 7, 8, 9, 14, 15)} <= told
+    assert not {"HC-10", "HC-11"} & told, "built as asked"
 
 
 def test_the_objectives_are_those_of_the_requirements() -> None:
@@ -356,6 +357,59 @@ def test_hc_10_the_configuration_stands_where_failover_will_run() -> None:
     assert all({"System", "Environment"} <= set(one["Tags"]) for one in parameters.values())
     mode = templates(SYSTEM)["configuration"]["Parameters"][told["mode"]["Value"]["Ref"]]
     assert mode["AllowedValues"] == ["auto", "approve", "disabled"]
+
+
+def test_hc_02_one_call_by_one_role_makes_the_recovery_cluster_the_writer() -> None:
+    statements = {one["Sid"]: one for one in _granted("failover")}
+    change = statements["ChangeWhichOneWrites"]
+    assert {"rds:FailoverGlobalCluster", "rds:SwitchoverGlobalCluster"} <= set(change["Action"])
+    assert [_wired("failover", one) for one in change["Resource"] if "Ref" in one] == [
+        "primary:aurora.ClusterArn",
+        "aurora-secondary.ClusterArn",
+    ]
+    assert _wired("failover", change["Resource"][0]["Fn::Sub"][1]["Name"]) == "primary:global.GlobalClusterId"
+
+
+def _granted(layer: str) -> list[Document]:
+    (policy,) = templates(SYSTEM)[layer]["Resources"]["Role"]["Properties"]["Policies"]
+    found: list[Document] = policy["PolicyDocument"]["Statement"]
+    return found
+
+
+def test_hc_10_the_function_is_triggered_by_alarms_describes_and_modifies_clusters_tells_and_reads_its_configuration() -> None:
+    resources_ = templates(SYSTEM)["failover"]["Resources"]
+    assert _sites("failover") == _sites("evidence") == {RECOVERY: "eu-west-1"}
+    assert "VpcConfig" not in resources_["Function"]["Properties"]
+    (alarm,) = resources_["Evidence"]["Properties"]["EventPattern"]["resources"]
+    assert _wired("failover", alarm) == "evidence.AlarmArn"
+    may = {one["Sid"]: one for one in _granted("failover")}
+    actions = {action for one in may.values() if one["Effect"] == "Allow" for action in one["Action"]}
+    assert {"rds:DescribeDBClusters", "rds:ModifyDBCluster", "sns:Publish", "ssm:GetParametersByPath"} <= actions
+    assert _wired("failover", may["TellOperators"]["Resource"][0]) == "notify.TopicArn"
+    assert may["NeverOverItsOwnConfiguration"]["Effect"] == "Deny"
+    variables = resources_["Function"]["Properties"]["Environment"]["Variables"]
+    assert variables["KIND"] == "aurora"
+    pattern, named = variables["EVIDENCE_ALARMS"]["Fn::Sub"]
+    assert pattern.count(",") == 1
+    wired = {_wired("failover", named[name]) for name in named}
+    assert wired == {"evidence.StaleAlarmName", "evidence.UnreachableAlarmName"}, "lag, CPU and connections are no evidence"
+
+
+def test_hc_11_the_databases_name_follows_what_the_failover_function_publishes_every_minute() -> None:
+    dns = templates(SYSTEM)["dns"]["Resources"]
+    assert dns["PrimaryNotActive"]["Properties"]["MetricName"] == "PrimaryActive"
+    config = dns["PrimaryHealthCheck"]["Properties"]["HealthCheckConfig"]
+    assert config["AlarmIdentifier"]["Name"] == {"Ref": "PrimaryNotActive"}
+    assert config["InsufficientDataHealthStatus"] == "LastKnownStatus", "silence decides nothing"
+    home, away = dns["Home"]["Properties"], dns["Away"]["Properties"]
+    assert (home["Failover"], away["Failover"]) == ("PRIMARY", "SECONDARY")
+    assert home["HealthCheckId"] == {"Ref": "PrimaryHealthCheck"}
+    assert "HealthCheckId" not in away
+    assert [_wired("dns", one["ResourceRecords"][0]) for one in (home, away)] == [
+        "primary:aurora.Endpoint",
+        "recovery:aurora-secondary.Endpoint",
+    ]
+    assert int(home["TTL"]) <= 60
 
 
 @pytest.mark.parametrize("layer", ["monitoring", "monitoring-recovery"])

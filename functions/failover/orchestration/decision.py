@@ -1,0 +1,182 @@
+"""What follows from what is seen. Pure: no call, no clock. ``REFUSALS`` is the one table of what stands against a failover."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+ALARM, OPERATOR = "alarm", "operator"
+FAILOVER, SWITCHOVER, FAILBACK = "failover", "switchover", "failback"
+HOME, AWAY, BROKEN = "home", "failed-over", "broken"
+AUTO, APPROVE, DISABLED = "auto", "approve", "disabled"
+ACT, WAIT, REFUSE = "act", "wait", "refuse"
+PIECES = 2
+"""So many pieces of evidence, each from another source, make a failover."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What a decision rests on. ``lag`` in seconds is None where nobody could say; ``since`` is how long ago the last failover
+    was recorded, None where there was none; ``unresolved`` is another execution that has begun to act and has not ended.
+    """
+
+    request: str
+    trigger: str
+    mode: str
+    approved: bool = False
+    evidence: tuple[str, ...] = ()
+    lag: float | None = None
+    rpo: float
+    most_lag: float
+    cooldown: float
+    target: str = "available"
+    topology: str = HOME
+    since: float | None = None
+    unresolved: str = ""
+    destroying: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One thing that stands against it. Where a person may decide otherwise, ``approvable``; ``remedy`` is what to do."""
+
+    id: str
+    holds: Callable[[Observation], bool]
+    sentence: str | Callable[[Observation], str]
+    remedy: str
+    approvable: bool = False
+
+    def says(self, seen: Observation) -> str:
+        """What is told: the reason, with what was seen, and the remedy."""
+        reason = self.sentence if isinstance(self.sentence, str) else self.sentence(seen)
+        return f"{reason} {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do, and everything that stands against it, in the order of the table."""
+
+    do: str
+    against: tuple[Refusal, ...]
+    sentences: tuple[str, ...]
+
+
+def _lossy(seen: Observation) -> bool:
+    return seen.request == FAILOVER
+
+
+def _cooling(seen: Observation) -> bool:
+    return _lossy(seen) and seen.since is not None and seen.since < seen.cooldown
+
+
+REFUSALS: tuple[Refusal, ...] = (
+    Refusal(
+        "being-destroyed",
+        lambda seen: seen.destroying,
+        "The environment is being destroyed.",
+        "Nothing; or end the destruction first.",
+    ),
+    Refusal(
+        "earlier-execution-unresolved",
+        lambda seen: bool(seen.unresolved),
+        lambda seen: f"The execution {seen.unresolved} has begun and has not ended.",
+        "Let it end: it goes on every minute. Its journal says where it is.",
+    ),
+    Refusal(
+        "topology-broken",
+        lambda seen: seen.topology == BROKEN and seen.request != FAILBACK,
+        "The topology is broken: which site may write is for a person to say.",
+        "Follow the runbook, A broken topology, then fail back.",
+    ),
+    Refusal(
+        "failed-over-already",
+        lambda seen: seen.topology == AWAY and seen.request != FAILBACK,
+        "The recovery site writes already.",
+        "Nothing; fail back when the primary region is well.",
+    ),
+    Refusal(
+        "at-home",
+        lambda seen: seen.topology == HOME and seen.request == FAILBACK,
+        "The primary site writes: there is nothing to fail back.",
+        "Nothing.",
+    ),
+    Refusal(
+        "target-not-available",
+        lambda seen: seen.target != "available",
+        lambda seen: f"The database that would take over is {seen.target}, not available.",
+        "Look at its events; a backup ends by itself. Then ask again.",
+    ),
+    Refusal(
+        "mode-disabled",
+        lambda seen: seen.mode == DISABLED and seen.trigger == ALARM,
+        "The mode is disabled: alarms fail nothing over.",
+        "Ask for the failover yourself, or set FailoverMode and deploy.",
+    ),
+    Refusal(
+        "one-piece-of-evidence",
+        lambda seen: _lossy(seen) and seen.trigger == ALARM and len(set(seen.evidence)) < PIECES,
+        lambda seen: f"The evidence is {' and '.join(sorted(set(seen.evidence))) or 'none'}; two independent pieces are needed.",
+        "Look at the primary. Ask for the failover yourself if it is lost.",
+    ),
+    Refusal(
+        "failed-over-lately",
+        lambda seen: _cooling(seen) and seen.trigger == ALARM,
+        lambda seen: f"The last change of the topology is {seen.since:.0f} s old, and {seen.cooldown:.0f} s must be between two.",
+        "Look why it flaps. Ask for the failover yourself if it must be.",
+    ),
+    Refusal(
+        "behind",
+        lambda seen: seen.request == SWITCHOVER and (seen.lag is None or seen.lag > seen.most_lag),
+        lambda seen: f"The target is {_said(seen.lag)} behind; a switchover that loses nothing begins at {seen.most_lag:.0f} s.",
+        "Wait until it has caught up, and ask again.",
+    ),
+    Refusal(
+        "little-evidence",
+        lambda seen: _lossy(seen) and seen.trigger == OPERATOR and len(set(seen.evidence)) < PIECES,
+        lambda seen: f"The evidence is {' and '.join(sorted(set(seen.evidence))) or 'none'}: the primary may be writing still.",
+        "Approve it if the primary is lost; or ask for a switchover.",
+        approvable=True,
+    ),
+    Refusal(
+        "lately",
+        lambda seen: _cooling(seen) and seen.trigger == OPERATOR,
+        lambda seen: f"The last change of the topology is {seen.since:.0f} s old, and {seen.cooldown:.0f} s must be between two.",
+        "Approve it if it must be.",
+        approvable=True,
+    ),
+    Refusal(
+        "lag-unknown",
+        lambda seen: _lossy(seen) and seen.lag is None,
+        "How old the data are nobody can say, so neither how much would be lost.",
+        "Approve it if the loss is to be taken.",
+        approvable=True,
+    ),
+    Refusal(
+        "lag-above-objective",
+        lambda seen: _lossy(seen) and seen.lag is not None and seen.lag > seen.rpo,
+        lambda seen: f"Up to {_said(seen.lag)} would be lost, more than the objective's {seen.rpo:.0f} s.",
+        "Approve it if the loss is to be taken.",
+        approvable=True,
+    ),
+    Refusal(
+        "mode-approve",
+        lambda seen: seen.mode == APPROVE and seen.trigger == ALARM,
+        lambda seen: f"The mode is approve: a person decides. Up to {_said(seen.lag)} would be lost.",
+        "Approve it.",
+        approvable=True,
+    ),
+)
+"""In the order in which they are told. One that no person may overrule refuses; the others wait for an approval."""
+
+
+def decide(seen: Observation) -> Decision:
+    """What to do."""
+    against = tuple(one for one in REFUSALS if one.holds(seen) and not (one.approvable and seen.approved))
+    sentences = tuple(one.says(seen) for one in against)
+    if not against:
+        return Decision(ACT, (), ())
+    return Decision(WAIT if all(one.approvable for one in against) else REFUSE, against, sentences)
+
+
+def _said(lag: float | None) -> str:
+    return "an unknown time" if lag is None else f"{lag:.0f} s"

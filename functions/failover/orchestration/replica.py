@@ -1,0 +1,433 @@
+"""The steps where a read replica is promoted, with its files and its secret.
+
+A failback gives each declared name its declared role again. It deletes instances, which the function's role may not: the command
+drives it, with the operator's own permissions. It touches none that does not bear our tags.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from common.report import FunctionError
+from common.secret import code
+
+from orchestration import shared
+from orchestration.decision import FAILBACK, SWITCHOVER
+from orchestration.step import Run, Step
+from orchestration.world import AWAY, World, arn_name
+
+HOME, TARGET = "HOME_ARN", "TARGET_ARN"
+GONE = "DBInstanceNotFound"
+KEPT = ("DBSnapshotAlreadyExists",)
+LOCAL = "LOCAL_CONFIGURATION_ONLY"
+LABELS = ("AWSCURRENT", "AWSPENDING")
+"""Of a password that we write: one that was pending elsewhere would keep every later rotation from beginning."""
+
+DECLARED = {
+    "DBInstanceClass": "DBInstanceClass",
+    "StorageType": "StorageType",
+    "MaxAllocatedStorage": "MaxAllocatedStorage",
+    "MultiAZ": "MultiAZ",
+    "KmsKeyId": "KmsKeyId",
+    "CACertificateIdentifier": "CACertificateIdentifier",
+    "PubliclyAccessible": "PubliclyAccessible",
+    "AutoMinorVersionUpgrade": "AutoMinorVersionUpgrade",
+    "CopyTagsToSnapshot": "CopyTagsToSnapshot",
+    "DeletionProtection": "DeletionProtection",
+    "IAMDatabaseAuthenticationEnabled": "EnableIAMDatabaseAuthentication",
+    "EnabledCloudwatchLogsExports": "EnableCloudwatchLogsExports",
+    "MonitoringInterval": "MonitoringInterval",
+    "MonitoringRoleArn": "MonitoringRoleArn",
+    # Not the mode of Database Insights, which RDS refuses with a new replica; it takes the standard one by itself.
+    "PerformanceInsightsEnabled": "EnablePerformanceInsights",
+    "PerformanceInsightsKMSKeyId": "PerformanceInsightsKMSKeyId",
+    "PerformanceInsightsRetentionPeriod": "PerformanceInsightsRetentionPeriod",
+}
+"""What a new instance is given of the one whose name it takes, beside groups and tags: as RDS shows it, and as it asks for it."""
+
+AFTERWARDS = ("PreferredBackupWindow", "PreferredMaintenanceWindow", "BackupRetentionPeriod")
+"""What it is given when it stands: RDS makes a replica without backups, and of PostgreSQL without a group."""
+
+DRIFT_FREE = "drift-free"
+"""The entry of the journal by which the command says that it has read everything back and found no difference."""
+
+
+def _rds(world: World, which: str) -> Any:
+    region = world[which].split(":")[3]
+    return world.rds if region == world["AWS_REGION"] else world.client("rds", region)
+
+
+def instance(world: World, which: str, rds: Any = None) -> dict[str, Any] | None:
+    """One of the two, or None where there is none of this name."""
+    from botocore.exceptions import ClientError
+
+    try:
+        found = (rds or _rds(world, which)).describe_db_instances(DBInstanceIdentifier=arn_name(world[which]))
+    except ClientError as error:
+        if not shared.exists(error, GONE, "DBInstanceNotFoundFault"):
+            raise
+        return None
+    return dict(found["DBInstances"][0])
+
+
+def _ours(run: Run, which: str) -> dict[str, Any] | None:
+    """One of the two, which must be of this environment, or None where there is none of this name."""
+    found = instance(run.world, which)
+    tags = {one["Key"]: one["Value"] for one in (found or {}).get("TagList", ())}
+    if found is not None and (tags.get("System"), tags.get("Environment")) != (run.world["SYSTEM"], run.world["SUFFIX"]):
+        raise FunctionError(
+            f"{run.world[which]} is not ours: its tags name neither {run.world['SYSTEM']} nor {run.world['SUFFIX']}, or one of "
+            "them alone. It was left as it is. Whoever owns it brings it home, as the runbook says."
+        )
+    return found
+
+
+def _source(found: dict[str, Any] | None) -> str:
+    return arn_name(str((found or {}).get("ReadReplicaSourceDBInstanceIdentifier") or ""))
+
+
+def target(world: World, request: str) -> str:
+    """The state of what is to be promoted; a failback promotes what it makes."""
+    found = instance(world, TARGET)
+    if found is None:
+        return "absent"
+    if request == FAILBACK:
+        instance(world, HOME, world.client("rds", world.primary_region, AWAY))  # raises where the region does not answer
+        return str(found["DBInstanceStatus"])
+    if not _source(found) and found["DBInstanceStatus"] == "available":
+        return "a replica no more"
+    return str(found["DBInstanceStatus"])
+
+
+def writer_site(world: World) -> str:
+    found = instance(world, TARGET)
+    return "recovery" if found and not _source(found) and found["DBInstanceStatus"] == "available" else "primary"
+
+
+def _fenced(run: Run) -> dict[str, Any]:
+    answer = shared.fence(run)
+    if run.began["request"] == SWITCHOVER and not answer.get("fenced"):
+        raise FunctionError("The primary cannot be fenced, so a switchover would lose what it writes. Ask for a failover.")
+    return answer
+
+
+def _has_the_fence(run: Run) -> bool:
+    """The fence came with the stream: so did whatever was written before it."""
+    probe = run.world["PROBE_RECOVERY_ARN"]
+    return bool(run.world.ask(probe, do="probe")["epoch"] >= run.epoch)
+
+
+def _wait(run: Run) -> None:  # noqa: ARG001  an act that waits
+    return None
+
+
+def _promoted(run: Run) -> bool:
+    return writer_site(run.world) == "recovery"
+
+
+def _promote(run: Run, which: str = TARGET) -> dict[str, Any] | None:
+    found = instance(run.world, which) or {}
+    if not _source(found):
+        return None  # asked already; it restarts
+    _rds(run.world, which).promote_read_replica(
+        DBInstanceIdentifier=arn_name(run.world[which]),
+        # What it has: where this is not said, RDS keeps backups for a day.
+        BackupRetentionPeriod=max(1, int(found["BackupRetentionPeriod"])),
+        PreferredBackupWindow=found["PreferredBackupWindow"],
+    )
+    return {"asked": which}
+
+
+def _has_files(run: Run) -> bool:
+    return bool(run.world.environment.get("FILE_SYSTEM_ID"))
+
+
+def _replications(efs: Any, files: str) -> list[dict[str, Any]]:
+    from botocore.exceptions import ClientError
+
+    try:
+        return list(efs.describe_replication_configurations(FileSystemId=files)["Replications"])
+    except ClientError as error:
+        if code(error) != "ReplicationNotFound":
+            raise
+        return []
+
+
+def _files_open(run: Run) -> bool:
+    efs, files = run.world.client("efs"), run.world["FILE_SYSTEM_ID"]
+    return not any(one["FileSystemId"] == files for each in _replications(efs, files) for one in each["Destinations"])
+
+
+def _open_files(run: Run) -> dict[str, Any] | None:
+    """Ends the replication at this end alone: the other may be dark, and would not be waited for."""
+    efs, files = run.world.client("efs"), run.world["FILE_SYSTEM_ID"]
+    [one] = _replications(efs, files)
+    if one["Destinations"][0]["Status"] == "DELETING":
+        return None
+    efs.delete_replication_configuration(SourceFileSystemId=one["SourceFileSystemId"], DeletionMode=LOCAL)
+    return {"files": "writable", "source": one["SourceFileSystemId"]}
+
+
+def _snapshot(run: Run, which: str, why: str) -> dict[str, Any]:
+    """Its name says of which change of roles it is, and of which side of it: two never meet, and asked again it is the same."""
+    from botocore.exceptions import ClientError
+
+    name = arn_name(run.world[which])
+    kept = f"{name}-epoch-{run.epoch}-{why}"
+    try:
+        _rds(run.world, which).create_db_snapshot(DBInstanceIdentifier=name, DBSnapshotIdentifier=kept, Tags=shared.tags(run))
+    except ClientError as error:
+        if not shared.exists(error, *KEPT, "DBSnapshotAlreadyExistsFault"):
+            raise
+    return {"snapshot": kept}
+
+
+def _backup(run: Run) -> dict[str, Any]:
+    return _snapshot(run, TARGET, "promoted")
+
+
+def _kept(run: Run, which: str, step: str) -> dict[str, Any] | None:
+    """A snapshot that is complete, and how the instance is declared, which is written down before the instance goes."""
+    if _removed(run, which):
+        return dict(_remembered(run, step))  # by a failback that was given up
+    old = _ours(run, which) or {}
+    taken = _snapshot(run, which, "before-failback")
+    found = _rds(run.world, which).describe_db_snapshots(DBSnapshotIdentifier=taken["snapshot"])["DBSnapshots"]
+    if found[0]["Status"] != "available":
+        return None
+    return {
+        **taken,
+        "declared": {
+            **{asked: old[shown] for shown, asked in DECLARED.items() if old.get(shown) not in (None, "", [])},
+            "DBSubnetGroupName": old["DBSubnetGroup"]["DBSubnetGroupName"],
+            "VpcSecurityGroupIds": [one["VpcSecurityGroupId"] for one in old["VpcSecurityGroups"]],
+            "Tags": [one for one in old.get("TagList", []) if not one["Key"].startswith("aws:")],
+        },
+        "afterwards": {
+            "DBParameterGroupName": old["DBParameterGroups"][0]["DBParameterGroupName"],
+            **{name: old[name] for name in AFTERWARDS},
+        },
+    }
+
+
+def _remembered(run: Run, step: str) -> Mapping[str, Any]:
+    """What this failback has journaled of an instance, or else the last one that has."""
+    if said := run.said(step):
+        return said
+    state = run.world.store.read()
+    journals = (state.journal(name.split("/")[1]) for name in state.values if name.startswith("execution/"))
+    told = [entry for journal in journals for name, entry in journal.items() if name[3:] == step]
+    if not told:
+        raise FunctionError(
+            f"The instance is gone, and no journal has {step}, which says how it was declared. Make it anew by its template."
+        )
+    return max(told, key=lambda entry: str(entry["at"]))
+
+
+def _other(which: str) -> str:
+    return TARGET if which == HOME else HOME
+
+
+def _removed(run: Run, which: str) -> bool:
+    found = instance(run.world, which)
+    return found is None or _source(found) == arn_name(run.world[_other(which)])
+
+
+def _remove(run: Run, which: str) -> dict[str, Any] | None:
+    found, other = _ours(run, which) or {}, instance(run.world, _other(which)) or {}
+    if found.get("DBInstanceStatus") == "deleting":
+        return None
+    if _source(other) or other.get("DBInstanceStatus") != "available":
+        raise FunctionError(f"{run.world[_other(which)]} does not write, so {run.world[which]} was not removed. Look at both.")
+    _rds(run.world, which).delete_db_instance(
+        DBInstanceIdentifier=arn_name(run.world[which]), SkipFinalSnapshot=True, DeleteAutomatedBackups=False
+    )
+    return {"removed": run.world[which]}
+
+
+def _follows(run: Run, which: str) -> bool:
+    found = instance(run.world, which) or {}
+    return _source(found) == arn_name(run.world[_other(which)]) and found["DBInstanceStatus"] == "available"
+
+
+def _follow(run: Run, which: str, kept: str) -> dict[str, Any] | None:
+    if instance(run.world, which) is not None:
+        return None  # it is being made
+    _rds(run.world, which).create_db_instance_read_replica(
+        DBInstanceIdentifier=arn_name(run.world[which]),
+        SourceDBInstanceIdentifier=run.world[_other(which)],
+        SourceRegion=run.world[_other(which)].split(":")[3],
+        **_remembered(run, kept)["declared"],
+    )
+    return {"follows": run.world[_other(which)]}
+
+
+def _lacks(run: Run, found: Mapping[str, Any], kept: str) -> dict[str, Any]:
+    """What an instance was declared with and does not have."""
+    seen = {**found, "DBParameterGroupName": found["DBParameterGroups"][0]["DBParameterGroupName"]}
+    declared = _remembered(run, kept)["afterwards"]
+    return {name: value for name, value in declared.items() if seen.get(name) != value}
+
+
+def _is_set_up(run: Run, which: str, kept: str) -> bool:
+    found = instance(run.world, which) or {}
+    runs = found["DBInstanceStatus"] == "available" and found["DBParameterGroups"][0]["ParameterApplyStatus"] == "in-sync"
+    return runs and not _lacks(run, found, kept)
+
+
+def _set_up(run: Run, which: str, kept: str) -> dict[str, Any] | None:
+    found = _ours(run, which) or {}
+    rds, name = _rds(run.world, which), arn_name(run.world[which])
+    if found["DBInstanceStatus"] != "available" or found.get("PendingModifiedValues"):
+        return None
+    if lacks := _lacks(run, found, kept):
+        rds.modify_db_instance(DBInstanceIdentifier=name, ApplyImmediately=True, **lacks)
+        return {"set up": lacks}
+    if found["DBParameterGroups"][0]["ParameterApplyStatus"] != "pending-reboot":
+        return None
+    rds.reboot_db_instance(DBInstanceIdentifier=name)
+    return {"restarted": name}
+
+
+def _stop_writes(run: Run) -> dict[str, Any]:
+    return run.world.ask(run.world["PROBE_RECOVERY_ARN"], do="fence", epoch=run.epoch, token=run.token)
+
+
+def _home_has_the_fence(run: Run) -> bool:
+    answer = run.world.ask_primary(do="probe")
+    return bool(answer and answer["epoch"] >= run.epoch)
+
+
+def _home_promoted(run: Run) -> bool:
+    found = instance(run.world, HOME)
+    return bool(found and not _source(found) and found["DBInstanceStatus"] == "available")
+
+
+def _secrets(run: Run) -> tuple[Any, Any]:
+    """Secrets Manager here and at home."""
+    world = run.world
+    return world.client("secretsmanager"), world.client("secretsmanager", world.primary_region)
+
+
+def _adopt(run: Run) -> dict[str, Any]:
+    """The secret names this site's database, with the password that opens it."""
+    return run.world.ask(run.world["PROBE_RECOVERY_ARN"], do="adopt")
+
+
+def _password_home(run: Run) -> dict[str, Any]:
+    """The password of now goes home, beside the address of the database there, which has that password when it is promoted."""
+    here, home = _secrets(run)
+    if here.describe_secret(SecretId=run.world["SECRET_ARN"]).get("RotationEnabled"):
+        here.cancel_rotate_secret(SecretId=run.world["SECRET_ARN"])
+    _adopt(run)
+    name, place = run.world["SECRET_HOME_ARN"], (instance(run.world, HOME) or {})["Endpoint"]
+    now, then = (
+        json.loads(client.get_secret_value(SecretId=secret)["SecretString"])
+        for client, secret in ((here, run.world["SECRET_ARN"]), (home, name))
+    )
+    value = {**then, "username": now["username"], "password": now["password"], "host": place["Address"], "port": place["Port"]}
+    if value != then:
+        home.put_secret_value(SecretId=name, SecretString=json.dumps(value), VersionStages=list(LABELS))
+    return {"password": "home", "host": place["Address"]}
+
+
+def _copy_secret(run: Run) -> dict[str, Any] | None:
+    """The secret here becomes a replica again."""
+    here, home = _secrets(run)
+    name, region = run.world["SECRET_HOME_ARN"], run.world["AWS_REGION"]
+    listed = home.describe_secret(SecretId=name).get("ReplicationStatus", [])
+    status = next((one for one in listed if one["Region"] == region), None)
+    if status is not None and status["Status"] == "InProgress":
+        return None
+    if status is not None:  # of the replica that was promoted, or of an attempt that failed: there can be no other beside it
+        home.remove_regions_from_replication(SecretId=name, RemoveReplicaRegions=[region])
+        return {"ended": status["Status"], "why": status.get("StatusMessage", "")}
+    key = here.describe_secret(SecretId=run.world["SECRET_ARN"])["KmsKeyId"]
+    home.replicate_secret_to_regions(
+        SecretId=name, AddReplicaRegions=[{"Region": region, "KmsKeyId": key}], ForceOverwriteReplicaSecret=True
+    )
+    return {"secret": "a replica again"}
+
+
+def _open_home(run: Run) -> dict[str, Any]:
+    """Clients of the primary are let in again, whom the failover kept out."""
+    return run.world.ask(run.world["PROBE_PRIMARY_ARN"], do="unfence", epoch=run.epoch, token=run.token)
+
+
+def _open_recovery(run: Run) -> dict[str, Any]:
+    """Clients reach the replica again, which takes no writes: the group alone was left closed."""
+    return run.world.ask(run.world["PROBE_RECOVERY_ARN"], do="open")
+
+
+def _has_home_secret(run: Run) -> bool:
+    return bool(run.world.environment.get("SECRET_HOME_ARN"))
+
+
+def _secret_follows(run: Run) -> bool:
+    return not shared.secret_is_promoted(run)
+
+
+def _is_drift_free(run: Run) -> bool:
+    return DRIFT_FREE in run.entries
+
+
+def _again(which: str, name: str) -> tuple[Step, ...]:
+    """One of the two is removed, and made anew as a replica of the other, under its name and as it was declared."""
+    kept = f"{name}-kept"
+    steps = (
+        Step(kept, lambda run: _kept(run, which, kept)),
+        Step(f"{name}-removed", lambda run: _remove(run, which), lambda run: _removed(run, which)),
+        Step(f"{name}-follows", lambda run: _follow(run, which, kept), lambda run: _follows(run, which)),
+        Step(f"{name}-set-up", lambda run: _set_up(run, which, kept), lambda run: _is_set_up(run, which, kept)),
+    )
+    return tuple(replace(step, only=_has_left) for step in steps)
+
+
+def _has_left(run: Run) -> bool:
+    """Whether the recovery site was promoted, and not only fenced for: where it was not, both instances are what they were."""
+    in_their_roles = _source(instance(run.world, TARGET)) == arn_name(run.world[HOME]) and _home_promoted(run)
+    return bool(run.said("home-kept")) or not in_their_roles
+
+
+def failback() -> tuple[Step, ...]:
+    return (
+        *_again(HOME, "home"),
+        Step("password-home", _password_home, only=lambda run: _has_home_secret(run) and _has_left(run)),
+        Step("writes-stopped", _stop_writes, only=_has_left),
+        Step("home-caught-up", _wait, _home_has_the_fence, only=_has_left),
+        Step("home-promoted", lambda run: _promote(run, HOME), _home_promoted),
+        Step("verify", shared.verify),
+        Step("home-open", _open_home),
+        *_again(TARGET, "recovery"),
+        Step("secret-home", _copy_secret, _secret_follows, only=_has_home_secret),
+        Step("recovery-open", _open_recovery),
+        Step(DRIFT_FREE, _wait, _is_drift_free),
+    )
+
+
+def driven(request: str) -> bool:
+    """Whether the command makes the acts of a request, and not the clock."""
+    return request == FAILBACK
+
+
+def steps(request: str) -> tuple[Step, ...]:
+    if request == FAILBACK:
+        return failback()
+    return (
+        Step("fence", _fenced, vital=request == SWITCHOVER),
+        Step("caught-up", _wait, _has_the_fence, only=lambda run: not shared.lossy(run)),
+        Step("promote", _promote, _promoted),
+        Step("verify", shared.verify),
+        Step("files", _open_files, _files_open, only=_has_files),
+        Step("secret", shared.promote_secret, shared.secret_is_promoted, only=_has_secret),
+        Step("secret-here", _adopt, only=_has_secret),
+        Step("rotation", shared.rotate, shared.rotation_is_on, vital=False, only=_has_secret),
+        Step("backup", _backup, vital=False),
+    )
+
+
+def _has_secret(run: Run) -> bool:
+    return bool(run.world.environment.get("SECRET_ARN"))

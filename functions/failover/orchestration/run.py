@@ -1,0 +1,437 @@
+"""One invocation: looks, decides or goes on, acts at most once, and says what came of it.
+
+It may be killed anywhere and invoked again, twice, and two at once: what is real is looked at before every act, the lease lets
+one run act at a time, and what it leaves behind is created once. What the journal says has been told already: whoever is killed
+between the two tells it twice, never not at all.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from common import metrics
+from common.report import FunctionError, say
+from common.secret import code
+
+from orchestration import aurora, replica
+from orchestration.decision import (
+    ACT,
+    ALARM,
+    AWAY,
+    BROKEN,
+    FAILBACK,
+    FAILOVER,
+    HOME,
+    OPERATOR,
+    PIECES,
+    SWITCHOVER,
+    WAIT,
+    Decision,
+    Observation,
+    decide,
+)
+from orchestration.state import (
+    APPROVAL,
+    BEGAN,
+    DECIDED,
+    ENDED,
+    WAITING,
+    LostLeaseError,
+    State,
+    identity,
+    instant,
+    now,
+)
+from orchestration.step import Run, Step
+from orchestration.world import MEASURING, World
+
+KINDS: Mapping[str, Any] = {"aurora": aurora, "replica": replica}
+VERIFY = "verify"
+"""The step that proves by a write who writes now."""
+
+OTHER = {"primary": "recovery", "recovery": "primary"}
+REQUESTS = (SWITCHOVER, FAILOVER, FAILBACK)
+DRY = "dry-run"
+MANUAL = re.compile(r"manual-\d{8}T\d{6}Z-[0-9a-f]{4,16}")
+"""An execution that an operator's command names, so that asking twice is asking once."""
+
+DEADLINE = timedelta(hours=4)
+"""After so long an execution has failed. A person goes on, by the runbook, A broken topology."""
+
+PLANNED = timedelta(minutes=30)
+"""After so long a switchover has failed: its primary is well, and waits behind a fence."""
+
+HEARD = timedelta(minutes=2)
+"""So long the event of an alarm has to arrive before the clock looks for itself; and two times that are closer are one change."""
+
+PERSISTS = timedelta(minutes=30)
+"""So long an alarm's execution looks for the target, before it refuses."""
+
+EXPIRES = timedelta(hours=24)
+"""So long an approval is waited for: what it would approve is another thing a day later."""
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  Lambda's signature
+    """What an alarm, the clock and operators invoke."""
+    world = World.of_process()
+    if event.get("tick"):
+        return tick(world)
+    if event.get("source") == "aws.cloudwatch":
+        return alarmed(world, event)
+    if event.get("request") == DRY:
+        return dry(world, str(event.get("of", FAILOVER)))
+    if event.get("request") in REQUESTS or event.get("approve"):
+        return asked(world, event)
+    raise FunctionError(f"The event asks for {event.get('request')!r}. Ask for {', '.join((DRY, *REQUESTS))}, or approve.")
+
+
+def tick(world: World) -> dict[str, Any]:
+    """Every minute: says which site writes and whether the primary answers, and goes on with what has begun."""
+    state = world.store.read()
+    away = state.topology["site"] == "recovery"
+    answer = world.ask_primary(do="probe")
+    name = world["AWS_LAMBDA_FUNCTION_NAME"]
+    reachable = answer is not None and (away or bool(answer["writable"]))
+    metrics.emit(
+        {"FunctionName": name}, {"PrimaryActive": (0.0 if away else 1.0, "None"), "PrimaryReachable": (float(reachable), "None")}
+    )
+    if away and answer is not None and answer["writable"] and not state.open():
+        return _fence_late(world, state)
+    if not state.open() and (unheard := _unheard(world, state)):
+        _open(world, unheard["execution"], request=FAILOVER, trigger=ALARM, by=world["ALARM_ARN"], since=unheard["since"])
+        return begin(world, unheard["execution"])
+    for execution in state.open():
+        entries = state.journal(execution)
+        if DECIDED in entries and not KINDS[world["KIND"]].driven(entries[BEGAN]["request"]):
+            return advance(world, execution)
+        if DECIDED in entries:
+            break
+        if APPROVAL in entries or WAITING not in entries:
+            return begin(world, execution)
+        if now() - instant(entries[BEGAN]["at"]) > EXPIRES:
+            return _end(world, execution, "refused", "Nobody approved it within a day.")
+    return {"outcome": "nothing to do", "topology": state.topology["state"]}
+
+
+def _fence_late(world: World, state: State) -> dict[str, Any]:
+    """The old primary is back and takes writes: the fence that it could not be given then."""
+    token = state.token()[0]
+    fenced = world.ask_primary(do="fence", epoch=state.topology["epoch"], token=token)
+    world.tell(
+        "the old primary is back" if fenced else "the old primary is back and takes writes: it could not be fenced",
+        fenced=fenced,
+        topology=state.topology,
+    )
+    return {"outcome": "fenced" if fenced else "not fenced"}
+
+
+def _unheard(world: World, state: State) -> dict[str, str]:
+    """The change of the alarm whose event never came, or failed: nothing rests on one message. Nothing where there is none."""
+    if state.topology["state"] != HOME or len(found := _alarms(world)) < PIECES:
+        return {}
+    changed = max(one.get("StateTransitionedTimestamp") or one["StateUpdatedTimestamp"] for one in found)
+    heard = [instant(began["since"]) for began in state.begun() if began["trigger"] == ALARM]
+    if now() - changed < HEARD or any(one > changed - HEARD for one in heard):
+        return {}
+    return {"execution": identity(world["ALARM_ARN"], changed.isoformat()), "since": changed.isoformat()}
+
+
+def alarmed(world: World, event: Mapping[str, Any]) -> dict[str, Any]:
+    """An alarm has changed its state. Whose event comes twice is known by its time."""
+    detail, alarm = event["detail"], world["ALARM_ARN"]
+    if alarm not in event["resources"] or detail["state"]["value"] != "ALARM":
+        return {"outcome": "nothing to do"}
+    changed = str(detail["state"]["timestamp"])
+    execution = identity(alarm, changed)
+    _open(world, execution, request=FAILOVER, trigger=ALARM, by=alarm, since=changed)
+    return begin(world, execution)
+
+
+def asked(world: World, event: Mapping[str, Any]) -> dict[str, Any]:
+    """An operator asks for something, approves what waits, or asks for the next act of what has begun."""
+    state, execution = world.store.read(), str(event.get("approve") or event.get("execution") or "")
+    if not event.get("approve") and (not execution or (MANUAL.fullmatch(execution) and not state.journal(execution))):
+        execution = execution or f"manual-{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        _open(world, execution, request=event["request"], trigger=OPERATOR, by=str(event.get("by", "")), since=now().isoformat())
+        return begin(world, execution)
+    entries = state.journal(execution)
+    if BEGAN not in entries:
+        raise FunctionError(f"There is no execution {execution}. Those that have not ended: {', '.join(state.open()) or 'none'}.")
+    if event.get("approve") and DECIDED not in entries and ENDED not in entries:
+        world.store.note(execution, APPROVAL, by=str(event.get("by", "")))
+    return advance(world, execution) if DECIDED in entries else begin(world, execution)
+
+
+def _open(world: World, execution: str, **request: Any) -> None:
+    """The first entry: what was asked, and what was seen then. What would be lost is a matter of that moment."""
+    seen = list(evidence(world))  # first: to ask how old the data are may take a while
+    world.store.note(execution, BEGAN, evidence=seen, lag=lag(world), **request)
+
+
+def lag(world: World) -> float | None:
+    """How old the data at the recovery site are, in seconds; None where nobody can say."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return float(world.ask(world["REPLICA_AGE_ARN"], MEASURING)["seconds"])
+    except (BotoCoreError, ClientError, FunctionError) as error:
+        say(event="lag-unknown", error=f"{type(error).__name__}: {error}")
+        return None
+
+
+def evidence(world: World) -> tuple[str, ...]:
+    """The alarms of the evidence that are in ALARM."""
+    return tuple(one["AlarmName"] for one in _alarms(world))
+
+
+def _alarms(world: World) -> list[dict[str, Any]]:
+    """Not of the alarm on both: whoever looks at that one needs the right to look at every alarm of the account."""
+    names = world["EVIDENCE_ALARMS"].split(",")
+    found = world.client("cloudwatch").describe_alarms(AlarmNames=names, AlarmTypes=["MetricAlarm"])["MetricAlarms"]
+    return [one for one in found if one["StateValue"] == "ALARM"]
+
+
+def observe(world: World, state: State, execution: str, began: Mapping[str, Any], *, approved: bool) -> Observation:
+    """What the decision rests on. An alarm's execution asks again next minute where AWS does not say how the target is."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    kind, since = KINDS[world["KIND"]], state.topology.get("since")
+    try:
+        target = kind.target(world, began["request"])
+    except (BotoCoreError, ClientError) as error:
+        if began["trigger"] == ALARM and now() - instant(began["at"]) < PERSISTS:
+            raise
+        target = f"unknown ({type(error).__name__})"
+    return Observation(
+        request=began["request"],
+        trigger=began["trigger"],
+        mode=state.config("mode"),
+        approved=approved,
+        evidence=tuple(began["evidence"]),
+        lag=began["lag"],
+        rpo=float(state.config("rpo-seconds")),
+        most_lag=float(state.config("max-lag-seconds")),
+        cooldown=float(state.config("cooldown-seconds")),
+        target=target,
+        topology=state.topology["state"],
+        since=(now() - instant(since)).total_seconds() if since else None,
+        unresolved=state.unresolved(execution),
+        destroying=state.destroying,
+    )
+
+
+def dry(world: World, request: str) -> dict[str, Any]:
+    """What would follow, and what would be lost. Nothing is written."""
+    if request not in REQUESTS:
+        raise FunctionError(f"{request!r} is nothing that can be asked for. Ask for {', '.join(REQUESTS)}.")
+    began = {"request": request, "trigger": OPERATOR, "lag": lag(world), "evidence": list(evidence(world))}
+    state = world.store.read()
+    decision = decide(observe(world, state, "", began, approved=False))
+    imagined = Run(world, "", began, {}, 0)
+    steps = [step.name for step in KINDS[world["KIND"]].steps(request) if step.only(imagined)]
+    return {
+        "outcome": DRY,
+        "would": decision.do,
+        "against": list(decision.sentences),
+        "steps": steps,
+        "lost_seconds": began["lag"] if request == FAILOVER else 0,
+        "evidence": began["evidence"],
+        "topology": state.topology,
+    }
+
+
+def begin(world: World, execution: str) -> dict[str, Any]:
+    """Decides about an execution that does not act yet."""
+    token = world.store.take(execution)
+    if not token:
+        return {"outcome": "busy", "execution": execution, "more": True}
+    try:
+        state = world.store.read()
+        entries = state.journal(execution)
+        if ENDED in entries or DECIDED in entries:  # another run was quicker
+            return {"execution": execution, "more": DECIDED in entries and ENDED not in entries, **_outcome(entries)}
+        began = entries[BEGAN]
+        decision = decide(observe(world, state, execution, began, approved=APPROVAL in entries))
+        if decision.do != ACT:
+            return _stand(world, execution, entries, decision)
+        epoch = state.topology["epoch"] + 1
+        world.store.check(token)
+        world.tell(f"{began['request']} begins", execution=execution, epoch=epoch, **_lost(began))
+        world.store.note(execution, DECIDED, epoch=epoch, token=token, home=state.topology["state"])
+        return {"outcome": "begun", "execution": execution, "epoch": epoch, "more": True}
+    finally:
+        world.store.release(token)
+
+
+def _outcome(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {"outcome": entries[ENDED]["outcome"] if ENDED in entries else "begun"}
+
+
+def _lost(began: Mapping[str, Any]) -> dict[str, Any]:
+    return {"evidence": began["evidence"], "lost_seconds": began["lag"] if began["request"] == FAILOVER else 0, "by": began["by"]}
+
+
+def _stand(world: World, execution: str, entries: Mapping[str, Mapping[str, Any]], decision: Decision) -> dict[str, Any]:
+    """Refuses, or waits for a person; both are told with the reason and with what would be lost."""
+    began, why = entries[BEGAN], list(decision.sentences)
+    if decision.do == WAIT:
+        if WAITING not in entries:
+            world.tell(f"{began['request']} waits for an approval", execution=execution, why=why, **_lost(began))
+            world.store.note(execution, WAITING, outcome="waiting-for-approval", why=why)
+        return {"outcome": "waiting-for-approval", "execution": execution, "why": why, "more": False}
+    ids = [one.id for one in decision.against]
+    world.tell(f"{began['request']} refused", execution=execution, why=why, **_lost(began))
+    world.store.note(execution, ENDED, outcome="refused", refusals=ids, why=why)
+    return {"outcome": "refused", "execution": execution, "refusals": ids, "why": why, "more": False}
+
+
+def advance(world: World, execution: str) -> dict[str, Any]:
+    """At most one act of an execution that was decided."""
+    token = world.store.take(execution)
+    if not token:
+        return {"outcome": "busy", "execution": execution, "more": True}
+    try:
+        state = world.store.read()
+        entries = state.journal(execution)
+        if ENDED in entries:
+            return {"execution": execution, "more": False, **_outcome(entries)}
+        began, decided = entries[BEGAN], entries[DECIDED]
+        site = "primary" if began["request"] == FAILBACK else "recovery"
+        recorded = state.topology["epoch"] == decided["epoch"]
+        run = Run(world, execution, began, entries, decided["epoch"], token, site, recorded)
+        if state.destroying:
+            return _end(world, execution, "failed", "The environment is being destroyed.")
+        kind, most = KINDS[world["KIND"]], PLANNED if began["request"] == SWITCHOVER else DEADLINE
+        late = now() - instant(decided["at"]) > most and not kind.driven(began["request"])
+        if late and (writes := kind.writer_site(world)):  # while that changes, nobody knows who will
+            return _give_up(run, most, promoted=writes == site)
+        return _next(run)
+    except LostLeaseError as error:
+        return {"outcome": "busy", "execution": execution, "why": str(error), "more": True}
+    finally:
+        world.store.release(token)
+
+
+def _next(run: Run) -> dict[str, Any]:
+    if not run.recorded and (verified := run.said(VERIFY)):
+        _record(run, verified)
+    for number, step in enumerate(KINDS[run.world["KIND"]].steps(run.began["request"]), 2):
+        entry = f"{number:02d}-{step.name}"
+        if entry in run.entries or not step.only(run):
+            continue
+        here = {"execution": run.execution, "step": step.name, "more": True}
+        try:
+            if step.done is not None and step.done(run):
+                run.world.tell(f"{run.began['request']}: {step.name} is done", execution=run.execution, epoch=run.epoch)
+                run.world.store.note(run.execution, entry, done=True)
+                continue
+            run.world.store.check(run.token)
+            result = step.act(run)
+        except LostLeaseError:
+            raise
+        except Exception as error:
+            return _failed(run, step, entry, error)
+        if result is None:
+            return {"outcome": "waiting", **here}
+        noted = entry if step.done is None else f"{entry}-acted"
+        if noted not in run.entries:
+            run.world.tell(f"{run.began['request']}: {step.name}", execution=run.execution, epoch=run.epoch, did=result)
+            run.world.store.note(run.execution, noted, **result)
+        if step.name == VERIFY:
+            _record(run, result)
+        return {"outcome": "acted", "did": result, **here}
+    return _complete(run)
+
+
+def _failed(run: Run, step: Step, entry: str, error: Exception) -> dict[str, Any]:
+    """Told once for each kind of error. What is vital is tried again in a minute, until the deadline; the rest is left."""
+    from botocore.exceptions import ClientError
+
+    kind = code(error) if isinstance(error, ClientError) else type(error).__name__
+    why = f"{kind}: {error}"
+    kind = re.sub(r"[^A-Za-z0-9]", "", kind)
+    if f"{entry}-failed-{kind}" not in run.entries:
+        run.world.tell(f"{run.began['request']}: {step.name} failed", execution=run.execution, why=why, again=step.vital)
+        run.world.store.note(run.execution, f"{entry}-failed-{kind}", why=why)
+    if not step.vital:
+        run.world.store.note(run.execution, entry, failed=why)
+    return {"outcome": "step-failed", "execution": run.execution, "step": step.name, "why": why, "more": True}
+
+
+def _record(run: Run, verified: Mapping[str, Any]) -> None:
+    """Says who writes as soon as it can: clients that honour the epoch wait for it. What is left to do may take hours."""
+    kind, away = KINDS[run.world["KIND"]], run.site == "recovery"
+    seconds = (instant(str(verified["at"])) - instant(run.began["since"])).total_seconds()
+    topology = {
+        "state": BROKEN if away and run.world["KIND"] == "aurora" and aurora.detached(run.world) else AWAY,
+        "epoch": run.epoch,
+        "site": run.site,
+        "writer": _writer(run),
+        "since": now().isoformat(),
+        "execution": run.execution,
+        "evidence": run.began["evidence"],
+        "rto_seconds": round(seconds, 3),
+        "rpo_seconds": run.began["lag"] if run.began["request"] == FAILOVER else 0,
+    }
+    say(event="topology", writer_site=kind.writer_site(run.world), **topology)
+    run.world.store.check(run.token)
+    run.world.store.create(f"topology/{run.epoch:08d}", topology)
+
+
+def _complete(run: Run) -> dict[str, Any]:
+    """Every step is done: a topology that is home again says so, and then the journal."""
+    run.world.store.check(run.token)
+    topology = run.world.store.read().topology
+    if run.site == "primary":
+        topology = {**topology, "state": HOME, "since": now().isoformat()}
+        run.world.store.create(f"topology/{run.epoch:08d}-home", topology)
+    return _end(run.world, run.execution, "completed", "", topology=topology)
+
+
+def _give_up(run: Run, most: timedelta, *, promoted: bool) -> dict[str, Any]:
+    """Fences what is not to write, and leaves the rest to a person.
+
+    Where nothing was promoted and nothing fenced, the site that wrote before still does, and no topology says otherwise. A
+    switchover opens its fence again.
+    """
+    why = f"It was not done after {most}."
+    fenced = bool(run.said("fence").get("fenced"))
+    if fenced and not promoted and run.began["request"] == SWITCHOVER and not run.said("promote-acted"):
+        fenced = run.world.ask_primary(do="unfence", epoch=run.epoch - 1, token=run.token) is None
+    if not promoted and not fenced:
+        return _end(
+            run.world, run.execution, "failed", f"{why} Nothing was promoted, nothing is fenced: all is as it was before."
+        )
+    why += " Follow the runbook, A broken topology."
+    writes = promoted and bool(run.said("verify"))
+    if promoted and not fenced and run.site == "recovery":
+        fenced = bool((run.world.ask_primary(do="fence", epoch=run.epoch, token=run.token) or {}).get("fenced"))
+    topology = {
+        "state": BROKEN,
+        "epoch": run.epoch,
+        "site": run.site if promoted else OTHER[run.site],
+        "writer": _writer(run) if writes else "",
+        "since": now().isoformat(),
+        "execution": run.execution,
+        "evidence": run.began["evidence"],
+        "rto_seconds": None,
+        "rpo_seconds": None,
+    }
+    run.world.store.check(run.token)
+    run.world.store.create(f"topology/{run.epoch:08d}", topology)
+    none = "" if writes else " No database takes writes of clients that honour the epoch."
+    return _end(run.world, run.execution, "failed", why + none, topology=topology, fenced=fenced)
+
+
+def _writer(run: Run) -> str:
+    return run.world["TARGET_ARN" if run.site == "recovery" else "HOME_ARN"]
+
+
+def _end(world: World, execution: str, outcome: str, why: str, **more: Any) -> dict[str, Any]:
+    world.tell(outcome, execution=execution, why=why, **more)
+    world.store.note(execution, ENDED, outcome=outcome, why=why, **more)
+    return {"outcome": outcome, "execution": execution, "why": why, "more": False, **more}

@@ -1,0 +1,150 @@
+"""What is remembered: parameters of Systems Manager, each created once and never written again, so that nobody's word is lost.
+
+``PutParameter`` without ``Overwrite`` is the only atomic claim here: who is told that a parameter exists has come second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from common.report import FunctionError
+from common.secret import code
+
+from orchestration.decision import HOME
+
+BEGAN, DECIDED, WAITING, APPROVAL, ENDED = "00-began", "01-decided", "01-waiting", "approval", "99-ended"
+LEASE = timedelta(seconds=150)
+"""Longer than the function may run, so that no two runs hold one."""
+
+
+class LostLeaseError(FunctionError):
+    """Somebody else has the lease: nothing may be done."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def instant(text: str) -> datetime:
+    """A time as we and CloudWatch write it."""
+    when = datetime.fromisoformat(text)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def identity(alarm: str, changed: str) -> str:
+    """The execution of one change of an alarm's state: the same however often its event arrives."""
+    return hashlib.sha256(f"{alarm}{changed}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class State:
+    """All parameters of the environment as they were at one time, their names below its path."""
+
+    values: Mapping[str, str]
+
+    def config(self, name: str) -> str:
+        found = self.values.get(f"config/{name}")
+        if found is None:
+            raise FunctionError(f"There is no parameter config/{name}. Deploy the layer configuration.")
+        return found
+
+    @property
+    def topology(self) -> dict[str, Any]:
+        """The newest; home at epoch 0 where none was recorded."""
+        names = sorted(name for name in self.values if name.startswith("topology/"))
+        return json.loads(self.values[names[-1]]) if names else {"state": HOME, "epoch": 0, "site": "primary", "since": None}
+
+    @property
+    def destroying(self) -> bool:
+        return "state/destroying" in self.values
+
+    def journal(self, execution: str) -> dict[str, dict[str, Any]]:
+        """Entry -> what it says."""
+        start = f"execution/{execution}/"
+        return {name[len(start) :]: json.loads(text) for name, text in self.values.items() if name.startswith(start)}
+
+    def begun(self) -> list[dict[str, Any]]:
+        """The first entries of all executions."""
+        return [json.loads(text) for name, text in self.values.items() if name.endswith(f"/{BEGAN}")]
+
+    def open(self) -> list[str]:
+        """Executions that have not ended, the oldest first."""
+        ids = {name.split("/")[1] for name in self.values if name.startswith("execution/")}
+        alive = {one: self.journal(one) for one in ids}
+        found = [one for one, entries in alive.items() if BEGAN in entries and ENDED not in entries]
+        return sorted(found, key=lambda one: (alive[one][BEGAN]["at"], one))
+
+    def unresolved(self, but: str) -> str:
+        """Another execution that has begun to act."""
+        return next((one for one in self.open() if one != but and DECIDED in self.journal(one)), "")
+
+    def token(self) -> tuple[int, dict[str, Any]]:
+        """The newest fencing token, and who holds it; 0 where nobody ever did."""
+        names = sorted(name for name in self.values if name.startswith("lock/"))
+        return (int(names[-1][5:]), json.loads(self.values[names[-1]])) if names else (0, {})
+
+    def free(self) -> bool:
+        number, lock = self.token()
+        return not number or f"released/{number:08d}" in self.values or instant(lock["expires"]) <= now()
+
+
+@dataclass(frozen=True)
+class Store:
+    """The parameters of one environment."""
+
+    ssm: Any
+    system: str
+    suffix: str
+
+    @property
+    def path(self) -> str:
+        return f"/{self.system}/{self.suffix}/"
+
+    def read(self) -> State:
+        pages = self.ssm.get_paginator("get_parameters_by_path").paginate(Path=self.path, Recursive=True)
+        return State({one["Name"][len(self.path) :]: one["Value"] for page in pages for one in page["Parameters"]})
+
+    def create(self, name: str, value: Mapping[str, Any]) -> bool:
+        """Whether we were first."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self.ssm.put_parameter(
+                Name=self.path + name,
+                Value=json.dumps(value),
+                Type="String",
+                Tier="Standard",
+                Tags=[{"Key": "System", "Value": self.system}, {"Key": "Environment", "Value": self.suffix}],
+            )
+        except ClientError as error:
+            if code(error) != "ParameterAlreadyExists":
+                raise
+            return False
+        return True
+
+    def note(self, execution: str, entry: str, **value: Any) -> bool:
+        return self.create(f"execution/{execution}/{entry}", {"at": now().isoformat(), **value})
+
+    def take(self, execution: str) -> int:
+        """A new fencing token, above all others; 0 where somebody holds the lease."""
+        state = self.read()
+        if not state.free():
+            return 0
+        token = state.token()[0] + 1
+        lock = {"execution": execution, "expires": (now() + LEASE).isoformat()}
+        return token if self.create(f"lock/{token:08d}", lock) else 0
+
+    def check(self, token: int) -> None:
+        """Right before every act: nobody has taken a newer token, and this one is not over."""
+        names = [f"{self.path}lock/{number:08d}" for number in (token, token + 1)]
+        found = self.ssm.get_parameters(Names=names)["Parameters"]
+        if len(found) != 1 or instant(json.loads(found[0]["Value"])["expires"]) <= now():
+            raise LostLeaseError(f"The lease {token} is over. Nothing was done; whoever holds the newest one goes on.")
+
+    def release(self, token: int) -> None:
+        self.create(f"released/{token:08d}", {"at": now().isoformat()})

@@ -1,0 +1,48 @@
+"""A step: what is to be true, and what makes it so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestration.world import World
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution, now: ``began`` is the first entry of its journal, ``entries`` all of them, ``epoch`` what it begins.
+
+    ``recorded``: the newest topology is this execution's.
+    """
+
+    world: World
+    execution: str
+    began: Mapping[str, Any]
+    entries: Mapping[str, Mapping[str, Any]]
+    epoch: int
+    token: int = 0
+    site: str = "recovery"
+    recorded: bool = False
+
+    def said(self, step: str) -> Mapping[str, Any]:
+        """What a step reported, or nothing."""
+        return next((value for name, value in self.entries.items() if name[3:] == step), {})
+
+
+def _always(run: Run) -> bool:  # noqa: ARG001  of the signature of those that look
+    return True
+
+
+@dataclass(frozen=True)
+class Step:
+    """``done`` looks at what is real; None there means that the step leaves nothing to be seen: then its journal entry counts,
+    which is written after the act, so that one that was killed is done again. ``act`` returns what it did, or None while what it
+    began is under way. What is not ``vital`` is told when it fails, and left.
+    """
+
+    name: str
+    act: Callable[[Run], dict[str, Any] | None]
+    done: Callable[[Run], bool] | None = None
+    vital: bool = True
+    only: Callable[[Run], bool] = _always

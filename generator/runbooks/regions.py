@@ -1,0 +1,247 @@
+"""The procedures around a system that can leave its region: switchover, the loss of a region or a zone, corruption, failback.
+
+What stands against a failover is the function's own table, which decides.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from generator.runbooks.chain import BEFORE
+from generator.runbooks.facts import Facts
+from generator.runbooks.page import Section, command, shell
+from model import RECOVERY
+
+SWITCHOVER, LOSS, FAILBACK = "Planned switchover", "Loss of the region", "Failback"
+ZONE, CORRUPTION, AGENCY, AGAINST = "Loss of a zone", "Corruption", "The agency's own source", "What stands against a failover"
+DECISION = Path(__file__).resolve().parents[2] / "functions/failover/orchestration/decision.py"
+BROKEN = "A broken topology"
+ONCE = "It prints what it would do and lose, and asks once."
+
+
+def sections(facts: Facts) -> Iterator[Section]:
+    """Those of one site: what moves the writer stands with the recovery site, whose region alone it needs."""
+    if not any(layer.name == "failover" for layer in facts.system.layers):
+        return
+    if facts.site == RECOVERY:
+        yield _switchover(facts)
+        yield _failback(facts)
+        yield _loss(facts)
+        yield _broken(facts)
+        yield _against()
+        if "SourceDatabaseArn" in facts.documents.get("database-replica", {}).get("Parameters", {}):
+            yield _agency()
+    else:
+        yield _zone()
+        yield _corruption(facts)
+
+
+def refusals(path: Path = DECISION) -> list[tuple[str, str, bool]]:
+    """The function's table, read and not run: id, what is to be done, and whether a person may approve it nevertheless."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Refusal":
+            given = {each.arg: ast.literal_eval(each.value) for each in node.keywords if each.arg == "approvable"}
+            found.append((ast.literal_eval(node.args[0]), ast.literal_eval(node.args[3]), bool(given.get("approvable"))))
+    return found
+
+
+def _make(target: str, facts: Facts, *more: str) -> str:
+    return command(f'make {target} ENV="$ENV" SYSTEM={facts.system.name}', *more)
+
+
+def _is_global(facts: Facts) -> bool:
+    return bool(facts.all("AWS::RDS::DBCluster"))
+
+
+def _switchover(facts: Facts) -> Section:
+    how = (
+        "Aurora does it: the clusters change their roles, and nothing is lost."
+        if _is_global(facts)
+        else "The primary is fenced, the replica catches up and is promoted; files and the secret follow. Nothing is lost. "
+        "The way back makes two databases anew: it takes as long as two copies of the data."
+    )
+    return Section(
+        SWITCHOVER,
+        (
+            f"For a drill, or before something that is announced for {facts.system.regions['primary']}. {how} **Connections "
+            f"break**: tell the users. {ONCE}",
+            shell(_make("failover", facts, "MODE=switchover")),
+            "The last line says which site writes, and the RTO that was measured. Then look that the applications write there.",
+        ),
+        (BEFORE,),
+    )
+
+
+def _failback(facts: Facts) -> Section:
+    how = (
+        "One switchover of the global database."
+        if _is_global(facts)
+        else "The old primary is kept in a snapshot and removed; a replica takes its name, catches up and is promoted; the "
+        "recovery instance is kept in a snapshot and replaced by a replica of its own name. Writes stop before the "
+        "promotion, not earlier."
+    )
+    return Section(
+        FAILBACK,
+        (
+            f"When {facts.system.regions['primary']} is well again, at a quiet hour, never by itself. {how} {ONCE} It may be "
+            "ended and run again: it goes on where it stood, and ends when `drift` finds no difference.",
+            shell(_make("failback", facts)),
+            "Until then `make deploy` refuses stacks that describe the database, its secret or the files.",
+        ),
+        (BEFORE,),
+    )
+
+
+def _loss(facts: Facts) -> Section:
+    names = [facts.name(one) for one in facts.all("AWS::CloudWatch::CompositeAlarm") if one.layer == "evidence"]
+    wait = 'EXECUTION=$(sed -n "s/.* APPROVE=//p" failover.txt) && rm failover.txt'
+    return Section(
+        LOSS,
+        (
+            "Two pieces of evidence, both measured in this region, fail over by themselves where the mode is `auto`; you get a "
+            f"mail at every step. Nothing here calls {facts.system.regions['primary']}. The evidence, and the mode:",
+            shell(
+                command(
+                    f'aws cloudwatch describe-alarms --alarm-types CompositeAlarm --alarm-names "{names[0]}"',
+                    "--query 'CompositeAlarms[].[AlarmName,StateValue,StateUpdatedTimestamp]' --output text",
+                ),
+                command(
+                    f'aws ssm get-parameter --name "/{facts.system.name}/$ENV/config/mode"',
+                    "--query Parameter.Value --output text",
+                ),
+            ),
+            "What would happen, and what would be lost; make says *Error 12* where it would be refused, and *13* where it would "
+            "wait for you. Then the same in earnest:",
+            shell(
+                _make("failover", facts) + " || true",
+                _make("failover", facts, "MODE=failover") + " | tee failover.txt || true",
+                wait,
+            ),
+            "If it waits, its reasons stand above: one more person reads them, and approves:",
+            shell(f'[ -z "$EXECUTION" ] || {_make("failover", facts, "APPROVE=$EXECUTION")}'),
+            "**A primary that cannot be reached cannot be fenced**: clients beside it may write to it until it can. What honours "
+            "the epoch refuses that; AWS offers no more. How fast AWS itself promotes is not proven by the tests of this page.",
+        ),
+        (BEFORE,),
+    )
+
+
+def _broken(facts: Facts) -> Section:
+    (probe,) = (facts.name(one) for one in facts.all("AWS::Lambda::Function") if one.layer == "probe-recovery")
+    primary, database = facts.system.regions["primary"], "cluster" if _is_global(facts) else "instance"
+    said = "probe.json --query FunctionError --output text && cat probe.json && rm probe.json"
+    # The same bytes for both versions of the AWS CLI.
+    invoke = f'aws lambda invoke --function-name "{probe}" --payload fileb://ask.json'
+    members = (
+        command(
+            "aws rds describe-global-clusters --output text",
+            "--query 'GlobalClusters[].GlobalClusterMembers[].[DBClusterArn,IsWriter]'",
+        )
+        if _is_global(facts)
+        else command(
+            "aws rds describe-db-instances --output text --query "
+            "'DBInstances[].[DBInstanceIdentifier,DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier]'"
+        )
+    )
+    alone = (
+        "**This site's cluster left the global database** (the list above does not name it), because AWS had not failed over "
+        "within 15 minutes: it goes on writing, and `make failback` refuses, for the rest of the global database has the state "
+        "of before. Take a snapshot of this cluster, stop the writers, and bring it home as a restored cluster: *Restore from a "
+        "snapshot* and *Copy back* on the primary's page."
+        if _is_global(facts)
+        else "**This site's instance was promoted**: [Failback](#failback), as after every failover."
+    )
+    return Section(
+        BROKEN,
+        (
+            "A failover that was not done after four hours is recorded as `broken`, with what is real then, and nothing fails "
+            "over until a person has looked. Where no writer is named, a client that honours the epoch writes nowhere. What is "
+            "recorded, what each site's database says of itself, and what follows what:",
+            shell(
+                _make("status", facts),
+                """printf '{"do": "probe"}' >ask.json""",
+                command(invoke, said),
+                command(f"{invoke} --region {primary}", f"{said} || true"),
+                "rm ask.json",
+                members,
+            ),
+            f"**Nobody writes, and this site's {database} was not promoted**: when {primary} is well, [Failback](#failback) "
+            f"takes the fence off the {database} there, under a new epoch. {alone}",
+        ),
+        (BEFORE,),
+    )
+
+
+def _against() -> Section:
+    rows = [f"| `{id_}` | {'an approval' if approvable else 'nobody'} | {remedy} |" for id_, remedy, approvable in refusals()]
+    return Section(
+        AGAINST,
+        (
+            "In this order. Each is told with what was seen and what would be lost.",
+            "\n".join(["| what | may be overruled by | what to do |", "|---|---|---|", *rows]),
+        ),
+    )
+
+
+def _agency() -> Section:
+    return Section(
+        AGENCY,
+        (
+            "Where an environment gives `SourceDatabaseArn`, the primary is the agency's: nothing here writes to it, so there is "
+            "no heartbeat and no fence. A failover waits for an approval, also where the mode says `auto`. Whose it is "
+            "(empty: the reference primary), and whether it is followed:",
+            shell(
+                "parameter database-replica SourceDatabaseArn",
+                command(
+                    "aws rds describe-db-instances --output text --query "
+                    "'DBInstances[].[DBInstanceIdentifier,DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier]'",
+                ),
+            ),
+            f"Before you approve a failover the agency stops its writers and says so in writing; then "
+            f"[{LOSS}](#{LOSS.lower().replace(' ', '-')}). For the way back the agency makes a replica of this site's database, "
+            "under the name that its own instance had; it stops the writers here, waits until the replica has everything, and "
+            "promotes it. `make failback` refuses: it would delete somebody else's instance. When the agency has said in writing "
+            "that its database holds all data, `make destroy` and `make deploy` make this site a replica of it again. In between "
+            "there is none; files, sessions and backups of this site go with it, so copy the files out first.",
+        ),
+        (BEFORE,),
+    )
+
+
+def _zone() -> Section:
+    return Section(
+        ZONE,
+        (
+            "Do not leave the region: the standby in another zone takes over in a minute or two, without loss, and the alarms of "
+            "the evidence wait longer than that. What RDS did, and where each instance is now:",
+            shell(
+                "aws rds describe-events --duration 60 --output text --query 'Events[].[Date,SourceIdentifier,Message]'",
+                command(
+                    "aws rds describe-db-instances --output text --query "
+                    "'DBInstances[].[DBInstanceIdentifier,DBInstanceStatus,AvailabilityZone,SecondaryAvailabilityZone]'",
+                ),
+            ),
+            "If it has not come back after ten minutes: the recovery site's page, *Loss of the region*.",
+        ),
+        (BEFORE,),
+    )
+
+
+def _corruption(facts: Facts) -> Section:
+    what = "db-clusters" if _is_global(facts) else "db-instances"
+    query = "DBClusters[].[DBClusterIdentifier" if _is_global(facts) else "DBInstances[].[DBInstanceIdentifier"
+    return Section(
+        CORRUPTION,
+        (
+            "**A failover does not help**: the other site has the same rows within seconds. Stop what writes them, find the "
+            "second at which the data were right, and restore beside the original: "
+            "[Point-in-time recovery](#point-in-time-recovery), then [Copy back](#copy-back). How far a restore reaches:",
+            shell(f"aws rds describe-{what} --output text --query '{query},EarliestRestorableTime,LatestRestorableTime]'"),
+            "Files, objects and recovery points have sections of their own. If the data of both sites are to be given up, call "
+            "the database owner first.",
+        ),
+        (BEFORE,),
+    )

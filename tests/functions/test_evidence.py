@@ -1,0 +1,515 @@
+"""Heartbeat, age and probe against a real PostgreSQL and its streaming replica, a Secrets Manager and an EC2 that speak HTTP."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from common import database, secret
+from common.database import BROKEN, Connection
+from common.report import FunctionError
+from common.secret import Credential
+from heartbeat import handler as heartbeat
+from probe import handler as probe
+from replica_age import handler as replica_age
+
+import emulator
+from emulator.authority import Authority
+from emulator.postgres import SUPERUSER, Server
+from tests import unmeasured
+from tests.functions.rotations import Runner
+from tests.servers import hanging
+from tests.servers.fixtures import DATABASE, PASSWORD, USER, Launch
+
+REPLICATION = "Replication-password.of_the~super"
+TABLES = ("dr_heartbeat", "dr_epoch", "dr_probe")
+DESCRIPTION = "PostgreSQL from clients"
+
+
+@dataclass
+class World:
+    """The two servers, the environment of functions beside them, and what those said."""
+
+    aws: emulator.Emulator
+    writer: Server
+    replica: Server
+    authority: Authority
+    monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str]
+    name: str
+    environment: dict[str, str]
+
+    def at(self, server: Server) -> None:
+        self.set(DATABASE_HOST=server.host, DATABASE_PORT=str(server.port))
+
+    def set(self, **variables: str) -> None:
+        self.environment.update(variables)
+        for name, value in variables.items():
+            self.monkeypatch.setenv(name, value)
+
+    def write_secret(self, password: str, **how: Any) -> None:
+        text = json.dumps({"username": USER, "password": password, "dbname": DATABASE, "host": "the-primarys"})
+        self.aws.client("secretsmanager").put_secret_value(SecretId=self.name, SecretString=text, **how)
+
+    def session(self, server: Server | None = None) -> Connection:
+        """As an application has it, of the same user."""
+        server = server or self.writer
+        credential = Credential({"username": USER, "password": PASSWORD, "dbname": DATABASE})
+        found = database.connect(database.Server(server.host, server.port, self.authority.root), credential, "an-application")
+        assert found is not None
+        return found
+
+    def run(self, *statements: str, server: Server | None = None) -> Any:
+        session = self.session(server)
+        try:
+            return [session.run(statement) for statement in statements][-1]
+        finally:
+            database.close(session)
+
+    def ask(self, **event: object) -> dict[str, Any]:
+        return probe.handler(event, None)
+
+    def lets_in(self) -> str:
+        """Which group the clients' rule names, and as what."""
+        wanted = self.environment["CLIENT_RULE_ID"]
+        [rule] = self.aws.client("ec2").describe_security_group_rules(SecurityGroupRuleIds=[wanted])["SecurityGroupRules"]
+        names = {self.environment["CLIENT_GROUP_ID"]: "clients", self.environment["DATABASE_GROUP_ID"]: "nobody"}
+        return names[rule["ReferencedGroupInfo"]["GroupId"]]
+
+    def metrics(self) -> dict[str, float]:
+        lines = [json.loads(line) for line in self.capfd.readouterr().out.splitlines()]
+        blocks = [(line, block) for line in lines for block in line.get("_aws", {}).get("CloudWatchMetrics", [])]
+        assert all(block["Dimensions"] == [["FunctionName"]] and line["FunctionName"] == "it" for line, block in blocks)
+        return {metric["Name"]: line[metric["Name"]] for line, block in blocks for metric in block["Metrics"]}
+
+    def caught_up(self) -> None:
+        """The replica has what was written so far."""
+        end = self.run("SELECT pg_current_wal_lsn()")[0][0]
+        _until(lambda: bool(self.run(f"SELECT pg_last_wal_replay_lsn() >= '{end}'", server=self.replica)[0][0]))
+
+    def epoch(self) -> list[Any]:
+        return list(self.run("SELECT epoch, token, fenced FROM dr_epoch")[0])
+
+
+ENDED = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+"""A session that the server ends: pg8000 leaves its socket to the collector."""
+
+
+def _until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[emulator.Emulator]:
+    with unmeasured.running(databases=False) as running:
+        yield running
+
+
+def _replica(writer: Server, authority: Authority, name: str) -> Server:
+    found = Server.copy_of(
+        writer,
+        writer.directory.parent / name,
+        password=REPLICATION,
+        slot=name.replace("-", "_"),
+        root=authority.root,
+        settings={"fsync": "off"},
+    )
+    found.start()
+    return found
+
+
+@pytest.fixture(scope="module")
+def writer(launch: Launch) -> Server:
+    def prepare(server: Server) -> None:
+        server._administer(f"ALTER ROLE {SUPERUSER} PASSWORD '{REPLICATION}';\n\n")
+
+    return launch("evidence-writer", settings={"fsync": "off"}, prepare=prepare)
+
+
+@pytest.fixture(scope="module")
+def replica(writer: Server, authority: Authority) -> Iterator[Server]:
+    found = _replica(writer, authority, "evidence-replica")
+    yield found
+    found.destroy()
+
+
+@pytest.fixture
+def world(
+    aws: emulator.Emulator,
+    writer: Server,
+    replica: Server,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[World]:
+    name, ec2 = f"evidence-{uuid.uuid4().hex[:8]}", aws.client("ec2")
+    groups = {
+        who: ec2.create_security_group(GroupName=f"{name}-{who}", Description=who)["GroupId"] for who in ("database", "clients")
+    }
+    pair = {"GroupId": groups["clients"], "Description": DESCRIPTION}
+    rule = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": [pair]}
+    made = ec2.authorize_security_group_ingress(GroupId=groups["database"], IpPermissions=[rule])
+    arn = aws.client("secretsmanager").create_secret(Name=name)["ARN"]
+    found = World(aws, writer, replica, authority, monkeypatch, capfd, name, {})
+    found.set(
+        **aws.environment,
+        AWS_LAMBDA_FUNCTION_NAME="it",
+        SECRET_ARN=arn,
+        PGSSLROOTCERT=str(authority.root),
+        DATABASE_GROUP_ID=groups["database"],
+        CLIENT_GROUP_ID=groups["clients"],
+        CLIENT_RULE_ID=made["SecurityGroupRules"][0]["SecurityGroupRuleId"],
+        CLIENT_RULE_DESCRIPTION=DESCRIPTION,
+    )
+    monkeypatch.setattr(probe, "PAUSE", 0.01)
+    found.at(writer)
+    found.write_secret(PASSWORD)
+    writable = "SET default_transaction_read_only = off"
+    found.run(writable, f"ALTER DATABASE {DATABASE} RESET default_transaction_read_only")
+    found.run(*(f"DROP TABLE IF EXISTS {table}" for table in TABLES), "CREATE TABLE IF NOT EXISTS work (id serial)")
+    found.caught_up()
+    yield found
+    gc.collect()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((secret, "CONNECT_TIMEOUT"), (secret, "READ_TIMEOUT"), (database, "CONNECT_TIMEOUT")):
+        monkeypatch.setattr(module, name, 0.3)
+
+
+# Heartbeat and age
+
+
+def test_heartbeat_is_written_where_the_database_writes_and_its_age_is_read_at_the_replica(world: World) -> None:
+    first, second = heartbeat.handler({}, None), heartbeat.handler({}, None)
+    assert (first["written"], first["epoch"]) == (True, 0)
+    assert first["at"] < second["at"]
+    assert world.metrics() == {"HeartbeatWritten": 1}
+    world.caught_up()
+    time.sleep(0.3)
+    world.at(world.replica)
+    told = replica_age.handler({}, None)
+    assert 0.3 <= told["seconds"] < 20
+    assert (told["by"], told["at"], told["epoch"], told["in_recovery"]) == ("heartbeat", second["at"], 0, True)
+    assert world.metrics() == {"ReplicaDataAge": told["seconds"]}
+
+
+def test_heartbeat_stands_idle_at_a_replica_and_behind_a_fence(world: World) -> None:
+    world.at(world.replica)
+    assert heartbeat.handler({}, None) == {"written": False, "why": "the database is a replica"}
+    assert world.metrics() == {"HeartbeatWritten": 0}
+    world.at(world.writer)
+    world.ask(do="fence", epoch=1, token=1)
+    assert heartbeat.handler({}, None) == {"written": False, "why": "the database is fenced at epoch 1", "epoch": 1}
+    world.ask(do="unfence", epoch=1, token=2)
+    assert heartbeat.handler({}, None)["epoch"] == 1
+
+
+def test_age_of_a_replica_without_heartbeats_is_that_of_what_it_replayed(world: World) -> None:
+    world.run("INSERT INTO work DEFAULT VALUES")
+    world.caught_up()
+    world.at(world.replica)
+    told = replica_age.handler({}, None)
+    assert told["by"] == "replay"
+    assert 0 <= told["seconds"] < 20
+
+
+def test_age_that_nobody_knows_is_an_error_and_no_metric(world: World) -> None:
+    with pytest.raises(FunctionError, match="holds no heartbeat"):
+        replica_age.handler({}, None)
+    assert world.metrics() == {}
+
+
+# What keeps a function from the database
+
+
+def test_pending_password_opens_while_a_rotation_is_under_way(world: World) -> None:
+    for number in range(2):  # neither the current nor the previous version opens
+        world.write_secret(f"Another-password.of_the~master{number}")
+    with pytest.raises(FunctionError, match=r"refuses the password of .*Rotate the secret"):
+        world.ask(do="probe")
+    world.write_secret(PASSWORD, VersionStages=["AWSPENDING"])
+    assert world.ask(do="probe")["writable"]
+
+
+def test_replica_that_is_behind_a_rotation_is_opened_by_the_previous_password(world: World) -> None:
+    world.write_secret("Another-password.of_the~master")  # what opens is the previous version now
+    assert world.ask(do="probe")["writable"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_does_not_answer_is_given_up_with_a_sentence(world: World) -> None:
+    with hanging.black_hole() as hole:
+        world.set(DATABASE_PORT=str(hole))
+        began = time.monotonic()
+        with pytest.raises(FunctionError, match="does not answer"):
+            world.ask(do="probe")
+        world.set(AWS_ENDPOINT_URL_SECRETS_MANAGER=f"http://127.0.0.1:{hole}")
+        with pytest.raises(FunctionError, match=r"cannot be read: ConnectTimeoutError.* need an endpoint"):
+            world.ask(do="probe")
+        assert time.monotonic() - began < 6
+
+
+def test_statement_that_fails_is_told_with_the_servers_words(world: World) -> None:
+    world.run("CREATE TABLE dr_probe (id text)")
+    with pytest.raises(FunctionError, match=r"took the login and failed us: .* \(42\w{3}\)"):
+        world.ask(do="probe")
+
+
+def test_environment_that_lacks_a_name_says_which(world: World) -> None:
+    world.monkeypatch.delenv("SECRET_ARN")
+    with pytest.raises(FunctionError, match="lacks SECRET_ARN"):
+        world.ask(do="probe")
+
+
+# Probe
+
+
+def test_probe_tells_a_writer_from_a_replica(world: World) -> None:
+    told = world.ask(do="probe")
+    assert (told["writable"], told["epoch"], told["fenced"], told["in_recovery"]) == (True, 0, False, False)
+    assert world.ask(do="probe")["at"] > told["at"]
+    world.at(world.replica)
+    told = world.ask(do="probe")
+    assert (told["writable"], told["in_recovery"]) == (False, True)
+
+
+@pytest.mark.parametrize("event", [{}, {"do": "promote"}])
+def test_unknown_event_is_refused(event: dict[str, Any], world: World) -> None:
+    with pytest.raises(FunctionError, match="Ask to probe, fence, unfence, verify"):
+        probe.handler(event, None)
+    assert world.lets_in() == "clients"
+
+
+@pytest.mark.parametrize("event", [{}, {"epoch": -1}, {"epoch": True}, {"epoch": "1"}, {"epoch": 1, "token": 1.5}])
+def test_numbers_of_an_event_are_whole(world: World, event: dict[str, Any]) -> None:
+    with pytest.raises(FunctionError, match="whole number"):
+        world.ask(do="fence", **event)
+    assert world.lets_in() == "clients"
+
+
+# Fence
+
+
+@ENDED
+def test_fence_ends_writers_that_are_connected_and_stops_those_that_come_later(world: World) -> None:
+    idle, busy = world.session(), world.session()
+    busy.run("BEGIN")
+    busy.run("INSERT INTO work DEFAULT VALUES")
+    before = world.run("SELECT count(*) FROM work")[0][0]
+    told = world.ask(do="fence", epoch=1, token=7)
+    assert (told["fenced"], told["epoch"], told["group"]) == (True, 1, "closed")
+    assert told["ended"] >= 2
+    for session, statement in ((busy, "COMMIT"), (idle, "INSERT INTO work DEFAULT VALUES")):
+        with pytest.raises(BROKEN):
+            session.run(statement)
+    later = world.session()
+    with pytest.raises(database.DatabaseError) as refused:
+        later.run("INSERT INTO work DEFAULT VALUES")
+    assert database.sqlstate(refused.value) == "25006"
+    assert later.scalar("SELECT count(*) FROM work") == before
+    database.close(later)
+    assert world.lets_in() == "nobody"
+    told = world.ask(do="probe")
+    assert (told["writable"], told["epoch"], told["fenced"]) == (False, 1, True)
+    assert world.epoch() == [1, 7, f"{world.writer.host}:{world.writer.port}"]
+
+
+def test_fence_and_its_end_may_be_asked_twice(world: World) -> None:
+    for _ in range(2):
+        assert world.ask(do="fence", epoch=1, token=1)["fenced"]
+    for _ in range(2):
+        assert world.ask(do="unfence", epoch=1, token=1)["group"] == "open"
+    assert world.lets_in() == "clients"
+    assert world.run("INSERT INTO work DEFAULT VALUES RETURNING 1") == [[1]]
+    assert world.ask(do="probe")["writable"]
+
+
+def test_client_that_honours_the_epoch_stops_at_the_fence_whatever_it_sets(world: World) -> None:
+    honest = "SELECT count(*) FROM dr_epoch WHERE epoch = 1 AND fenced IS NULL"
+    world.ask(do="verify", epoch=1, token=1)
+    assert world.run(honest) == [[1]]
+    world.ask(do="fence", epoch=2, token=2)
+    assert world.run("SET default_transaction_read_only = off", honest) == [[0]]
+
+
+@pytest.mark.parametrize(("number", "token"), [(1, 9), (2, 4)])
+def test_older_epoch_or_token_changes_nothing(world: World, number: int, token: int) -> None:
+    world.ask(do="fence", epoch=2, token=5)
+    for do in ("fence", "verify", *(["unfence"] if token < 5 else [])):
+        with pytest.raises(FunctionError, match="by token"):
+            world.ask(do=do, epoch=number, token=token)
+    with pytest.raises(FunctionError, match="by token"):
+        world.ask(do="unfence", epoch=1)
+    assert world.epoch()[:2] == [2, 5]
+    assert not world.ask(do="probe")["writable"]
+
+
+def test_failover_that_was_given_up_may_be_begun_again(world: World) -> None:
+    world.ask(do="fence", epoch=1, token=1)
+    assert world.ask(do="unfence", epoch=0, token=2)["epoch"] == 0
+    assert world.ask(do="probe")["writable"]
+    assert world.ask(do="fence", epoch=1, token=3)["fenced"]
+
+
+def test_database_that_writes_in_an_epoch_is_not_fenced_for_it(world: World) -> None:
+    world.ask(do="verify", epoch=3)
+    with pytest.raises(FunctionError, match="writes in this epoch"):
+        world.ask(do="fence", epoch=3, token=9)
+    assert world.ask(do="probe")["writable"]
+
+
+def test_database_that_was_fenced_is_not_verified_for_the_same_epoch(world: World) -> None:
+    world.ask(do="fence", epoch=1, token=1)
+    with pytest.raises(FunctionError, match="was fenced for it"):
+        world.ask(do="verify", epoch=1)
+
+
+@pytest.mark.parametrize("do", ["fence", "unfence", "verify"])
+def test_replica_takes_no_epoch(world: World, do: str) -> None:
+    world.at(world.replica)
+    with pytest.raises(FunctionError, match="is a replica"):
+        world.ask(do=do, epoch=1, token=1)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("do", "told"), [("fence", "is fenced at epoch 1"), ("unfence", "is open at epoch 1")])
+def test_network_that_cannot_be_turned_is_told_after_the_database_is_done(world: World, do: str, told: str) -> None:
+    with hanging.black_hole() as hole:
+        world.set(AWS_ENDPOINT_URL_EC2=f"http://127.0.0.1:{hole}")
+        with pytest.raises(FunctionError, match=f"{told}, its security group is not: ConnectTimeoutError"):
+            world.ask(do=do, epoch=1, token=1)
+    assert world.epoch()[0] == 1
+
+
+@ENDED
+def test_session_that_does_not_end_is_a_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "PATIENCE", 0.0)
+    session = world.session()
+    with pytest.raises(FunctionError, match="did not end within"):
+        world.ask(do="fence", epoch=1, token=1)
+    database.close(session)
+
+
+def test_fence_that_is_killed_at_any_call_is_completed_by_the_next_one(world: World, runner: Runner) -> None:
+    event = {"do": "fence", "epoch": 1, "token": 1}
+    whole = runner.run([event], world.environment, function="probe")
+    token = 1
+    assert whole["outcomes"] == [""]
+    for at in range(len(whole["calls"])):  # killed before each call: after the one before it
+        world.ask(do="unfence", epoch=0, token=token + 1)
+        token += 2
+        event = {**event, "token": token}
+        assert "killed" in runner.run([event], world.environment, function="probe", at=at, when="before", signal="SIGKILL")
+        world.ask(**event)
+        assert world.lets_in() == "nobody"
+        assert not world.ask(do="probe")["writable"]
+
+
+# Verify
+
+
+def test_promoted_replica_is_verified_and_rid_of_the_fence_that_it_inherited(world: World) -> None:
+    promoted = _replica(world.writer, world.authority, "evidence-promoted")
+    try:
+        world.ask(do="fence", epoch=1, token=4)
+        end = world.run("SELECT pg_current_wal_lsn()")[0][0]
+        _until(lambda: bool(world.run(f"SELECT pg_last_wal_replay_lsn() >= '{end}'", server=promoted)[0][0]))
+        world.at(promoted)
+        told = world.ask(do="probe")
+        assert (told["fenced"], told["in_recovery"]) == (True, True)
+        promoted._run("pg_ctl", "promote", "-w", "-D", str(promoted.data))
+        assert not world.ask(do="probe")["writable"], "the fence has come with the data"
+        told = world.ask(do="verify", epoch=1)
+        assert (told["verified"], told["writable"], told["epoch"], told["fenced"]) == (True, True, 1, False)
+        assert world.run("INSERT INTO work DEFAULT VALUES RETURNING 1", server=promoted) == [[1]]
+        assert world.ask(do="verify", epoch=1)["verified"]
+        world.at(world.writer)
+        assert not world.ask(do="probe")["writable"], "the old one stays fenced"
+    finally:
+        promoted.destroy()
+        with suppress(FunctionError):
+            world.run(
+                "SET default_transaction_read_only = off",
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active",
+            )
+
+
+def test_verified_database_that_takes_no_write_is_told(world: World) -> None:
+    world.run(f"ALTER ROLE {USER} SET default_transaction_read_only = on")
+    try:
+        with pytest.raises(FunctionError, match="took epoch 1 and takes no write"):
+            world.ask(do="verify", epoch=1)
+    finally:
+        world.run("SET default_transaction_read_only = off", f"ALTER ROLE {USER} RESET default_transaction_read_only")
+
+
+# After a promotion, and at a replica again
+
+
+@pytest.mark.parametrize("opens", ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"])
+def test_adopted_secret_names_this_database_with_the_password_that_opens_it(world: World, opens: str) -> None:
+    manager, other = world.aws.client("secretsmanager"), "Another-password.of_the~master"
+    if opens != "AWSCURRENT":
+        world.write_secret(other)
+    if opens == "AWSPENDING":
+        world.write_secret(other)
+        world.write_secret(PASSWORD, VersionStages=["AWSPENDING"])
+    told = world.ask(do="adopt")
+    assert (told["adopted"], told["opened_by"], told["host"]) == (True, opens, world.writer.host)
+    current = manager.get_secret_value(SecretId=world.name)
+    assert json.loads(current["SecretString"]) == {
+        "username": USER,
+        "password": PASSWORD,
+        "dbname": DATABASE,
+        "host": world.writer.host,
+        "port": world.writer.port,
+    }
+    assert set(current["VersionStages"]) == {"AWSCURRENT", "AWSPENDING"}, "no other version is pending, so it can be rotated"
+    assert world.ask(do="adopt") == {**told, "adopted": False, "opened_by": "AWSCURRENT"}
+    assert manager.get_secret_value(SecretId=world.name)["VersionId"] == current["VersionId"]
+
+
+def test_secret_that_opens_nothing_is_not_adopted(world: World) -> None:
+    for number in range(2):
+        world.write_secret(f"Another-password.of_the~master{number}")
+    with pytest.raises(FunctionError, match="refuses every password of"):
+        world.ask(do="adopt")
+
+
+def test_replica_adopts_no_secret(world: World) -> None:
+    world.at(world.replica)
+    with pytest.raises(FunctionError, match="is a replica"):
+        world.ask(do="adopt")
+    held = world.aws.client("secretsmanager").get_secret_value(SecretId=world.name)
+    assert json.loads(held["SecretString"])["host"] == "the-primarys"
+
+
+def test_group_alone_is_opened_at_a_replica_and_nowhere_else(world: World) -> None:
+    world.ask(do="fence", epoch=1, token=1)
+    with pytest.raises(FunctionError, match="is no replica, so its group stays as it is"):
+        world.ask(do="open")
+    assert world.lets_in() == "nobody"
+    world.at(world.replica)
+    assert world.ask(do="open") == {"group": "open"} == world.ask(do="open")
+    assert world.lets_in() == "clients"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_group_that_cannot_be_opened_is_told(world: World) -> None:
+    world.at(world.replica)
+    with hanging.black_hole() as hole:
+        world.set(AWS_ENDPOINT_URL_EC2=f"http://127.0.0.1:{hole}")
+        with pytest.raises(FunctionError, match="is not open: ConnectTimeoutError"):
+            world.ask(do="open")

@@ -1,0 +1,537 @@
+"""A global database fails over by the function, with a real PostgreSQL behind each cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from common.report import FunctionError
+
+from emulator import Emulator, postgres
+from tests import unmeasured
+from tests.emulator.test_global_database import member, primary, secondary
+
+from .failovers import DUBLIN, LONDON, OTHER, Failover, Site, function
+
+SUFFIXES = count(1)
+Start = Callable[[], Failover]
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    assert postgres.find() is not None, postgres.MISSING
+    with unmeasured.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sites(aws: Emulator) -> dict[str, Site]:
+    """A cluster that writes and one that follows, and what stands beside each."""
+    first = primary(aws, "failing-home")
+    aws.client("rds", LONDON).create_global_cluster(GlobalClusterIdentifier="failing", SourceDBClusterIdentifier=first)
+    clusters = {LONDON: first, DUBLIN: secondary(aws, "failing-away", "failing")}
+    return {region: _site(aws, region, cluster) for region, cluster in clusters.items()}
+
+
+def _site(aws: Emulator, region: str, cluster: str) -> Site:
+    topic = aws.client("sns", region).create_topic(Name="operators")["TopicArn"]
+    sqs = aws.client("sqs", region)
+    policy = {
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}
+        ]
+    }
+    queue = sqs.create_queue(QueueName="operators", Attributes={"Policy": json.dumps({"Version": "2012-10-17", **policy})})[
+        "QueueUrl"
+    ]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    aws.client("sns", region).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    for name in ("replica-data-stale", "primary-unreachable"):
+        aws.client("cloudwatch", region).put_metric_alarm(
+            AlarmName=name,
+            Namespace="Standby",
+            MetricName=name,
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+    return Site(region, cluster, function(aws, "probe", region), topic, queue)
+
+
+@pytest.fixture
+def start(aws: Emulator, sites: dict[str, Site], monkeypatch: pytest.MonkeyPatch) -> Start:
+    """A new environment, whose recovery site is wherever nobody writes now: so no test has to put anything back."""
+
+    def begin() -> Failover:
+        aws.settle()
+        found = aws.client("rds", LONDON).describe_global_clusters(GlobalClusterIdentifier="failing")["GlobalClusters"][0]
+        [writes] = [one["DBClusterArn"].split(":")[3] for one in found["GlobalClusterMembers"] if one["IsWriter"]]
+        begun = Failover(aws, monkeypatch, f"t{next(SUFFIXES)}", sites[OTHER[writes]], sites[writes])
+        begun.evidence()
+        begun.told()
+        return begun
+
+    return begin
+
+
+def test_an_alarm_with_both_pieces_of_evidence_promotes_the_recovery_site(start: Start) -> None:
+    failover = start()
+    failover.both()
+    begun = failover.invoke(failover.event())
+    assert begun["outcome"] == "begun", begun
+    said = failover.drive()
+    assert said[-1]["outcome"] == "completed", said
+    assert failover.writer() == [failover.here.cluster]
+    assert failover.topology["state"] == "failed-over"
+    assert failover.topology["writer"] == failover.here.cluster
+    assert failover.topology["epoch"] == 1
+    assert failover.topology["rpo_seconds"] == 30.0
+    assert failover.topology["rto_seconds"] > 0
+
+
+def test_an_event_that_comes_twice_and_late_is_one_failover(start: Start) -> None:
+    failover = start()
+    failover.both()
+    failover.invoke(failover.event())
+    assert failover.invoke(failover.event())["outcome"] == "begun"
+    failover.drive()
+    assert failover.invoke(failover.event())["outcome"] == "completed"
+    assert failover.invoke(failover.event("2026-11-21T08:59:00.000+0000"))["outcome"] == "refused"
+    assert failover.topology["epoch"] == 1
+    assert failover.writer() == [failover.here.cluster]
+
+
+def test_an_alarm_that_is_over_and_an_alarm_of_others_are_nothing(start: Start) -> None:
+    failover = start()
+    over = failover.event()
+    over["detail"]["state"]["value"] = "OK"
+    assert failover.invoke(over)["outcome"] == "nothing to do"
+    assert failover.invoke({**failover.event(), "resources": ["arn:of:another"]})["outcome"] == "nothing to do"
+    assert failover.parameters("execution/") == {}
+
+
+def test_one_piece_of_evidence_is_refused_and_told(start: Start) -> None:
+    failover = start()
+    failover.evidence("primary-unreachable")
+    answer = failover.invoke(failover.event())
+    assert (answer["outcome"], answer["refusals"]) == ("refused", ["one-piece-of-evidence"])
+    assert [subject for subject in failover.told() if "failover refused" in subject]
+    assert failover.drive()[-1]["outcome"] == "nothing to do"
+    assert failover.writer() == [failover.away.cluster]
+
+
+def test_what_waits_for_an_approval_goes_on_with_it_and_not_before(start: Start) -> None:
+    failover = start()
+    failover.configure("mode", "approve")
+    failover.both()
+    waiting = failover.invoke(failover.event())
+    assert waiting["outcome"] == "waiting-for-approval"
+    assert failover.drive()[-1]["outcome"] == "nothing to do"
+    assert failover.writer() == [failover.away.cluster]
+    approved = failover.invoke({"approve": waiting["execution"], "by": "arn:aws:iam::123456789012:user/operator"})
+    assert approved["outcome"] == "begun"
+    assert failover.drive()[-1]["outcome"] == "completed"
+    assert failover.parameters("execution/")[f"execution/{waiting['execution']}/approval"]["by"].endswith("user/operator")
+
+
+def test_an_approval_that_nobody_gives_expires(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import run
+
+    failover = start()
+    failover.configure("mode", "approve")
+    failover.both()
+    failover.invoke(failover.event())
+    monkeypatch.setattr(run, "EXPIRES", timedelta(0))
+    assert failover.drive()[-1]["outcome"] == "refused"
+    assert failover.outcomes() == ["refused"]
+
+
+def test_a_dry_run_says_what_would_be_lost_and_leaves_nothing_behind(start: Start) -> None:
+    failover = start()
+    before = failover.parameters("topology/") | failover.parameters("execution/") | failover.parameters("lock/")
+    answer = failover.invoke({"request": "dry-run"})
+    assert (answer["would"], answer["lost_seconds"]) == ("wait", 30.0)
+    assert answer["steps"] == ["fence", "capacity", "promote", "verify", "backup"]
+    assert failover.invoke({"request": "dry-run", "of": "switchover"})["would"] == "act"
+    assert before == {} == failover.parameters("topology/") | failover.parameters("execution/") | failover.parameters("lock/")
+    with pytest.raises(FunctionError, match="nothing that can be asked for"):
+        failover.invoke({"request": "dry-run", "of": "holiday"})
+
+
+def test_a_switchover_and_the_way_back_lose_nothing(start: Start) -> None:
+    failover = start()
+    begun = failover.invoke({"request": "switchover", "by": "operator"})
+    assert begun["outcome"] == "begun", begun
+    assert failover.drive()[-1]["outcome"] == "completed"
+    assert (failover.topology["state"], failover.topology["rpo_seconds"]) == ("failed-over", 0)
+    assert failover.writer() == [failover.here.cluster]
+    back = failover.invoke({"request": "failback", "by": "operator"})
+    assert back["outcome"] == "begun", back
+    assert failover.drive()[-1]["outcome"] == "completed"
+    assert (failover.topology["state"], failover.topology["epoch"]) == ("home", 2)
+    assert failover.writer() == [failover.away.cluster]
+    assert failover.invoke({"request": "failback"})["refusals"] == ["at-home"]
+
+
+def test_a_dark_primary_is_not_waited_for(aws: Emulator, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import world
+
+    failover = start()
+    failover.both()
+    monkeypatch.setattr(world, "AWAY", {**world.AWAY, "connect_timeout": 0.5, "read_timeout": 0.5})
+    aws.darken(failover.away.region)
+    try:
+        assert failover.invoke(failover.event())["outcome"] == "begun"
+        assert failover.drive()[-1]["outcome"] == "completed"
+        assert failover.writer() == [failover.here.cluster]
+        [fence] = [value for name, value in failover.parameters("execution/").items() if name.endswith("-fence")]
+        assert fence["fenced"] is False
+    finally:
+        aws.lighten(failover.away.region)
+    # The stand-in of the probe says that the old primary takes writes: it is fenced as soon as it is back.
+    assert failover.invoke({"tick": True})["outcome"] == "fenced"
+
+
+def test_an_environment_that_is_being_destroyed_begins_nothing_and_ends_what_has_begun(start: Start) -> None:
+    failover = start()
+    failover.both()
+    failover.invoke(failover.event())
+    failover.ssm.put_parameter(Name=f"/healthcare/{failover.suffix}/state/destroying", Value="{}", Type="String")
+    assert failover.drive()[-1]["outcome"] == "failed"
+    assert failover.invoke(failover.event("2026-11-21T10:00:00.000+0000"))["refusals"] == ["being-destroyed"]
+    assert failover.writer() == [failover.away.cluster]
+
+
+@pytest.fixture(scope="module")
+def pair(aws: Emulator, sites: dict[str, Site]) -> tuple[Site, Site]:
+    """Another global database, for tests that leave it broken."""
+    first = primary(aws, "lonely-home")
+    aws.client("rds", LONDON).create_global_cluster(GlobalClusterIdentifier="lonely", SourceDBClusterIdentifier=first)
+    second = secondary(aws, "lonely-away", "lonely")
+    return replace(sites[DUBLIN], cluster=second), replace(sites[LONDON], cluster=first)
+
+
+@pytest.fixture
+def lonely(aws: Emulator, pair: tuple[Site, Site], monkeypatch: pytest.MonkeyPatch) -> Failover:
+    begun = Failover(aws, monkeypatch, f"t{next(SUFFIXES)}", *pair, whole="lonely")
+    begun.evidence()
+    begun.told()
+    return begun
+
+
+def test_who_lost_the_lease_leaves_the_act_to_the_next_run(start: Start) -> None:
+    failover = start()
+    failover.invoke({"request": "switchover"})
+
+    def overtake(name: str) -> None:
+        if name == "GetParameters":  # right before an act
+            newest = max(failover.parameters("lock/")).removeprefix("lock/")
+            failover.ssm.put_parameter(
+                Name=f"/healthcare/{failover.suffix}/lock/{int(newest) + 1:08d}",
+                Value=json.dumps({"execution": "another", "expires": (datetime.now(UTC) + timedelta(seconds=1)).isoformat()}),
+                Type="String",
+            )
+
+    failover.disturb(before=overtake)
+    assert failover.invoke({"tick": True})["outcome"] == "busy"
+    assert "SwitchoverGlobalCluster" not in failover.calls
+    failover.disturb()
+    assert failover.invoke({"tick": True})["outcome"] == "busy", "while the other's lease lasts"
+    time.sleep(1)
+    assert failover.drive()[-1]["outcome"] == "completed"
+
+
+def test_an_environment_without_its_configuration_decides_nothing(start: Start) -> None:
+    failover = start()
+    failover.ssm.delete_parameter(Name=f"/healthcare/{failover.suffix}/config/mode")
+    with pytest.raises(FunctionError, match=r"no parameter config/mode\. Deploy the layer"):
+        failover.invoke({"request": "dry-run"})
+
+
+def test_what_has_done_nothing_in_time_leaves_the_topology_as_it_was(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import run
+
+    failover = start()
+    failover.both()
+    failover.invoke(failover.event())
+    monkeypatch.setattr(run, "DEADLINE", timedelta(0))
+    last = failover.drive()[-1]
+    assert (last["outcome"], failover.topology) == ("failed", {})
+    assert "all is as it was before" in last["why"]
+    assert [subject for subject in failover.told() if "failed" in subject]
+    assert failover.writer() == [failover.away.cluster]
+
+
+def test_what_is_fenced_and_not_promoted_in_time_writes_nowhere_and_says_so(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration import run
+
+    failover = start()
+    failover.both()
+    failover.refuse("FailoverGlobalCluster")
+    failover.invoke(failover.event())
+    assert {"fence", "promote"} <= {one.get("step") for one in failover.drive(12)}
+    monkeypatch.setattr(run, "DEADLINE", timedelta(0))
+    last = failover.drive()[-1]
+    assert (failover.topology["state"], failover.topology["site"], failover.topology["writer"]) == ("broken", "primary", "")
+    assert "No database takes writes" in last["why"]
+    assert len([subject for subject in failover.told() if "promote failed" in subject]) == 3, "each once, not once a minute"
+    assert failover.invoke(failover.event("2026-11-21T10:00:00.000+0000"))["refusals"][0] == "topology-broken"
+    monkeypatch.undo()
+
+
+def test_what_is_promoted_and_not_verified_in_time_is_fenced_at_the_other_site(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration import run
+
+    failover = start()
+    failover.invoke({"request": "switchover"})
+    while failover.drive(1)[0].get("step") != "verify":
+        failover.aws.settle()
+        if failover.writer() == [failover.here.cluster]:
+            failover.refuse("Invoke")
+    assert failover.topology == {}
+    failover.disturb()
+    monkeypatch.setattr(run, "PLANNED", timedelta(0))
+    last = failover.drive()[-1]
+    assert (failover.topology["state"], failover.topology["site"], failover.topology["writer"]) == ("broken", "recovery", "")
+    assert (last["outcome"], last["fenced"]) == ("failed", True)
+
+
+def test_a_target_without_an_instance_or_out_of_sight_is_refused(aws: Emulator, lonely: Failover) -> None:
+    aws.client("rds", DUBLIN).delete_db_instance(DBInstanceIdentifier="lonely-away-1")
+    aws.settle()
+    lonely.both()
+    assert "would take over is without an instance" in lonely.invoke(lonely.event())["why"][0]
+    member(aws, "lonely-away", DUBLIN)
+    lonely.refuse("DescribeDBClusters")
+    assert "is unknown (ClientError)" in lonely.invoke({"request": "switchover"})["why"][0]
+
+
+def test_a_failover_that_aws_does_not_do_becomes_a_database_of_its_own(lonely: Failover, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import aurora
+
+    failover = lonely
+    first, second = failover.away.cluster, failover.here.cluster
+    failover.both()
+    failover.refuse("FailoverGlobalCluster")
+    monkeypatch.setattr(aurora, "PATIENCE", timedelta(0))
+    failover.invoke(failover.event())
+    assert failover.drive()[-1]["outcome"] == "completed"
+    assert (failover.topology["state"], failover.topology["writer"]) == ("broken", second)
+    assert failover.writer() == [first], "of what is left of it"
+    back = failover.invoke({"request": "failback"})
+    assert back["outcome"] == "begun"
+    assert "outside of the global database" in failover.drive(3)[-1]["why"]
+
+
+def test_an_alarm_whose_event_never_came_is_seen_by_the_clock_once(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import run
+
+    failover = start()
+    failover.both()
+    assert failover.invoke({"tick": True})["outcome"] == "nothing to do", "its event has time to come"
+    monkeypatch.setattr(run, "now", lambda: datetime.now(UTC) + 2 * run.HEARD)
+    assert failover.invoke({"tick": True})["outcome"] == "begun"
+    assert failover.drive()[-1]["outcome"] == "completed"
+    failover.drive(2)
+    ended_well(failover)
+
+
+def test_an_alarm_that_was_heard_is_not_heard_again(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import run
+
+    failover = start()
+    failover.configure("mode", "disabled")
+    failover.both()
+    assert failover.invoke(failover.event(datetime.now(UTC).isoformat()))["outcome"] == "refused"
+    monkeypatch.setattr(run, "now", lambda: datetime.now(UTC) + 2 * run.HEARD)
+    assert failover.invoke({"tick": True})["outcome"] == "nothing to do"
+
+
+def test_who_asks_twice_by_one_name_asks_once(start: Start) -> None:
+    failover = start()
+    asked = {"request": "switchover", "execution": "manual-20261121T120000Z-0a1b", "by": "operator"}
+    assert [failover.invoke(asked)["outcome"] for _ in range(2)] == ["begun", "acted"]
+    assert failover.drive()[-1]["outcome"] == "completed"
+    assert failover.invoke(asked)["outcome"] == "completed"
+    assert failover.outcomes() == ["completed"]
+
+
+def test_whoever_asks_for_something_else_hears_what_there_is(start: Start) -> None:
+    failover = start()
+    with pytest.raises(FunctionError, match="asks for 'holiday'"):
+        failover.invoke({"request": "holiday"})
+    with pytest.raises(FunctionError, match="no execution nobody"):
+        failover.invoke({"approve": "nobody"})
+    failover.monkeypatch.delenv("KIND")
+    with pytest.raises(FunctionError, match="lacks KIND"):
+        failover.invoke({"request": "dry-run"})
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def ended_well(failover: Failover) -> None:
+    """One writer, which the topology names, by one execution that ended once."""
+    assert failover.outcomes() == ["completed"]
+    assert failover.writer() == [failover.topology["writer"]] == [failover.here.cluster]
+    assert failover.topology["epoch"] == 1
+
+
+def killed_everywhere(failover: Failover, event: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Runs until the end, each killed at the first place where none was before: a call, after what the journal says by then.
+
+    Whoever is dead makes no more calls, so a lease is never given back; the next run comes when it is over. How many were killed.
+    """
+    from orchestration import aurora, run, state
+
+    passed, dead = timedelta(0), False
+    places: set[tuple[str, ...]] = set()
+    where: tuple[str, ...] = ()
+
+    def die(*place: str) -> None:
+        nonlocal dead
+        if not dead and (*where, *place) not in places:
+            places.add((*where, *place))
+            dead = True
+        if dead:
+            raise Killed
+
+    for module in (state, run, aurora):  # the leases of the dead are over when somebody comes after them
+        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + passed)
+    monkeypatch.setattr(run, "DEADLINE", timedelta(days=365))
+    monkeypatch.setattr(run, "PLANNED", timedelta(days=365))
+    monkeypatch.setattr(aurora, "PATIENCE", timedelta(days=365))
+    failover.disturb(before=lambda name: die("before", name), after=lambda name: die("after", name))
+    outcome = ""
+    while outcome not in ("completed", "nothing to do"):  # killed after its last entry, it has nothing to say
+        where = tuple(sorted(name for name in failover.parameters("execution/") if "-failed-" not in name))
+        dead = False
+        try:
+            outcome = failover.invoke(event)["outcome"]
+        except Killed:
+            passed += state.LEASE
+            continue
+        event = {"tick": True}
+        failover.aws.settle()
+    failover.disturb()
+    return len(places)
+
+
+def test_killed_before_and_after_every_call_it_ends_in_one_writer_and_tells_all(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failover = start()
+    failover.both()
+    failover.told()
+    assert killed_everywhere(failover, failover.event(), monkeypatch) > 80
+    ended_well(failover)
+    steps = ("fence", "capacity", "promote", "verify", "backup")
+    subjects = failover.told()
+    for said in ("failover begins", *(f"failover: {step}" for step in steps), "completed"):
+        assert any(said in subject for subject in subjects), f"a kill took away: {said}"
+
+
+def test_a_switchover_and_a_failback_killed_everywhere_end_at_home(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    failover = start()
+    there = {"request": "switchover", "execution": "manual-20261121T120000Z-0a1b", "by": "operator"}
+    assert killed_everywhere(failover, there, monkeypatch) > 40
+    ended_well(failover)
+    back = {"request": "failback", "execution": "manual-20261121T130000Z-0a1b", "by": "operator"}
+    assert killed_everywhere(failover, back, monkeypatch) > 40
+    assert failover.outcomes() == ["completed", "completed"]
+    assert (failover.topology["state"], failover.topology["epoch"]) == ("home", 2)
+    assert failover.writer() == [failover.topology["writer"]] == [failover.away.cluster]
+
+
+CALLS = (
+    "GetParametersByPath",
+    "GetParameters",
+    "PutParameter",
+    "Invoke",
+    "DescribeAlarms",
+    "Publish",
+    "DescribeDBClusters",
+    "DescribeGlobalClusters",
+    "ModifyDBCluster",
+    "FailoverGlobalCluster",
+    "CreateDBClusterSnapshot",
+)
+
+
+def test_killed_between_the_proof_and_the_record_the_next_run_records(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import run
+
+    failover, record = start(), run._record
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    failover.invoke({"request": "switchover"})
+    monkeypatch.setattr(run, "_record", kill)
+    with pytest.raises(Killed):
+        failover.drive()
+    assert failover.topology == {}
+    monkeypatch.setattr(run, "_record", record)
+    assert failover.drive()[-1]["outcome"] == "completed"
+    ended_well(failover)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_errors_throttles_and_timeouts_of_any_call_end_in_one_writer(start: Start, call: str) -> None:
+    failover = start()
+    failover.both()
+    failover.refuse(call, 9)
+    with contextlib.suppress(Exception):
+        failover.invoke(failover.event())
+    for _ in range(8):
+        with contextlib.suppress(Exception):
+            failover.invoke({"tick": True})
+        failover.aws.settle()
+    failover.disturb()
+    answer = failover.invoke(failover.event())
+    if answer["outcome"] == "waiting-for-approval":  # how old the data were nobody could say
+        assert call == "Invoke"
+        assert [subject for subject in failover.told() if "waits for an approval" in subject]
+        failover.invoke({"approve": answer["execution"]})
+    failover.drive()
+    ended_well(failover)
+
+
+def test_a_topic_that_fails_stops_no_promotion(start: Start) -> None:
+    failover = start()
+    failover.both()
+    failover.monkeypatch.setenv("TOPIC_ARN", failover.here.topic + "-gone")
+    failover.invoke(failover.event())
+    assert failover.drive()[-1]["outcome"] == "completed"
+    ended_well(failover)
+    assert failover.told() == []
+
+
+def test_two_at_once_are_one(start: Start) -> None:
+    failover = start()
+    failover.both()
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(30):
+            said = [one.result() for one in [pool.submit(failover.invoke, failover.event()) for _ in range(2)]]
+            said += [one.result() for one in [pool.submit(failover.invoke, {"tick": True}) for _ in range(2)]]
+            failover.aws.settle()
+            if failover.outcomes():
+                break
+    ended_well(failover)
+    tokens = list(failover.parameters("lock/"))
+    assert len(tokens) > 5

@@ -1,0 +1,621 @@
+"""A read replica is promoted by the function, with its files and its secret, and every name returns to its role afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError
+from common.report import FunctionError
+
+from emulator import Emulator, postgres
+from tests import unmeasured
+from tests.emulator import replication
+from tests.emulator.test_replicas import HERE as SINGAPORE
+from tests.emulator.test_replicas import THERE, create, described, follow
+
+from .failovers import PROBE, SYSTEM, Failover, Site, function
+from .test_failover_aurora import _site
+
+HOME, AWAY = "failing-source", "failing-replica"
+SUFFIXES = count(1)
+AHEAD = PROBE.replace('"epoch": 0', '"epoch": 99')
+"""A probe that has heard of every epoch: what is written by the fence has come with the stream."""
+
+STUBBORN = PROBE.replace('return {"fenced": True', 'raise RuntimeError("of the test")\n        return {"fenced": True')
+
+Start = Callable[..., Failover]
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    assert postgres.find() is not None, postgres.MISSING
+    with unmeasured.running() as running:
+        for region in (SINGAPORE, THERE):
+            subnets(running, region)
+            running.client("rds", region).create_db_parameter_group(
+                DBParameterGroupName="failing", DBParameterGroupFamily="postgres15", Description="Of the test"
+            )
+            _site(running, region, "")
+            function(running, "ahead", region, AHEAD)
+            function(running, "behind", region)
+            function(running, "stubborn", region, STUBBORN)
+        function(running, "rotation", THERE)
+        running.client("lambda", THERE).add_permission(
+            FunctionName="rotation",
+            StatementId="it",
+            Action="lambda:InvokeFunction",
+            Principal="secretsmanager.amazonaws.com",
+        )
+        yield running
+
+
+@pytest.fixture
+def start(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """A source with a replica, files that replicate, a secret with a replica; all of it of an environment of its own."""
+    made: list[Made] = []
+
+    def begin(**owner: str) -> Failover:
+        made.append(make(aws, f"r{next(SUFFIXES)}", owner))
+        return made[-1].begin(aws, monkeypatch)
+
+    yield begin
+    for one in made:
+        one.delete(aws)
+
+
+@pytest.fixture(scope="module")
+def still(aws: Emulator) -> Iterator[Made]:
+    """An environment in which nothing changes its role."""
+    made = make(aws, "still", {})
+    yield made
+    made.delete(aws)
+
+
+@pytest.fixture
+def at_rest(aws: Emulator, still: Made, monkeypatch: pytest.MonkeyPatch) -> Failover:
+    """What would fail over there."""
+    return still.begin(aws, monkeypatch)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What stands of one environment, and the variables of its failover function."""
+
+    suffix: str
+    sites: dict[str, Site]
+    environment: dict[str, str]
+
+    def begin(self, aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> Failover:
+        begun = Failover(aws, monkeypatch, self.suffix, self.sites[THERE], self.sites[SINGAPORE])
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
+        return begun
+
+    def delete(self, aws: Emulator) -> None:
+        for region, name in ((SINGAPORE, f"{HOME}-{self.suffix}"), (THERE, f"{AWAY}-{self.suffix}")):
+            rds = aws.client("rds", region)
+            if name in [one["DBInstanceIdentifier"] for one in rds.describe_db_instances()["DBInstances"]]:
+                rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
+
+
+def make(aws: Emulator, suffix: str, owner: dict[str, str]) -> Made:
+    """Both sites; of this environment, or of another ``owner``, by their tags."""
+    owner = owner or {"System": SYSTEM, "Environment": suffix}
+    tags = [{"Key": key, "Value": value} for key, value in owner.items()]
+    monitored = {"EnablePerformanceInsights": True, "PerformanceInsightsRetentionPeriod": 7}
+    source = create(
+        aws,
+        f"{HOME}-{suffix}",
+        DBSubnetGroupName="failing",
+        DBParameterGroupName="failing",
+        Tags=tags,
+        PreferredBackupWindow="03:00-04:00",
+        PerformanceInsightsKMSKeyId=replication.key(aws, SINGAPORE),
+        **monitored,
+    )
+    replica = follow(
+        aws,
+        f"{AWAY}-{suffix}",
+        source["DBInstanceArn"],
+        DBSubnetGroupName="failing",
+        Tags=tags,
+        PerformanceInsightsKMSKeyId=replication.key(aws, THERE),
+        **monitored,
+    )
+    aws.client("rds", THERE).modify_db_instance(
+        DBInstanceIdentifier=f"{AWAY}-{suffix}",
+        BackupRetentionPeriod=7,
+        PreferredBackupWindow="01:00-01:30",
+        DBParameterGroupName="failing",
+        ApplyImmediately=True,
+    )
+    aws.client("rds", THERE).reboot_db_instance(DBInstanceIdentifier=f"{AWAY}-{suffix}")
+    aws.client("rds", THERE).get_waiter("db_instance_available").wait(DBInstanceIdentifier=f"{AWAY}-{suffix}")
+    sites = {
+        region: Site(
+            region,
+            one["DBInstanceArn"],
+            f"arn:aws:lambda:{region}:123456789012:function:ahead",
+            f"arn:aws:sns:{region}:123456789012:operators",
+            "",
+        )
+        for region, one in ((SINGAPORE, source), (THERE, replica))
+    }
+    files, target = (
+        aws.client("efs", region).create_file_system(CreationToken=suffix, Encrypted=True)["FileSystemId"]
+        for region in (SINGAPORE, THERE)
+    )
+    aws.client("efs", THERE).update_file_system_protection(FileSystemId=target, ReplicationOverwriteProtection="DISABLED")
+    aws.client("efs", SINGAPORE).create_replication_configuration(
+        SourceFileSystemId=files, Destinations=[{"FileSystemId": target, "Region": THERE}]
+    )
+    credential = {"username": "u", "password": "of-then", "host": "of-home", "port": 1, "dbname": "kept"}
+    secret = aws.client("secretsmanager", SINGAPORE).create_secret(
+        Name=f"failing-{suffix}",
+        SecretString=json.dumps(credential),
+        AddReplicaRegions=[{"Region": THERE, "KmsKeyId": replication.key(aws, THERE)}],
+    )["ARN"]
+    environment = {
+        "KIND": "replica",
+        "HOME_ARN": source["DBInstanceArn"],
+        "TARGET_ARN": replica["DBInstanceArn"],
+        "FILE_SYSTEM_ID": target,
+        "SECRET_ARN": secret.replace(SINGAPORE, THERE),
+        "SECRET_HOME_ARN": secret,
+        "ROTATION_ARN": f"arn:aws:lambda:{THERE}:123456789012:function:rotation",
+    }
+    return Made(suffix, sites, environment)
+
+
+def subnets(aws: Emulator, region: str) -> None:
+    ec2 = aws.client("ec2", region)
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    made = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=region + zone)["Subnet"]["SubnetId"]
+        for number, zone in enumerate("ab")
+    ]
+    aws.client("rds", region).create_db_subnet_group(
+        DBSubnetGroupName="failing", DBSubnetGroupDescription="Of the test", SubnetIds=made
+    )
+
+
+def home(failover: Failover) -> dict[str, Any]:
+    return described(failover.aws, f"{HOME}-{failover.suffix}", SINGAPORE)
+
+
+def away(failover: Failover) -> dict[str, Any]:
+    return described(failover.aws, f"{AWAY}-{failover.suffix}", THERE)
+
+
+def source_of(found: dict[str, Any]) -> str:
+    return str(found.get("ReadReplicaSourceDBInstanceIdentifier") or "").rpartition(":")[2]
+
+
+def fail_over(failover: Failover) -> None:
+    failover.both()
+    assert failover.invoke(failover.event())["outcome"] == "begun"
+    said = failover.drive()
+    assert said[-1]["outcome"] == "completed", said
+
+
+def ask_back(failover: Failover) -> str:
+    back = failover.invoke({"request": "failback", "by": "operator"})
+    assert back["outcome"] == "begun", back
+    return str(back["execution"])
+
+
+def drive_back(failover: Failover, execution: str, until: str = "") -> dict[str, Any]:
+    """Acts as the command asks for them, until one of a step, or until nothing more is to be done by us."""
+    for _ in range(60):
+        answer = failover.invoke({"request": "failback", "execution": execution})
+        if not answer["more"] or answer.get("step") in (until, "drift-free") or answer["outcome"] == "step-failed":
+            break
+        failover.aws.settle()
+    return answer
+
+
+def say_drift_free(failover: Failover, execution: str) -> None:
+    path = f"/{SYSTEM}/{failover.suffix}/execution/{execution}/drift-free"
+    failover.ssm.put_parameter(Name=path, Value=json.dumps({"at": datetime.now(UTC).isoformat()}), Type="String")
+
+
+def is_home(failover: Failover, before: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """Each name has its role again, and what was declared of it."""
+    assert failover.topology["state"] == "home"
+    assert source_of(home(failover)) == ""
+    assert source_of(away(failover)) == f"{HOME}-{failover.suffix}"
+    for now, then in zip((home(failover), away(failover)), before, strict=True):
+        for name in (
+            "DBParameterGroups",
+            "BackupRetentionPeriod",
+            "PreferredBackupWindow",
+            "PreferredMaintenanceWindow",
+            "KmsKeyId",
+            "PerformanceInsightsKMSKeyId",
+            "PerformanceInsightsEnabled",
+            "PerformanceInsightsRetentionPeriod",
+            "StorageType",
+            "TagList",
+        ):
+            assert now.get(name) == then.get(name), name
+        assert now["DbiResourceId"] != then["DbiResourceId"]
+
+
+def test_a_replica_is_promoted_with_files_and_secret_and_every_name_returns_to_its_role(aws: Emulator, start: Start) -> None:
+    failover = start()
+    before = home(failover), away(failover)
+    fail_over(failover)
+    promoted = away(failover)
+    assert source_of(promoted) == ""
+    assert (promoted["BackupRetentionPeriod"], promoted["PreferredBackupWindow"]) == (7, "01:00-01:30"), "as it is declared"
+    assert (failover.topology["state"], failover.topology["site"]) == ("failed-over", "recovery")
+    files = aws.client("efs", THERE).describe_file_systems()["FileSystems"]
+    assert all(one["FileSystemProtection"]["ReplicationOverwriteProtection"] != "REPLICATING" for one in files)
+    (kept,) = snapshots(failover, THERE)
+    assert kept["DBSnapshotIdentifier"] == f"{AWAY}-{failover.suffix}-epoch-1-promoted"
+    assert {"Key": "Topology", "Value": "failed-over"} in kept["TagList"]
+
+    manager = aws.client("secretsmanager", THERE)
+    secret = manager.describe_secret(SecretId=f"failing-{failover.suffix}")
+    assert secret["RotationEnabled"]
+    value = {"username": "u", "password": "of-now", "host": "of-the-recovery-site", "port": 2, "dbname": "kept"}
+    manager.put_secret_value(SecretId=secret["ARN"], SecretString=json.dumps(value))
+
+    execution = ask_back(failover)
+    assert failover.invoke({"tick": True})["outcome"] == "nothing to do", "the clock makes no act of a failback"
+    answer = drive_back(failover, execution)
+    assert (answer["step"], answer["outcome"]) == ("drift-free", "waiting"), answer
+    assert failover.topology["state"] == "failed-over", "not before somebody has read everything back"
+    say_drift_free(failover, execution)
+    assert drive_back(failover, execution)["outcome"] == "completed"
+    is_home(failover, before)
+    assert [one["DBSnapshotIdentifier"] for one in snapshots(failover, SINGAPORE)] == [
+        f"{HOME}-{failover.suffix}-epoch-2-before-failback"
+    ]
+    assert {one["DBSnapshotIdentifier"] for one in snapshots(failover, THERE)} == {
+        f"{AWAY}-{failover.suffix}-epoch-1-promoted",
+        f"{AWAY}-{failover.suffix}-epoch-2-before-failback",
+    }
+    for region in (SINGAPORE, THERE):
+        found = aws.client("secretsmanager", region).describe_secret(SecretId=f"failing-{failover.suffix}")
+        assert found.get("PrimaryRegion", region) == SINGAPORE, "a replica again"
+        held = aws.client("secretsmanager", region).get_secret_value(SecretId=f"failing-{failover.suffix}")
+        endpoint = home(failover)["Endpoint"]
+        assert json.loads(held["SecretString"]) == {
+            "username": "u",
+            "password": "of-now",
+            "host": endpoint["Address"],
+            "port": endpoint["Port"],
+            "dbname": "kept",
+        }
+        assert set(held["VersionStages"]) >= {"AWSCURRENT", "AWSPENDING"}
+
+
+def snapshots(failover: Failover, region: str) -> list[dict[str, Any]]:
+    pages = failover.aws.client("rds", region).describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
+    return [one for one in pages if one["DBInstanceIdentifier"].endswith(f"-{failover.suffix}")]
+
+
+def test_an_instance_that_is_somebody_elses_is_never_touched(start: Start) -> None:
+    failover = start(Owner="an agency", Environment="r2")
+    fail_over(failover)
+    before = home(failover)
+    answer = drive_back(failover, ask_back(failover))
+    assert (answer["outcome"], answer["step"]) == ("step-failed", "home-kept")
+    assert "is not ours" in answer["why"]
+    assert home(failover) == before
+    assert not snapshots(failover, SINGAPORE)
+
+
+def test_a_switchover_fences_first_and_waits_until_the_fence_has_come_with_the_stream(start: Start) -> None:
+    failover = start()
+    failover.monkeypatch.setenv("PROBE_PRIMARY_ARN", f"arn:aws:lambda:{SINGAPORE}:123456789012:function:absent")
+    assert failover.invoke({"request": "switchover", "by": "operator"})["outcome"] == "begun"
+    answer = failover.invoke({"tick": True})
+    assert (answer["step"], answer["outcome"]) == ("fence", "step-failed")
+    assert "cannot be fenced, so a switchover would lose what it writes" in answer["why"]
+    failover.monkeypatch.setenv("PROBE_PRIMARY_ARN", f"arn:aws:lambda:{SINGAPORE}:123456789012:function:stubborn")
+    answer = failover.invoke({"tick": True})
+    assert "answers its probe, and its fence failed" in answer["why"]
+    failover.monkeypatch.setenv("PROBE_PRIMARY_ARN", failover.away.probe)
+    failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", f"arn:aws:lambda:{THERE}:123456789012:function:behind")
+    assert failover.invoke({"tick": True})["step"] == "fence"
+    for _ in range(2):
+        answer = failover.invoke({"tick": True})
+        assert (answer["step"], answer["outcome"]) == ("caught-up", "waiting")
+    assert source_of(away(failover)), "not yet"
+    failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", failover.here.probe)
+    assert failover.drive()[-1]["outcome"] == "completed"
+    assert failover.topology["rpo_seconds"] == 0
+
+
+def test_a_switchover_whose_replica_does_not_catch_up_opens_its_fence_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration import run
+
+    failover = start()
+    failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", f"arn:aws:lambda:{THERE}:123456789012:function:behind")
+    failover.invoke({"request": "switchover", "by": "operator"})
+    said = failover.drive(4)
+    assert [one.get("step") for one in said] == ["fence", "caught-up", "caught-up", "caught-up"]
+    monkeypatch.setattr(run, "PLANNED", timedelta(0))
+    last = failover.drive()[-1]
+    assert (last["outcome"], failover.topology) == ("failed", {})
+    assert "nothing is fenced: all is as it was before" in last["why"]
+    assert source_of(away(failover)), "never promoted"
+
+
+def test_who_was_fenced_and_never_left_is_let_in_again_at_home(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import run
+
+    failover = start()
+    before = home(failover), away(failover)
+    failover.both()
+    failover.refuse("PromoteReadReplica")
+    failover.invoke(failover.event())
+    assert {"fence", "promote"} <= {one.get("step") for one in failover.drive(6)}
+    monkeypatch.setattr(run, "DEADLINE", timedelta(0))
+    assert failover.drive()[-1]["outcome"] == "failed"
+    assert (failover.topology["state"], failover.topology["writer"]) == ("broken", "")
+    failover.disturb()
+    execution = ask_back(failover)
+    drive_back(failover, execution)
+    say_drift_free(failover, execution)
+    assert drive_back(failover, execution)["outcome"] == "completed"
+    assert (failover.topology["state"], failover.topology["site"]) == ("home", "primary")
+    assert [now["DbiResourceId"] for now in (home(failover), away(failover))] == [then["DbiResourceId"] for then in before]
+    assert not any("removed" in name for name in failover.parameters(f"execution/{execution}/"))
+
+
+def test_what_would_be_promoted_is_told_by_its_state(at_rest: Failover) -> None:
+    from orchestration import replica
+    from orchestration.world import World
+
+    assert replica.target(World.of_process(), "failover") == "available"
+    at_rest.monkeypatch.setenv("TARGET_ARN", f"arn:aws:rds:{THERE}:123456789012:db:absent")
+    assert replica.target(World.of_process(), "failover") == "absent"
+    at_rest.monkeypatch.setenv("TARGET_ARN", home(at_rest)["DBInstanceArn"])
+    assert replica.target(World.of_process(), "failover") == "a replica no more"
+
+
+FAILED = b"<ErrorResponse><Error><Code>%s</Code><Message>of the test</Message></Error></ErrorResponse>"
+
+
+def answer(failover: Failover, call: str, body: bytes, kind: str = "") -> None:
+    """The service answers one call so, from now on: a state through which the emulator passes in no time, or an error."""
+
+    def make(name: str) -> AWSResponse | None:
+        if name != call:
+            return None
+        said = AWSResponse("https://of-the-test", 400 if kind else 200, {"x-amzn-errortype": kind}, None)
+        said._content = body
+        return said
+
+    failover.disturb(before=make)
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "act"),
+    [
+        ("DescribeDBInstances", FAILED % b"Refused", lambda replica, run: replica.instance(run.world, replica.TARGET)),
+        ("DescribeReplicationConfigurations", b"{}", lambda replica, run: replica._files_open(run)),
+        ("CreateDBSnapshot", FAILED % b"Refused", lambda replica, run: replica._backup(run)),
+    ],
+)
+def test_an_error_that_says_nothing_about_what_is_there_is_raised(
+    at_rest: Failover, call: str, body: bytes, act: Callable[[Any, Any], object]
+) -> None:
+    from orchestration import replica
+
+    answer(at_rest, call, body, "Refused")
+    with pytest.raises(ClientError, match="Refused"):
+        act(replica, of(at_rest))
+
+
+def of(failover: Failover, **entries: object) -> Any:  # noqa: ARG001  it stands in the environment
+    """A run of the function in this process, as it acts."""
+    from orchestration.step import Run
+    from orchestration.world import World
+
+    return Run(World.of_process(), "manual-1", {"request": "failback"}, {f"02-{k}": v for k, v in entries.items()}, 2)
+
+
+def test_what_is_under_way_is_waited_for(at_rest: Failover) -> None:
+    from orchestration import replica
+
+    files = at_rest.aws.client("efs", THERE)
+    (one,) = files.describe_replication_configurations(FileSystemId=of(at_rest).world["FILE_SYSTEM_ID"])["Replications"]
+    one["Destinations"][0] = {**one["Destinations"][0], "Status": "DELETING"}
+    answer(at_rest, "DescribeReplicationConfigurations", json.dumps({"Replications": [one]}, default=str).encode())
+    assert replica._open_files(of(at_rest)) is None
+    at_rest.disturb()
+    assert replica._promote(of(at_rest), replica.HOME) is None, "no replica: promoted, and restarting"
+    assert replica._follow(of(at_rest), replica.HOME, "home-kept") is None, "it is being made"
+    shown = """<DescribeDBSnapshotsResponse><DescribeDBSnapshotsResult><DBSnapshots><DBSnapshot>
+        <DBSnapshotIdentifier>it</DBSnapshotIdentifier><Status>creating</Status>
+        </DBSnapshot></DBSnapshots></DescribeDBSnapshotsResult></DescribeDBSnapshotsResponse>"""
+    answer(at_rest, "DescribeDBSnapshots", shown.encode())
+    assert replica._kept(of(at_rest), replica.HOME, "home-kept") is None
+    assert home(at_rest)["DBInstanceStatus"] == "available"
+    tags = "".join(f"<Tag><Key>{k}</Key><Value>{v}</Value></Tag>" for k, v in _owner(at_rest).items())
+    for status, act in (
+        ("deleting", lambda: replica._remove(of(at_rest), replica.HOME)),
+        ("modifying", lambda: replica._set_up(of(at_rest), replica.HOME, "home-kept")),
+    ):
+        shown = f"""<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances><DBInstance>
+            <DBInstanceStatus>{status}</DBInstanceStatus><TagList>{tags}</TagList>
+            </DBInstance></DBInstances></DescribeDBInstancesResult></DescribeDBInstancesResponse>"""
+        answer(at_rest, "DescribeDBInstances", shown.encode())
+        assert act() is None
+    at_rest.disturb()
+    declared = {"afterwards": {"BackupRetentionPeriod": home(at_rest)["BackupRetentionPeriod"]}}
+    assert replica._set_up(of(at_rest, **{"home-kept": declared}), replica.HOME, "home-kept") is None, "nothing is left to do"
+
+
+def _owner(failover: Failover) -> dict[str, str]:
+    return {"System": SYSTEM, "Environment": failover.suffix}
+
+
+def test_a_secret_whose_replication_failed_is_replicated_again(start: Start) -> None:
+    from orchestration import replica
+
+    failover = start()
+    name, manager = f"failing-{failover.suffix}", failover.aws.client("secretsmanager", SINGAPORE)
+    failover.aws.client("secretsmanager", THERE).stop_replication_to_replica(SecretId=name)
+    key = replication.key(failover.aws, THERE)
+    manager.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": THERE, "KmsKeyId": key}])
+    assert manager.describe_secret(SecretId=name)["ReplicationStatus"][0]["Status"] == "Failed", "the promoted one has its name"
+    ended = replica._copy_secret(of(failover))
+    assert ended is not None
+    assert ended["ended"] == "Failed"
+    assert not replica._secret_follows(of(failover))
+    status = {"ReplicationStatus": [{"Region": THERE, "Status": "InProgress"}]}
+    answer(failover, "DescribeSecret", json.dumps(status).encode())
+    assert replica._copy_secret(of(failover)) is None
+    failover.disturb()
+    assert replica._copy_secret(of(failover)) == {"secret": "a replica again"}
+    assert replica._secret_follows(of(failover))
+
+
+def test_no_step_that_changes_an_instance_goes_by_without_its_tags(start: Start) -> None:
+    """Each of the acts that could, by itself: whatever a journal says has been done."""
+    from orchestration import replica
+    from orchestration.step import Run
+    from orchestration.world import World
+
+    start(System="another")
+    entries = {
+        f"{number}-{which}-kept": {"afterwards": {}, "declared": {}} for number, which in (("02", "home"), ("12", "recovery"))
+    }
+    run = Run(World.of_process(), "manual-1", {"request": "failback"}, entries, 2)
+    acts: list[Callable[[], object]] = [
+        lambda: replica._kept(run, replica.HOME, "home-kept"),
+        lambda: replica._remove(run, replica.HOME),
+        lambda: replica._remove(run, replica.TARGET),
+        lambda: replica._set_up(run, replica.HOME, "home-kept"),
+        lambda: replica._set_up(run, replica.TARGET, "recovery-kept"),
+    ]
+    for act in acts:
+        with pytest.raises(FunctionError, match="is not ours"):
+            act()
+
+
+def test_the_old_primary_is_not_removed_while_nobody_else_writes(at_rest: Failover) -> None:
+    from orchestration import replica
+    from orchestration.step import Run
+    from orchestration.world import World
+
+    run = Run(World.of_process(), "manual-1", {"request": "failback"}, {}, 1)
+    with pytest.raises(FunctionError, match="does not write, so"):
+        replica._remove(run, replica.HOME)
+    assert home(at_rest)["DBInstanceStatus"] == "available"
+
+
+def test_a_failback_that_was_given_up_is_gone_on_with_by_the_next_one(start: Start) -> None:
+    failover = start()
+    before = home(failover), away(failover)
+    fail_over(failover)
+    execution = ask_back(failover)
+    drive_back(failover, execution, "home-follows")
+    path = f"/{SYSTEM}/{failover.suffix}/execution/{execution}/99-ended"
+    ended = {"at": datetime.now(UTC).isoformat(), "outcome": "failed", "why": "of the test"}
+    failover.ssm.put_parameter(Name=path, Value=json.dumps(ended), Type="String")
+    execution = ask_back(failover)
+    assert drive_back(failover, execution)["step"] == "drift-free"
+    say_drift_free(failover, execution)
+    drive_back(failover, execution)
+    is_home(failover, before)
+
+
+def test_an_instance_that_is_gone_and_that_no_journal_knows_is_told(start: Start) -> None:
+    failover = start()
+    fail_over(failover)
+    failover.aws.client("rds", SINGAPORE).delete_db_instance(
+        DBInstanceIdentifier=f"{HOME}-{failover.suffix}", SkipFinalSnapshot=True
+    )
+    answer = drive_back(failover, ask_back(failover))
+    assert answer["outcome"] == "step-failed"
+    assert "no journal has home-kept" in answer["why"]
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def test_killed_after_each_call_that_changes_something_it_ends_where_it_would(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each such call once, of a failover and of the failback after it. The dead do not give their lease back."""
+    from orchestration import run, state
+
+    failover = start()
+    before = home(failover), away(failover)
+    passed, dead, done = timedelta(0), False, 0
+    killed: set[tuple[str, int]] = set()
+
+    def gone(name: str) -> AWSResponse | None:  # noqa: ARG001  of the signature of those that answer
+        if dead:
+            raise Killed
+        return None
+
+    def kill(name: str) -> None:
+        nonlocal dead
+        changes = not name.startswith(("Describe", "Get")) and name not in ("PutParameter", "Publish")
+        if changes and (name, done) not in killed:
+            killed.add((name, done))
+            dead = True
+            raise Killed
+
+    for module in (state, run):
+        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + passed)
+    monkeypatch.setattr(run, "DEADLINE", timedelta(days=365))
+    failover.both()
+
+    def through(event: dict[str, Any], then: dict[str, Any] | None = None) -> dict[str, Any]:
+        nonlocal passed, dead, done
+        for _ in range(200):
+            try:
+                answer = failover.invoke(event)
+            except Killed:
+                passed, dead = passed + state.LEASE, False
+                continue
+            finally:
+                failover.aws.settle()
+            if answer["outcome"] in ("completed", "nothing to do") or answer.get("step") == "drift-free":
+                return answer
+            event, done = then or {"tick": True}, done + 1
+        raise AssertionError(answer)
+
+    failover.disturb(before=gone, after=kill)
+    through(failover.event())
+    assert failover.topology["state"] == "failed-over"
+    failover.disturb()
+    execution = ask_back(failover)
+    failover.disturb(before=gone, after=kill)
+    act = {"request": "failback", "execution": execution}
+    through(act, act)
+    say_drift_free(failover, execution)
+    through(act, act)
+    is_home(failover, before)
+    assert {name for name, _ in killed} >= {
+        "PromoteReadReplica",
+        "DeleteReplicationConfiguration",
+        "StopReplicationToReplica",
+        "RotateSecret",
+        "CreateDBSnapshot",
+        "DeleteDBInstance",
+        "CreateDBInstanceReadReplica",
+        "ModifyDBInstance",
+        "CancelRotateSecret",
+        "PutSecretValue",
+        "ReplicateSecretToRegions",
+        "Invoke",
+    }, killed
