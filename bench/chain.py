@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bench import sceptre  # noqa: E402
+from chain.durations import memory_name  # noqa: E402
 from tests.chain.cloud import Cloud, cloud  # noqa: E402
 from tests.chain.world import Checkout, ref  # noqa: E402
 
@@ -139,14 +140,15 @@ class Tool:
         memory.unlink(missing_ok=True)
         if remembered:
             kinds = ("create", "update", "delete")
-            kept = {f"bench/{name}/{site} {kind}": [seconds] for name, site, seconds in self.layers() for kind in kinds}
+            kept = {f"{name} {kind}": [seconds] for name, seconds in self.lasting() for kind in kinds}
             memory.parent.mkdir(exist_ok=True)
             memory.write_text(json.dumps(kept))
         self.running.weather.seconds = lambda _, name: self.seconds[name]
 
-    def layers(self) -> Iterator[tuple[str, str, float]]:
+    def lasting(self) -> Iterator[tuple[str, float]]:
+        """What the durations of each stack are kept under, and how long it takes."""
         for stack in self.checkout.graph().stacks:
-            yield stack.template.layer, stack.site, self.seconds[stack.name]
+            yield memory_name(stack), self.seconds[stack.name]
 
     def row(self, what: str) -> str:
         middle = statistics.median(self.took)
