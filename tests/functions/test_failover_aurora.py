@@ -393,7 +393,7 @@ def ended_well(failover: Failover) -> None:
 
 
 def killed_everywhere(failover: Failover, event: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Runs until the end, each killed at the first place where none was before: a call, after what the journal says by then.
+    """Runs until the end, each killed where none was before: at a kind of call, after what the journal says by then.
 
     Whoever is dead makes no more calls, so a lease is never given back; the next run comes when it is over. How many were killed.
     """
