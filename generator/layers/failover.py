@@ -50,7 +50,6 @@ class Failover(Layer):
     files: str = ""
     secret: str = ""
     rotation: str = ""
-    database_key: str = "keys.DatabaseKeyArn"
     log_retention: timedelta = WORKING_LOGS
 
     def define(self, t: Template) -> None:
@@ -190,7 +189,22 @@ class Failover(Layer):
                 [whole, remembered],
             ),
             policies.allow("RememberWithTags", list(TAG_ON_CREATE), [remembered]),
-            policies.deny("NeverOverItsOwnConfiguration", [parameter_actions.PutParameter], [_parameters(t, "config/*")]),
+            policies.allow(
+                "ForgetSpentLeases",
+                [parameter_actions.DeleteParameters],
+                [_parameters(t, "lock/*"), _parameters(t, "released/*")],
+            ),
+            policies.deny(
+                "NeverItsOwnConfiguration",
+                [parameter_actions.DeleteParameters, parameter_actions.PutParameter],
+                [_parameters(t, "config/*")],
+            ),
+            policies.deny(
+                "NeverOverWhatIsRemembered",
+                [parameter_actions.PutParameter],
+                [remembered],
+                StringEquals("ssm:Overwrite", "true"),
+            ),
             policies.allow("AskTheSites", [function_actions.InvokeFunction], probes),
             policies.allow(
                 "LookAtTheEvidence",

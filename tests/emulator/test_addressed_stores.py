@@ -161,9 +161,13 @@ CALLS: list[tuple[str, str, dict[str, Any], list[str]]] = [
 
 
 def session(world: World, service: str, action: str, resources: list[str]) -> Any:
+    return caller(world, service, samples.policy(action, resources))
+
+
+def caller(world: World, service: str, policy: dict[str, Any]) -> Any:
     iam, name = world.aws.client("iam"), f"caller-{uuid.uuid4().hex[:12]}"
     iam.create_user(UserName=name)
-    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(samples.policy(action, resources)))
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
     key = iam.create_access_key(UserName=name)["AccessKey"]
     given = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
     return world.aws.client(service, REGION, **given)
@@ -190,3 +194,15 @@ def test_a_call_takes_its_resources_and_no_other_ones_will_do(
         assert refused(getattr(session(world, service, action, wanted[:1]), call), given)
     if others:
         assert refused(getattr(session(world, service, action, others), call), given)
+
+
+def test_a_policy_may_keep_parameters_from_being_written_over(world: World) -> None:
+    path = f"{SSM}/over/*"
+    never = {"Effect": "Deny", "Action": "ssm:PutParameter", "Resource": path}
+    may = samples.policy("ssm:PutParameter", [path])
+    may["Statement"] = [*may["Statement"], {**never, "Condition": {"StringEquals": {"ssm:Overwrite": "true"}}}]
+    ssm = caller(world, "ssm", may)
+    put = {"Name": "/system/dev/over/one", "Value": "x", "Type": "String"}
+    assert not refused(ssm.put_parameter, put)
+    assert not refused(ssm.put_parameter, {**put, "Name": "/system/dev/over/two", "Overwrite": False})
+    assert refused(ssm.put_parameter, {**put, "Overwrite": True})

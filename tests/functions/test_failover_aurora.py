@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -13,15 +12,18 @@ from itertools import count
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from common.report import FunctionError
 
 from emulator import Emulator, postgres
 from tests import unmeasured
 from tests.emulator.test_global_database import member, primary, secondary
 
-from .failovers import DUBLIN, LONDON, OTHER, Failover, Site, function
+from .failovers import DUBLIN, LONDON, OTHER, SYSTEM, Failover, Site, function
+from .harm import KILLS, TROUBLES, Everywhere, Harm, Killed
 
 SUFFIXES = count(1)
+A_WHILE = timedelta(minutes=15)
 Start = Callable[[], Failover]
 
 
@@ -77,6 +79,12 @@ def start(aws: Emulator, sites: dict[str, Site], monkeypatch: pytest.MonkeyPatch
         found = aws.client("rds", LONDON).describe_global_clusters(GlobalClusterIdentifier="failing")["GlobalClusters"][0]
         [writes] = [one["DBClusterArn"].split(":")[3] for one in found["GlobalClusterMembers"] if one["IsWriter"]]
         begun = Failover(aws, monkeypatch, f"t{next(SUFFIXES)}", sites[OTHER[writes]], sites[writes])
+        aws.client("rds", begun.here.region).modify_db_cluster(
+            DBClusterIdentifier=begun.here.cluster.rpartition(":")[2],
+            ServerlessV2ScalingConfiguration={"MinCapacity": 0.5, "MaxCapacity": 2},
+            ApplyImmediately=True,
+        )
+        aws.settle()
         begun.evidence()
         begun.told()
         return begun
@@ -381,10 +389,6 @@ def test_whoever_asks_for_something_else_hears_what_there_is(start: Start) -> No
         failover.invoke({"request": "dry-run"})
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
 def ended_well(failover: Failover) -> None:
     """One writer, which the topology names, by one execution that ended once."""
     assert failover.outcomes() == ["completed"]
@@ -392,44 +396,24 @@ def ended_well(failover: Failover) -> None:
     assert failover.topology["epoch"] == 1
 
 
-def killed_everywhere(failover: Failover, event: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Runs until the end, each killed where none was before: at a kind of call, after what the journal says by then.
+def onward(failover: Failover, execution: str = "") -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+    """What follows an answer: the next minute, an approval, or a new request after a refusal; nothing when one was completed."""
+    asked, wanted = count(1), failover.outcomes().count("completed") + 1
 
-    Whoever is dead makes no more calls, so a lease is never given back; the next run comes when it is over. How many were killed.
-    """
-    from orchestration import aurora, run, state
+    def following(answer: dict[str, Any]) -> dict[str, Any] | None:
+        if failover.outcomes().count("completed") == wanted:
+            return None
+        if answer["outcome"] == "waiting-for-approval":  # how old the data were nobody could say
+            return {"approve": answer["execution"], "by": "operator"}
+        if execution and answer["outcome"] in ("refused", "nothing to do"):
+            return {**REQUESTS[execution], "execution": f"{execution}{next(asked):02d}"}
+        return {"tick": True}
 
-    passed, dead = timedelta(0), False
-    places: set[tuple[str, ...]] = set()
-    where: tuple[str, ...] = ()
+    return following
 
-    def die(*place: str) -> None:
-        nonlocal dead
-        if not dead and (*where, *place) not in places:
-            places.add((*where, *place))
-            dead = True
-        if dead:
-            raise Killed
 
-    for module in (state, run, aurora):  # the leases of the dead are over when somebody comes after them
-        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + passed)
-    monkeypatch.setattr(run, "DEADLINE", timedelta(days=365))
-    monkeypatch.setattr(run, "PLANNED", timedelta(days=365))
-    monkeypatch.setattr(aurora, "PATIENCE", timedelta(days=365))
-    failover.disturb(before=lambda name: die("before", name), after=lambda name: die("after", name))
-    outcome = ""
-    while outcome not in ("completed", "nothing to do"):  # killed after its last entry, it has nothing to say
-        where = tuple(sorted(name for name in failover.parameters("execution/") if "-failed-" not in name))
-        dead = False
-        try:
-            outcome = failover.invoke(event)["outcome"]
-        except Killed:
-            passed += state.LEASE
-            continue
-        event = {"tick": True}
-        failover.aws.settle()
-    failover.disturb()
-    return len(places)
+THERE, BACK = "manual-20261121T120000Z-0a1b", "manual-20261121T130000Z-0a1b"
+REQUESTS = {THERE: {"request": "switchover", "by": "operator"}, BACK: {"request": "failback", "by": "operator"}}
 
 
 def test_killed_before_and_after_every_call_it_ends_in_one_writer_and_tells_all(
@@ -438,24 +422,40 @@ def test_killed_before_and_after_every_call_it_ends_in_one_writer_and_tells_all(
     failover = start()
     failover.both()
     failover.told()
-    assert killed_everywhere(failover, failover.event(), monkeypatch) > 80
+    kills = Everywhere(failover, KILLS, monkeypatch, pages=True)
+    kills.through(failover.event(), onward(failover))
     ended_well(failover)
+    assert kills.calls() >= {*CALLS, "DeleteParameters"}
+    assert kills.again(), "a second call of one name in one invocation"
     steps = ("fence", "capacity", "promote", "verify", "backup")
     subjects = failover.told()
     for said in ("failover begins", *(f"failover: {step}" for step in steps), "completed"):
         assert any(said in subject for subject in subjects), f"a kill took away: {said}"
 
 
-def test_a_switchover_and_a_failback_killed_everywhere_end_at_home(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_a_throttle_and_no_answer_at_every_call_end_in_one_writer(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     failover = start()
-    there = {"request": "switchover", "execution": "manual-20261121T120000Z-0a1b", "by": "operator"}
-    assert killed_everywhere(failover, there, monkeypatch) > 40
+    failover.both()
+    troubles = Everywhere(failover, TROUBLES, monkeypatch, pages=True)
+    troubles.through(failover.event(), onward(failover))
     ended_well(failover)
-    back = {"request": "failback", "execution": "manual-20261121T130000Z-0a1b", "by": "operator"}
-    assert killed_everywhere(failover, back, monkeypatch) > 40
-    assert failover.outcomes() == ["completed", "completed"]
-    assert (failover.topology["state"], failover.topology["epoch"]) == ("home", 2)
-    assert failover.writer() == [failover.topology["writer"]] == [failover.away.cluster]
+    assert troubles.calls() >= {*CALLS}
+
+
+@pytest.mark.parametrize("harms", [KILLS, TROUBLES], ids=["killed", "in trouble"])
+def test_a_switchover_and_a_failback_harmed_everywhere_end_at_home(
+    start: Start, monkeypatch: pytest.MonkeyPatch, harms: tuple[Harm, ...]
+) -> None:
+    failover = start()
+    harm = Everywhere(failover, harms, monkeypatch)
+    for execution, epoch, writer in ((THERE, 1, failover.here), (BACK, 2, failover.away)):
+        harm.through({**REQUESTS[execution], "execution": execution}, onward(failover, execution))
+        assert failover.outcomes().count("completed") == epoch
+        assert set(failover.outcomes()) <= {"completed", "refused"}
+        assert failover.topology["epoch"] == epoch
+        assert failover.writer() == [failover.topology["writer"]] == [writer.cluster]
+    assert failover.topology["state"] == "home"
+    assert harm.calls() >= {"SwitchoverGlobalCluster", "ModifyDBCluster", "Invoke"}
 
 
 CALLS = (
@@ -491,25 +491,139 @@ def test_killed_between_the_proof_and_the_record_the_next_run_records(start: Sta
     ended_well(failover)
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_errors_throttles_and_timeouts_of_any_call_end_in_one_writer(start: Start, call: str) -> None:
+def answers(failover: Failover, *steps: str, most: int = 40) -> list[dict[str, Any]]:
+    """Minutes until each of ``steps`` was done or has failed."""
+    said = []
+    for _ in range(most):
+        said.append(failover.invoke({"tick": True}))
+        failover.aws.settle()
+        if set(steps) <= {one.get("step") for one in said}:
+            break
+    return said
+
+
+def test_the_old_primary_is_fenced_as_soon_as_it_is_back_though_the_failover_goes_on(start: Start) -> None:
     failover = start()
     failover.both()
-    failover.refuse(call, 9)
-    with contextlib.suppress(Exception):
-        failover.invoke(failover.event())
-    for _ in range(8):
-        with contextlib.suppress(Exception):
-            failover.invoke({"tick": True})
-        failover.aws.settle()
-    failover.disturb()
-    answer = failover.invoke(failover.event())
-    if answer["outcome"] == "waiting-for-approval":  # how old the data were nobody could say
-        assert call == "Invoke"
-        assert [subject for subject in failover.told() if "waits for an approval" in subject]
-        failover.invoke({"approve": answer["execution"]})
-    failover.drive()
+    failover.refuse("CreateDBClusterSnapshot")
+    failover.monkeypatch.setenv("PROBE_PRIMARY_ARN", failover.away.probe + "-gone")
+    failover.invoke(failover.event())
+    answers(failover, "backup")
+    assert not [subject for subject in failover.told() if "is back" in subject]
+    failover.monkeypatch.setenv("PROBE_PRIMARY_ARN", failover.away.probe)
+    assert failover.invoke({"tick": True})["step"] == "backup", "and it goes on with what has begun"
+    assert [subject for subject in failover.told() if subject.endswith("the old primary is back")]
+
+
+def test_what_fails_for_a_while_is_left_and_told_twice(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import run
+
+    failover = start()
+    failover.both()
+    failover.refuse("CreateDBClusterSnapshot")
+    failover.invoke(failover.event())
+    answers(failover, "backup")
+    failover.drive(3)
+    failover.told()
+    monkeypatch.setattr(run, "now", lambda: datetime.now(UTC) + A_WHILE)
+    assert failover.drive()[-1]["outcome"] == "completed"
     ended_well(failover)
+    assert [subject for subject in failover.told() if "backup failed" in subject]
+    [left] = [value for name, value in failover.parameters("execution/").items() if name.endswith("-backup")]
+    assert "of the test" in left["failed"]
+
+
+def test_capacity_that_could_not_be_raised_before_the_promotion_is_raised_after_it(aws: Emulator, start: Start) -> None:
+    failover = start()
+    failover.both()
+    failover.refuse("ModifyDBCluster", 3)  # the attempts of one call
+    failover.invoke(failover.event())
+    said = [one.get("step") for one in failover.drive()]
+    assert said.index("capacity") < said.index("promote") < said.index("verify") < said.index("capacity-again")
+    ended_well(failover)
+    name = failover.here.cluster.rpartition(":")[2]
+    [found] = aws.client("rds", failover.here.region).describe_db_clusters(DBClusterIdentifier=name)["DBClusters"]
+    assert found["ServerlessV2ScalingConfiguration"]["MinCapacity"] == 2
+
+
+def test_who_writes_stays_recorded_when_the_rest_is_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import run
+
+    failover = start()
+    failover.invoke({"request": "switchover"})
+    failover.drive()
+    back = failover.invoke({"request": "failback"})["execution"]
+    failover.refuse("ModifyDBCluster")
+    answers(failover, "capacity-lowered")
+    monkeypatch.setattr(run, "DEADLINE", timedelta(0))
+    last = failover.drive()[-1]
+    assert (last["outcome"], last["execution"]) == ("failed", back)
+    assert "left undone is capacity-lowered" in last["why"]
+    assert last["topology"] == failover.topology
+    assert (failover.topology["state"], failover.topology["site"]) == ("failed-over", "primary")
+
+
+def test_a_switchover_of_a_primary_that_does_not_answer_is_refused_before_anything_is_done(start: Start) -> None:
+    failover = start()
+    failover.monkeypatch.setenv("PROBE_PRIMARY_ARN", failover.away.probe + "-gone")
+    answer = failover.invoke({"request": "switchover"})
+    assert (answer["outcome"], answer["refusals"]) == ("refused", ["primary-silent"])
+    assert failover.invoke({"request": "dry-run", "of": "switchover"})["would"] == "refuse"
+
+
+def test_leases_are_forgotten_when_nobody_can_hold_them_and_never_the_newest(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration import state
+
+    failover = start()
+    failover.both()
+    failover.invoke(failover.event())
+    failover.drive()
+    leases = sorted(failover.parameters("lock/"))
+    assert len(leases) > 5
+    failover.invoke({"tick": True})
+    assert sorted(failover.parameters("lock/")) == leases, "young"
+    monkeypatch.setattr(state, "now", lambda: datetime.now(UTC) + state.LEASE + state.KEPT)
+    failover.refuse("DeleteParameters")
+    failover.invoke({"tick": True})
+    assert sorted(failover.parameters("lock/")) == leases, "what cannot be done now is done in a minute"
+    failover.disturb()
+    failover.invoke({"tick": True})
+    assert sorted(failover.parameters("lock/")) == leases[-1:]
+    assert sorted(failover.parameters("released/")) == [leases[-1].replace("lock", "released")]
+
+
+def test_a_lease_that_was_taken_though_nobody_said_so_is_ours(start: Start) -> None:
+    from orchestration.state import Store
+
+    failover = start()
+    client, lost = failover.aws.client("ssm", failover.here.region), iter([True])
+
+    def lose(request: Any, **_: Any) -> None:
+        if next(lost, False):
+            failover.ssm.put_parameter(**json.loads(request.body))
+            raise ReadTimeoutError(endpoint_url=request.url)
+
+    client.meta.events.register("before-send.ssm.PutParameter", lose)
+    store = Store(client, SYSTEM, failover.suffix)
+    assert store.take("one") == 1
+    assert next(lost, "") == ""
+    assert store.take("another") == 0
+
+
+def test_a_newer_lease_is_seen_though_the_old_one_is_forgotten(start: Start) -> None:
+    from orchestration.state import LostLeaseError, Store
+
+    failover = start()
+    store = Store(failover.ssm, SYSTEM, failover.suffix)
+    first = store.take("one")
+    store.release(first)
+    second = store.take("another")
+    store.forget([f"lock/{first:08d}", f"released/{first:08d}"])
+    store.check(second)
+    with pytest.raises(LostLeaseError, match="lease 1 is over"):
+        store.check(first)
 
 
 def test_a_topic_that_fails_stops_no_promotion(start: Start) -> None:

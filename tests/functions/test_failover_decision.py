@@ -23,6 +23,7 @@ SEEN = {
     "since": (None, 600.0, 2 * HOUR),
     "unresolved": ("", "0123456789abcdef"),
     "destroying": (False, True),
+    "answers": (True, False),
 }
 EXPECTED = """
 request     trigger   what is seen                                            without approval   with it
@@ -33,7 +34,7 @@ failover    alarm     lag unknown or above the objective                      wa
 failover    alarm     fewer than 2 pieces, or lately                          refuse             refuse
 failover    operator  2 pieces, calm, lag known and low                       act                act
 failover    operator  fewer pieces, lately, lag unknown or above              wait               act
-switchover  either    home, available, lag at most 60 s                       act                act
+switchover  either    home, available, lag at most 60 s, primary answers      act                act
 switchover  either    otherwise                                               refuse             refuse
 failback    either    not home, available                                     act                act
 any         alarm     mode disabled                                           refuse             refuse
@@ -53,7 +54,7 @@ def expected(seen: Observation) -> str:
     lossy = seen.lag in (None, 901.0)
     person = (seen.trigger, seen.mode) == ("alarm", "approve")
     if seen.request == "switchover":
-        if seen.lag != 5.0:
+        if seen.lag != 5.0 or not seen.answers:
             return "refuse"
         few = lately = lossy = False
     if seen.request == "failback":
@@ -87,7 +88,7 @@ def test_every_combination_has_the_decision_of_the_requirements() -> None:
         if found != expected(seen):
             wrong.append((seen, found, expected(seen)))
     assert not wrong, f"{len(wrong)}, the first: {wrong[0]}"
-    assert sum(tried.values()) == 3 * 2 * 3 * 2 * 3 * 4 * 2 * 3 * 3 * 2 * 2
+    assert sum(tried.values()) == 3 * 2 * 3 * 2 * 3 * 4 * 2 * 3 * 3 * 2 * 2 * 2
     assert all(tried.values())
 
 
@@ -106,6 +107,7 @@ ALONE = {
     "one-piece-of-evidence": {"evidence": ("stale", "stale")},
     "failed-over-lately": {"since": 59.0},
     "behind": {"request": "switchover", "lag": 61.0},
+    "primary-silent": {"request": "switchover", "answers": False},
     "little-evidence": {"trigger": "operator", "evidence": ()},
     "lately": {"trigger": "operator", "since": 59.0},
     "lag-unknown": {"lag": None},

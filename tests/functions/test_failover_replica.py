@@ -21,7 +21,9 @@ from tests.emulator.test_replicas import HERE as SINGAPORE
 from tests.emulator.test_replicas import THERE, create, described, follow
 
 from .failovers import PROBE, SYSTEM, Failover, Site, function
-from .test_failover_aurora import _site
+from .harm import KILLS, TROUBLES, Everywhere, Harm
+from .test_failover_aurora import BACK, _site, onward
+from .test_failover_aurora import THERE as OVER
 
 HOME, AWAY = "failing-source", "failing-replica"
 SUFFIXES = count(1)
@@ -316,8 +318,8 @@ def test_an_instance_that_is_somebody_elses_is_never_touched(start: Start) -> No
 
 def test_a_switchover_fences_first_and_waits_until_the_fence_has_come_with_the_stream(start: Start) -> None:
     failover = start()
-    failover.monkeypatch.setenv("PROBE_PRIMARY_ARN", f"arn:aws:lambda:{SINGAPORE}:123456789012:function:absent")
     assert failover.invoke({"request": "switchover", "by": "operator"})["outcome"] == "begun"
+    failover.monkeypatch.setenv("PROBE_PRIMARY_ARN", f"arn:aws:lambda:{SINGAPORE}:123456789012:function:absent")
     answer = failover.invoke({"tick": True})
     assert (answer["step"], answer["outcome"]) == ("fence", "step-failed")
     assert "cannot be fenced, so a switchover would lose what it writes" in answer["why"]
@@ -334,6 +336,18 @@ def test_a_switchover_fences_first_and_waits_until_the_fence_has_come_with_the_s
     failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", failover.here.probe)
     assert failover.drive()[-1]["outcome"] == "completed"
     assert failover.topology["rpo_seconds"] == 0
+
+
+def test_a_rotation_that_one_error_kept_from_beginning_begins_a_minute_later(aws: Emulator, start: Start) -> None:
+    failover = start()
+    failover.both()
+    failover.refuse("RotateSecret", 3)  # the attempts of one call
+    failover.invoke(failover.event())
+    said = failover.drive()
+    assert [one["outcome"] for one in said if one.get("step") == "rotation"] == ["step-failed", "acted"]
+    assert said[-1]["outcome"] == "completed"
+    secret = aws.client("secretsmanager", THERE).describe_secret(SecretId=f"failing-{failover.suffix}")
+    assert secret["RotationEnabled"] is True
 
 
 def test_a_switchover_whose_replica_does_not_catch_up_opens_its_fence_again(
@@ -546,76 +560,51 @@ def test_an_instance_that_is_gone_and_that_no_journal_knows_is_told(start: Start
     assert "no journal has home-kept" in answer["why"]
 
 
-class Killed(BaseException):
-    """The process is gone."""
+ALARM, PLANNED = "alarm", "planned"
+CHANGES = {
+    "CancelRotateSecret",
+    "CreateDBInstanceReadReplica",
+    "CreateDBSnapshot",
+    "DeleteDBInstance",
+    "DeleteReplicationConfiguration",
+    "Invoke",
+    "ModifyDBInstance",
+    "PromoteReadReplica",
+    "PutParameter",
+    "PutSecretValue",
+    "ReplicateSecretToRegions",
+    "RotateSecret",
+    "StopReplicationToReplica",
+}
+"""What a failover and the failback after it call that changes something."""
 
 
-def test_killed_after_each_call_that_changes_something_it_ends_where_it_would(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("asked", "harms"), [(ALARM, KILLS), (PLANNED, TROUBLES)], ids=["killed", "in trouble"])
+def test_harmed_at_every_call_of_a_failover_and_of_a_failback_each_name_returns_to_its_role(
+    start: Start, monkeypatch: pytest.MonkeyPatch, asked: str, harms: tuple[Harm, ...]
 ) -> None:
-    """Each such call once, of a failover and of the failback after it. The dead do not give their lease back."""
-    from orchestration import run, state
-
     failover = start()
     before = home(failover), away(failover)
-    passed, dead, done = timedelta(0), False, 0
-    killed: set[tuple[str, int]] = set()
-
-    def gone(name: str) -> AWSResponse | None:  # noqa: ARG001  of the signature of those that answer
-        if dead:
-            raise Killed
-        return None
-
-    def kill(name: str) -> None:
-        nonlocal dead
-        changes = not name.startswith(("Describe", "Get")) and name not in ("PutParameter", "Publish")
-        if changes and (name, done) not in killed:
-            killed.add((name, done))
-            dead = True
-            raise Killed
-
-    for module in (state, run):
-        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + passed)
-    monkeypatch.setattr(run, "DEADLINE", timedelta(days=365))
+    harm = Everywhere(failover, harms, monkeypatch)
     failover.both()
+    request = {"request": "switchover", "by": "operator", "execution": OVER}
+    harm.through(failover.event() if asked == ALARM else request, onward(failover, "" if asked == ALARM else OVER))
+    assert (failover.topology["state"], failover.topology["site"]) == ("failed-over", "recovery")
+    assert source_of(away(failover)) == ""
 
-    def through(event: dict[str, Any], then: dict[str, Any] | None = None) -> dict[str, Any]:
-        nonlocal passed, dead, done
-        for _ in range(200):
-            try:
-                answer = failover.invoke(event)
-            except Killed:
-                passed, dead = passed + state.LEASE, False
-                continue
-            finally:
-                failover.aws.settle()
-            if answer["outcome"] in ("completed", "nothing to do") or answer.get("step") == "drift-free":
-                return answer
-            event, done = then or {"tick": True}, done + 1
-        raise AssertionError(answer)
+    act = {"request": "failback", "execution": BACK, "by": "operator"}
+    refused = count(1)
 
-    failover.disturb(before=gone, after=kill)
-    through(failover.event())
-    assert failover.topology["state"] == "failed-over"
-    failover.disturb()
-    execution = ask_back(failover)
-    failover.disturb(before=gone, after=kill)
-    act = {"request": "failback", "execution": execution}
-    through(act, act)
-    say_drift_free(failover, execution)
-    through(act, act)
+    def following(answer: dict[str, Any]) -> dict[str, Any] | None:
+        if answer["outcome"] == "refused":
+            act["execution"] = f"{BACK}{next(refused):02d}"
+        return None if answer.get("step") == "drift-free" or answer["outcome"] == "completed" else act
+
+    harm.through(act, following)
+    say_drift_free(failover, str(act["execution"]))
+    harm.through(act, following)
     is_home(failover, before)
-    assert {name for name, _ in killed} >= {
-        "PromoteReadReplica",
-        "DeleteReplicationConfiguration",
-        "StopReplicationToReplica",
-        "RotateSecret",
-        "CreateDBSnapshot",
-        "DeleteDBInstance",
-        "CreateDBInstanceReadReplica",
-        "ModifyDBInstance",
-        "CancelRotateSecret",
-        "PutSecretValue",
-        "ReplicateSecretToRegions",
-        "Invoke",
-    }, killed
+    assert failover.outcomes().count("completed") == 2
+    assert set(failover.outcomes()) <= {"completed", "refused"}
+    assert harm.calls() >= CHANGES
+    assert harm.again() >= {"DescribeDBInstances", "DescribeSecret", "GetParametersByPath", "Invoke", "PutParameter"}

@@ -10,7 +10,7 @@ from common.report import FunctionError
 from orchestration import shared
 from orchestration.decision import FAILBACK, FAILOVER
 from orchestration.state import instant, now
-from orchestration.step import Run, Step
+from orchestration.step import A_WHILE, AT_ONCE, Run, Step
 from orchestration.world import AWAY, World, arn_name
 
 PATIENCE = timedelta(minutes=15)
@@ -166,13 +166,14 @@ def steps(request: str) -> tuple[Step, ...]:
             Step("intact", _intact),
             Step("promote", _promote, _promoted),
             Step("verify", shared.verify),
-            Step("home-open", _open_home, vital=False),
+            Step("home-open", _open_home, patience=A_WHILE),
             Step("capacity-lowered", _lower, _lowered),
         )
     return (
-        Step("fence", shared.fence, vital=False, only=shared.lossy),
-        Step("capacity", _raise, _raised, vital=False),
+        Step("fence", shared.fence, patience=AT_ONCE, only=shared.lossy),
+        Step("capacity", _raise, _raised, patience=AT_ONCE),
         Step("promote", _promote, _promoted),
         Step("verify", shared.verify),
-        Step("backup", _backup, vital=False),
+        Step("capacity-again", _raise, _raised, patience=A_WHILE, only=lambda run: "failed" in run.said("capacity")),
+        Step("backup", _backup, patience=A_WHILE),
     )

@@ -17,7 +17,8 @@ PIECES = 2
 @dataclass(frozen=True, kw_only=True)
 class Observation:
     """What a decision rests on. ``lag`` in seconds is None where nobody could say; ``since`` is how long ago the last failover
-    was recorded, None where there was none; ``unresolved`` is another execution that has begun to act and has not ended.
+    was recorded, None where there was none; ``unresolved`` is another execution that has begun to act and has not ended;
+    ``answers`` says whether the primary does, where that matters: to a switchover.
     """
 
     request: str
@@ -34,6 +35,7 @@ class Observation:
     since: float | None = None
     unresolved: str = ""
     destroying: bool = False
+    answers: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,12 @@ REFUSALS: tuple[Refusal, ...] = (
         lambda seen: seen.request == SWITCHOVER and (seen.lag is None or seen.lag > seen.most_lag),
         lambda seen: f"The target is {_said(seen.lag)} behind; a switchover that loses nothing begins at {seen.most_lag:.0f} s.",
         "Wait until it has caught up, and ask again.",
+    ),
+    Refusal(
+        "primary-silent",
+        lambda seen: seen.request == SWITCHOVER and not seen.answers,
+        "The primary's probe does not answer, and a switchover needs both sites.",
+        "Wait until it does; or ask for a failover if the primary is lost.",
     ),
     Refusal(
         "little-evidence",

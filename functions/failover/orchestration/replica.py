@@ -16,7 +16,7 @@ from common.secret import code
 
 from orchestration import shared
 from orchestration.decision import FAILBACK, SWITCHOVER
-from orchestration.step import Run, Step
+from orchestration.step import A_WHILE, AT_ONCE, Run, Step
 from orchestration.world import AWAY, World, arn_name
 
 HOME, TARGET = "HOME_ARN", "TARGET_ARN"
@@ -417,15 +417,15 @@ def steps(request: str) -> tuple[Step, ...]:
     if request == FAILBACK:
         return failback()
     return (
-        Step("fence", _fenced, vital=request == SWITCHOVER),
+        Step("fence", _fenced, patience=None if request == SWITCHOVER else AT_ONCE),
         Step("caught-up", _wait, _has_the_fence, only=lambda run: not shared.lossy(run)),
         Step("promote", _promote, _promoted),
         Step("verify", shared.verify),
         Step("files", _open_files, _files_open, only=_has_files),
         Step("secret", shared.promote_secret, shared.secret_is_promoted, only=_has_secret),
         Step("secret-here", _adopt, only=_has_secret),
-        Step("rotation", shared.rotate, shared.rotation_is_on, vital=False, only=_has_secret),
-        Step("backup", _backup, vital=False),
+        Step("rotation", shared.rotate, shared.rotation_is_on, patience=A_WHILE, only=_has_secret),
+        Step("backup", _backup, patience=A_WHILE),
     )
 
 

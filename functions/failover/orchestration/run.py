@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -90,8 +90,14 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
 
 
 def tick(world: World) -> dict[str, Any]:
-    """Every minute: says which site writes and whether the primary answers, and goes on with what has begun."""
+    """Every minute: says which site writes and whether the primary answers, goes on with what has begun, and tidies up."""
     state = world.store.read()
+    answer = _tick(world, state)
+    _forget_spent(world, state)
+    return answer
+
+
+def _tick(world: World, state: State) -> dict[str, Any]:
     away = state.topology["site"] == "recovery"
     answer = world.ask_primary(do="probe")
     name = world["AWS_LAMBDA_FUNCTION_NAME"]
@@ -99,8 +105,10 @@ def tick(world: World) -> dict[str, Any]:
     metrics.emit(
         {"FunctionName": name}, {"PrimaryActive": (0.0 if away else 1.0, "None"), "PrimaryReachable": (float(reachable), "None")}
     )
-    if away and answer is not None and answer["writable"] and not state.open():
-        return _fence_late(world, state)
+    if away and answer is not None and answer["writable"] and not state.returning():
+        outcome = "fenced" if _fence_late(world, state) else "not fenced"
+        if not state.open():
+            return {"outcome": outcome}
     if not state.open() and (unheard := _unheard(world, state)):
         _open(world, unheard["execution"], request=FAILOVER, trigger=ALARM, by=world["ALARM_ARN"], since=unheard["since"])
         return begin(world, unheard["execution"])
@@ -117,7 +125,17 @@ def tick(world: World) -> dict[str, Any]:
     return {"outcome": "nothing to do", "topology": state.topology["state"]}
 
 
-def _fence_late(world: World, state: State) -> dict[str, Any]:
+def _forget_spent(world: World, state: State) -> None:
+    """What cannot be forgotten now can be in a minute."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        world.store.forget(state.spent())
+    except (BotoCoreError, ClientError) as error:
+        say(event="leases-kept", error=f"{type(error).__name__}: {error}")
+
+
+def _fence_late(world: World, state: State) -> bool:
     """The old primary is back and takes writes: the fence that it could not be given then."""
     token = state.token()[0]
     fenced = world.ask_primary(do="fence", epoch=state.topology["epoch"], token=token)
@@ -126,7 +144,7 @@ def _fence_late(world: World, state: State) -> dict[str, Any]:
         fenced=fenced,
         topology=state.topology,
     )
-    return {"outcome": "fenced" if fenced else "not fenced"}
+    return fenced is not None
 
 
 def _unheard(world: World, state: State) -> dict[str, str]:
@@ -221,6 +239,7 @@ def observe(world: World, state: State, execution: str, began: Mapping[str, Any]
         since=(now() - instant(since)).total_seconds() if since else None,
         unresolved=state.unresolved(execution),
         destroying=state.destroying,
+        answers=began["request"] != SWITCHOVER or world.ask_primary(do="probe") is not None,
     )
 
 
@@ -319,10 +338,7 @@ def advance(world: World, execution: str) -> dict[str, Any]:
 def _next(run: Run) -> dict[str, Any]:
     if not run.recorded and (verified := run.said(VERIFY)):
         _record(run, verified)
-    for number, step in enumerate(KINDS[run.world["KIND"]].steps(run.began["request"]), 2):
-        entry = f"{number:02d}-{step.name}"
-        if entry in run.entries or not step.only(run):
-            continue
+    for entry, step in _left(run):
         here = {"execution": run.execution, "step": step.name, "more": True}
         try:
             if step.done is not None and step.done(run):
@@ -347,17 +363,30 @@ def _next(run: Run) -> dict[str, Any]:
     return _complete(run)
 
 
+def _left(run: Run) -> Iterator[tuple[str, Step]]:
+    """The steps that are not done, each with its entry in the journal."""
+    for number, step in enumerate(KINDS[run.world["KIND"]].steps(run.began["request"]), 2):
+        entry = f"{number:02d}-{step.name}"
+        if entry not in run.entries and step.only(run):
+            yield entry, step
+
+
 def _failed(run: Run, step: Step, entry: str, error: Exception) -> dict[str, Any]:
-    """Told once for each kind of error. What is vital is tried again in a minute, until the deadline; the rest is left."""
+    """Told once for each kind of error, and tried again in a minute; told again when the step's patience is over, and left."""
     from botocore.exceptions import ClientError
 
     kind = code(error) if isinstance(error, ClientError) else type(error).__name__
     why = f"{kind}: {error}"
     kind = re.sub(r"[^A-Za-z0-9]", "", kind)
-    if f"{entry}-failed-{kind}" not in run.entries:
-        run.world.tell(f"{run.began['request']}: {step.name} failed", execution=run.execution, why=why, again=step.vital)
+    moment = now()
+    since = min(
+        (instant(said["at"]) for name, said in run.entries.items() if name.startswith(f"{entry}-failed-")), default=moment
+    )
+    left = step.patience is not None and moment - since >= step.patience
+    if left or f"{entry}-failed-{kind}" not in run.entries:
+        run.world.tell(f"{run.began['request']}: {step.name} failed", execution=run.execution, why=why, again=not left)
         run.world.store.note(run.execution, f"{entry}-failed-{kind}", why=why)
-    if not step.vital:
+    if left:
         run.world.store.note(run.execution, entry, failed=why)
     return {"outcome": "step-failed", "execution": run.execution, "step": step.name, "why": why, "more": True}
 
@@ -396,9 +425,13 @@ def _give_up(run: Run, most: timedelta, *, promoted: bool) -> dict[str, Any]:
     """Fences what is not to write, and leaves the rest to a person.
 
     Where nothing was promoted and nothing fenced, the site that wrote before still does, and no topology says otherwise. A
-    switchover opens its fence again.
+    switchover opens its fence again. Where it is recorded who writes, that stays so.
     """
     why = f"It was not done after {most}."
+    if run.recorded:
+        undone = ", ".join(step.name for _, step in _left(run))
+        why += f" Who writes is recorded; what is left undone is {undone}. Its journal says why; a failback puts all of it right."
+        return _end(run.world, run.execution, "failed", why, topology=run.world.store.read().topology)
     fenced = bool(run.said("fence").get("fenced"))
     if fenced and not promoted and run.began["request"] == SWITCHOVER and not run.said("promote-acted"):
         fenced = run.world.ask_primary(do="unfence", epoch=run.epoch - 1, token=run.token) is None

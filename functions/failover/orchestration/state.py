@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,11 +16,17 @@ from typing import Any
 from common.report import FunctionError
 from common.secret import code
 
-from orchestration.decision import HOME
+from orchestration.decision import FAILBACK, HOME
 
 BEGAN, DECIDED, WAITING, APPROVAL, ENDED = "00-began", "01-decided", "01-waiting", "approval", "99-ended"
 LEASE = timedelta(seconds=150)
 """Longer than the function may run, so that no two runs hold one."""
+
+KEPT = timedelta(minutes=10)
+"""So long after its end a lease is kept: who has read the leases before it was taken is over by then, and takes no old number."""
+
+BATCH = 10
+"""Parameters that one call deletes, at most."""
 
 
 class LostLeaseError(FunctionError):
@@ -79,6 +86,10 @@ class State:
         found = [one for one, entries in alive.items() if BEGAN in entries and ENDED not in entries]
         return sorted(found, key=lambda one: (alive[one][BEGAN]["at"], one))
 
+    def returning(self) -> bool:
+        """Whether a failback has begun: the primary's database is on its way to be the one that writes."""
+        return any(self.journal(one)[BEGAN]["request"] == FAILBACK for one in self.open())
+
     def unresolved(self, but: str) -> str:
         """Another execution that has begun to act."""
         return next((one for one in self.open() if one != but and DECIDED in self.journal(one)), "")
@@ -87,6 +98,14 @@ class State:
         """The newest fencing token, and who holds it; 0 where nobody ever did."""
         names = sorted(name for name in self.values if name.startswith("lock/"))
         return (int(names[-1][5:]), json.loads(self.values[names[-1]])) if names else (0, {})
+
+    def spent(self) -> list[str]:
+        """Leases that have been over for long, and their returns: never the newest, whose number the next one follows."""
+        newest = self.token()[0]
+        locks = {name[5:]: json.loads(text) for name, text in self.values.items() if name.startswith("lock/")}
+        alive = {number for number, lock in locks.items() if int(number) == newest or instant(lock["expires"]) + KEPT > now()}
+        numbered = ((name, name.partition("/")[2]) for name in self.values if name.startswith(("lock/", "released/")))
+        return sorted(name for name, number in numbered if number not in alive and int(number) < newest)
 
     def free(self) -> bool:
         number, lock = self.token()
@@ -131,20 +150,29 @@ class Store:
         return self.create(f"execution/{execution}/{entry}", {"at": now().isoformat(), **value})
 
     def take(self, execution: str) -> int:
-        """A new fencing token, above all others; 0 where somebody holds the lease."""
+        """A new fencing token, above all others; 0 where somebody holds the lease.
+
+        It may be ours although it was there: a call that got no answer is made again.
+        """
         state = self.read()
         if not state.free():
             return 0
         token = state.token()[0] + 1
-        lock = {"execution": execution, "expires": (now() + LEASE).isoformat()}
-        return token if self.create(f"lock/{token:08d}", lock) else 0
+        lock = {"execution": execution, "expires": (now() + LEASE).isoformat(), "run": secrets.token_hex(8)}
+        created = self.create(f"lock/{token:08d}", lock) or self.read().token() == (token, lock)
+        return token if created else 0
 
     def check(self, token: int) -> None:
         """Right before every act: nobody has taken a newer token, and this one is not over."""
-        names = [f"{self.path}lock/{number:08d}" for number in (token, token + 1)]
-        found = self.ssm.get_parameters(Names=names)["Parameters"]
-        if len(found) != 1 or instant(json.loads(found[0]["Value"])["expires"]) <= now():
+        ours, newer = (f"{self.path}lock/{number:08d}" for number in (token, token + 1))
+        found = {one["Name"]: one["Value"] for one in self.ssm.get_parameters(Names=[ours, newer])["Parameters"]}
+        if set(found) != {ours} or instant(json.loads(found[ours])["expires"]) <= now():
             raise LostLeaseError(f"The lease {token} is over. Nothing was done; whoever holds the newest one goes on.")
 
     def release(self, token: int) -> None:
         self.create(f"released/{token:08d}", {"at": now().isoformat()})
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Leases that nobody can hold any more: what is read before each act is not to grow with the hours."""
+        for start in range(0, len(names), BATCH):
+            self.ssm.delete_parameters(Names=[self.path + name for name in names[start : start + BATCH]])

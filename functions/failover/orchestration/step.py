@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from orchestration.world import World
@@ -30,6 +31,13 @@ class Run:
         return next((value for name, value in self.entries.items() if name[3:] == step), {})
 
 
+AT_ONCE = timedelta(0)
+"""The patience of what must not keep a promotion waiting."""
+
+A_WHILE = timedelta(minutes=15)
+"""The patience of what is not to be lost to one error, and not to keep an execution open either."""
+
+
 def _always(run: Run) -> bool:  # noqa: ARG001  of the signature of those that look
     return True
 
@@ -38,11 +46,12 @@ def _always(run: Run) -> bool:  # noqa: ARG001  of the signature of those that l
 class Step:
     """``done`` looks at what is real; None there means that the step leaves nothing to be seen: then its journal entry counts,
     which is written after the act, so that one that was killed is done again. ``act`` returns what it did, or None while what it
-    began is under way. What is not ``vital`` is told when it fails, and left.
+    began is under way. What goes on failing for longer than its ``patience`` is told and left; where that is None, it is vital,
+    and tried until the deadline.
     """
 
     name: str
     act: Callable[[Run], dict[str, Any] | None]
     done: Callable[[Run], bool] | None = None
-    vital: bool = True
+    patience: timedelta | None = None
     only: Callable[[Run], bool] = _always
