@@ -7,19 +7,27 @@ from collections.abc import Sequence
 from generator.runbooks.page import Section, anchor
 
 TROUBLE = (
-    ("A mail says ALARM", "Alarms"),
-    ("The application cannot connect", "Connect"),
-    ("The database or a zone is gone", "Failover test"),
-    ("Data were changed or deleted by mistake", "Point-in-time recovery"),
-    ("An older state is needed", "Restore from a snapshot"),
-    ("A password or key may be known to others", "Credential leak"),
-    ("A deployment does not end, or ended badly", "A stack is stuck"),
-    ("A key was disabled or is to be deleted", "Clean up"),
-    ("No mail ever comes", "Confirm the e-mail subscription"),
-    ("The engine must be upgraded", "Minor engine upgrade"),
-    ("Somebody asks what it costs", "Costs"),
+    ("A mail says ALARM", ("Alarms",)),
+    ("The application cannot connect", ("Connect",)),
+    ("The database or a zone is gone", ("Loss of a zone", "Failover test")),
+    ("A region is gone", ("Loss of the region",)),
+    ("A failover is refused, or waits", ("What stands against a failover",)),
+    ("A failover ended as `broken`", ("A broken topology",)),
+    ("The lost region is back", ("Failback",)),
+    ("The primary region is to be left, as planned", ("Planned switchover",)),
+    ("Data were changed or deleted by mistake", ("Corruption", "Point-in-time recovery")),
+    ("Files were changed or deleted by mistake", ("Restore files",)),
+    ("Objects were changed or deleted by mistake", ("Bring objects back",)),
+    ("A table of DynamoDB was changed or deleted by mistake", ("Restore the table",)),
+    ("An older state is needed", ("Restore from a snapshot",)),
+    ("A password or key may be known to others", ("Credential leak",)),
+    ("A deployment does not end, or ended badly", ("A stack is stuck",)),
+    ("A key was disabled or is to be deleted", ("Clean up",)),
+    ("No mail ever comes", ("Confirm the e-mail subscription",)),
+    ("The engine must be upgraded", ("Minor engine upgrade",)),
+    ("Somebody asks what it costs", ("Costs",)),
 )
-"""What is seen first, and the section that begins there."""
+"""What is seen first, and the section that begins there: the first of these that a page has."""
 
 ROLES = (
     (
@@ -47,7 +55,8 @@ ROLES = (
 """Who does what, and what they do not do."""
 
 RULES = (
-    "**Look first.** `make status`, then the row below. A failover ends by itself in a minute or two: you are not faster.",
+    "**Look first.** `make status`, then the row below. Within a region a failover ends by itself in a minute or two: you are "
+    "not faster.",
     "**Stop what does harm** before you repair what it did.",
     "**Restores make new instances.** Nothing is overwritten but by *Clean up*; the renames of a swap cut everybody off.",
     "**Two people** before a swap, a destroy, a rename, or a key.",
@@ -59,11 +68,10 @@ RULES = (
 def index(pages: Sequence[tuple[str, Sequence[Section]]]) -> str:
     """``docs/operations/README.md``, of pages by their names."""
     names = [name for name, _ in pages]
+    has = [(name, {one.title for one in found}) for name, found in pages]
     rows = []
-    for seen, title in TROUBLE:
-        links = [
-            f"[{title}]({name}.md{anchor(title)})" if title in {one.title for one in found} else "–" for name, found in pages
-        ]
+    for seen, titles in TROUBLE:
+        links = [next((f"[{title}]({name}.md{anchor(title)})" for title in titles if title in of), "–") for name, of in has]
         rows.append(f"| {seen} | {' | '.join(links)} |")
     head = f"| what you see | {' | '.join(f'[{name}]({name}.md)' for name in names)} |"
     return "\n".join(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
-from generator.runbooks import cluster, database
+from generator.runbooks import cluster, database, regions
 from generator.runbooks.chain import BEFORE
 from generator.runbooks.facts import Facts, Resource
 from generator.runbooks.page import Section, Shell, anchor, command, shell, word
 from generator.runbooks.search import search
+from model import PRIMARY, RECOVERY
 
 TEST, SECURITY, TROUBLE = "Test", "Security", "Troubleshoot"
 ALARM, FUNCTION, KEY = "AWS::CloudWatch::Alarm", "AWS::Lambda::Function", "AWS::KMS::Key"
@@ -53,6 +55,9 @@ def test(facts: Facts, titles: Collection[str]) -> Section:
             ),
         ]
     rows = [f"| [{title}]({anchor(title)}) | {often} | {what} |" for title, often, what in OFTEN if title in titles]
+    if regions.leaves(facts):
+        switchover = f"[{regions.SWITCHOVER}]({replace(facts, site=RECOVERY).page}.md{anchor(regions.SWITCHOVER)})"
+        rows.append(f"| {switchover}, and the way back | twice a year | the RTO that it says, and how long the way back takes |")
     parts += [
         "What is never rehearsed does not work on the day. In an environment of its own:",
         "\n".join(["| rehearse | at least | write down |", "|---|---|---|", *rows]),
@@ -191,17 +196,29 @@ SYMPTOMS = (
 )
 """What is seen, by the type that has it, and what it is mostly."""
 
+AT_PRIMARY = ("Connect", "Credential leak", "A stack is stuck")
+"""Sections of the primary's page to which these sentences lead."""
+
 
 def trouble(facts: Facts) -> Section:
     """What mostly is behind what is seen, and where to look."""
     types = facts.types
     rows = [f"| {seen} | {do} |" for of, seen, do in SYMPTOMS if any(each.startswith(of) for each in types)]
     parts: list[str | Shell] = [
-        "An alarm has its own lines under [Alarms](#alarms), and a stack under [A stack is stuck](#a-stack-is-stuck).",
-        "\n".join(["| you see | mostly |", "|---|---|", *rows]),
+        _found(
+            facts, "An alarm has its own lines under [Alarms](#alarms), and a stack under [A stack is stuck](#a-stack-is-stuck)."
+        ),
+        _found(facts, "\n".join(["| you see | mostly |", "|---|---|", *rows])),
         *_looks(facts),
     ]
     return Section(TROUBLE, tuple(parts), (BEFORE,))
+
+
+def _found(facts: Facts, text: str) -> str:
+    """With its links led to the primary's page where only that has the section."""
+    for title in AT_PRIMARY if facts.site != PRIMARY else ():
+        text = text.replace(f"({anchor(title)})", f"({facts.system.name}.md{anchor(title)})")
+    return text
 
 
 def _looks(facts: Facts) -> Iterator[str | Shell]:

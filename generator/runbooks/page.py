@@ -87,12 +87,14 @@ def _table(sections: Iterable[Section]) -> str:
         for line in part.commands
         for operation in OPERATION.findall(line)
     }
+    run = "is run in a test, on a deployed environment in the emulator with a real PostgreSQL behind it."
+    if not rows:
+        return f"## {TABLE}\n\nEvery command above {run}\n"
     return "\n".join(
         [
             f"## {TABLE}\n",
-            "Every command above is run in a test, on a deployed environment in the emulator with a real PostgreSQL behind it.",
-            "Those in this table the emulator cannot do; what is the AWS CLI's is checked against the API's model by the "
-            "CLI itself.\n",
+            f"Every command above, but those of this table, {run}",
+            "These the emulator cannot do; what is the AWS CLI's is checked against the API's model by the CLI itself.\n",
             "| section | command | state | why |",
             "|---|---|---|---|",
             *rows,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from generator.runbooks.chain import BEFORE
 from generator.runbooks.facts import Facts
-from generator.runbooks.page import Section, command, shell
+from generator.runbooks.page import Section, anchor, command, shell
 from model import RECOVERY
 
 SWITCHOVER, LOSS, FAILBACK = "Planned switchover", "Loss of the region", "Failback"
@@ -23,7 +24,7 @@ ONCE = "It prints what it would do and lose, and asks once."
 
 def sections(facts: Facts) -> Iterator[Section]:
     """Those of one site: what moves the writer stands with the recovery site, whose region alone it needs."""
-    if not any(layer.name == "failover" for layer in facts.system.layers):
+    if not leaves(facts):
         return
     if facts.site == RECOVERY:
         yield _switchover(facts)
@@ -34,8 +35,13 @@ def sections(facts: Facts) -> Iterator[Section]:
         if "SourceDatabaseArn" in facts.documents.get("database-replica", {}).get("Parameters", {}):
             yield _agency()
     else:
-        yield _zone()
+        yield _zone(replace(facts, site=RECOVERY).page)
         yield _corruption(facts)
+
+
+def leaves(facts: Facts) -> bool:
+    """Whether the system can leave its region."""
+    return any(layer.name == "failover" for layer in facts.system.layers)
 
 
 def refusals(path: Path = DECISION) -> list[tuple[str, str, bool]]:
@@ -132,6 +138,7 @@ def _loss(facts: Facts) -> Section:
 def _broken(facts: Facts) -> Section:
     (probe,) = (facts.name(one) for one in facts.all("AWS::Lambda::Function") if one.layer == "probe-recovery")
     primary, database = facts.system.regions["primary"], "cluster" if _is_global(facts) else "instance"
+    home = f"{facts.system.name}.md"
     said = "probe.json --query FunctionError --output text && cat probe.json && rm probe.json"
     # The same bytes for both versions of the AWS CLI.
     invoke = f'aws lambda invoke --function-name "{probe}" --payload fileb://ask.json'
@@ -149,8 +156,8 @@ def _broken(facts: Facts) -> Section:
     alone = (
         "**This site's cluster left the global database** (the list above does not name it), because AWS had not failed over "
         "within 15 minutes: it goes on writing, and `make failback` refuses, for the rest of the global database has the state "
-        "of before. Take a snapshot of this cluster, stop the writers, and bring it home as a restored cluster: *Restore from a "
-        "snapshot* and *Copy back* on the primary's page."
+        "of before. Take a snapshot of this cluster, stop the writers, and bring it home as a restored cluster: "
+        f"[Restore from a snapshot]({home}#restore-from-a-snapshot) and [Copy back]({home}#copy-back)."
         if _is_global(facts)
         else "**This site's instance was promoted**: [Failback](#failback), as after every failover."
     )
@@ -201,7 +208,7 @@ def _agency() -> Section:
                 ),
             ),
             f"Before you approve a failover the agency stops its writers and says so in writing; then "
-            f"[{LOSS}](#{LOSS.lower().replace(' ', '-')}). For the way back the agency makes a replica of this site's database, "
+            f"[{LOSS}]({anchor(LOSS)}). For the way back the agency makes a replica of this site's database, "
             "under the name that its own instance had; it stops the writers here, waits until the replica has everything, and "
             "promotes it. `make failback` refuses: it would delete somebody else's instance. When the agency has said in writing "
             "that its database holds all data, `make destroy` and `make deploy` make this site a replica of it again. In between "
@@ -211,7 +218,7 @@ def _agency() -> Section:
     )
 
 
-def _zone() -> Section:
+def _zone(recovery: str) -> Section:
     return Section(
         ZONE,
         (
@@ -224,7 +231,7 @@ def _zone() -> Section:
                     "'DBInstances[].[DBInstanceIdentifier,DBInstanceStatus,AvailabilityZone,SecondaryAvailabilityZone]'",
                 ),
             ),
-            "If it has not come back after ten minutes: the recovery site's page, *Loss of the region*.",
+            f"If it has not come back after ten minutes: [{LOSS}]({recovery}.md{anchor(LOSS)}).",
         ),
         (BEFORE,),
     )

@@ -11,7 +11,7 @@ import pytest
 from chain.statuses import DECISIONS, REMEDIES, Decision
 from generator import runbooks
 from generator.assemble import Built, assemble
-from generator.runbooks import chain, costs, facts, page, regions
+from generator.runbooks import chain, costs, facts, page, regions, stores
 from generator.runbooks.facts import Facts
 from generator.runbooks.page import Section, shell
 from generator.systems import SYSTEMS
@@ -122,14 +122,41 @@ def pages() -> dict[str, str]:
     return runbooks.documents(SYSTEMS, built(), {})
 
 
-def test_every_system_has_a_page_and_the_index_leads_to_its_sections(pages: dict[str, str]) -> None:
-    index = pages["docs/operations/README.md"]
-    for system in SYSTEMS:
-        text = pages[f"docs/operations/{system.name}.md"]
-        for title in re.findall(rf"\]\({system.name}\.md(#[a-z0-9-]+)\)", index):
-            assert title in {page.anchor(heading) for heading in re.findall(r"^## (.+)$", text, re.MULTILINE)}
-        links = set(re.findall(r"\]\((#[a-z0-9-]+)\)", text))
-        assert links <= {page.anchor(heading) for heading in re.findall(r"^## (.+)$", text, re.MULTILINE)}
+def test_every_system_has_a_page_for_each_site_and_every_link_between_them_leads_to_a_section(pages: dict[str, str]) -> None:
+    assert {f"{runbooks.FOLDER}/{system.name}.md" for system in SYSTEMS} < set(pages)
+    sections = {
+        name.rpartition("/")[2]: {page.anchor(heading) for heading in re.findall(r"^##+ (.+)$", text, re.MULTILINE)}
+        for name, text in pages.items()
+    }
+    for name, text in pages.items():
+        here = name.rpartition("/")[2]
+        for file, section in re.findall(r"\]\(([a-z-]*(?:\.md)?)(#[^)]+)\)", text):
+            assert section in sections[file or here], f"{name}: {file}{section}"
+
+
+def test_what_moves_the_writer_or_brings_data_back_is_found_from_what_one_sees(pages: dict[str, str]) -> None:
+    seen = pages["docs/operations/README.md"]
+    for name in (
+        regions.LOSS,
+        regions.BROKEN,
+        regions.AGAINST,
+        regions.FAILBACK,
+        regions.SWITCHOVER,
+        stores.FILES,
+        stores.OBJECTS,
+    ):
+        having = [file for file, text in pages.items() if f"\n## {name}\n" in text]
+        assert having
+        for file in having:
+            assert f"({file.rpartition('/')[2]}{page.anchor(name)})" in seen
+
+
+def test_leaving_the_region_is_rehearsed_where_that_can_be(pages: dict[str, str]) -> None:
+    rehearsed = {name: "planned-switchover), and the way back | twice a year" in text for name, text in pages.items()}
+    assert [name for name, said in rehearsed.items() if said] == [
+        "docs/operations/federal-records.md",
+        "docs/operations/healthcare.md",
+    ]
 
 
 def test_a_system_of_two_regions_has_a_page_for_each_site_that_leads_to_the_other(pages: dict[str, str]) -> None:
@@ -268,6 +295,11 @@ def test_a_command_that_is_not_run_stands_in_the_table_with_its_reason() -> None
     assert "| Do | `aws a b` | not run | so |" in text
     assert "`aws c d`" not in text
     assert "First: [First](#first), in this shell." in text
+    assert "Every command above, but those of this table, is run in a test" in text
+    whole = page.render("X", "", [Section("Do", (shell("aws c d"),))])
+    assert whole.endswith(
+        "Every command above is run in a test, on a deployed environment in the emulator with a real PostgreSQL behind it.\n"
+    )
 
 
 def test_costs_follow_the_values_of_the_environment_and_name_what_has_no_price() -> None:
