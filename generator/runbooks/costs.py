@@ -37,9 +37,13 @@ PRICES = {
     "gp3": _price("GiB-month", "0.115", "aws.amazon.com/rds/postgresql/pricing", "usage.ai, 2026-06"),
     "db.t4g.medium": _price("hour", "0.073", "aws.amazon.com/rds/aurora/pricing", RECALLED),
     "db.serverless": _price("ACU-hour", "0.12", "aws.amazon.com/rds/aurora/pricing", "oneuptime.com, 2025-12"),
+    "cache.t4g.small": _price("hour", "0.032", "aws.amazon.com/elasticache/pricing", RECALLED),
     "kms": _price("key and month", "1.00", "aws.amazon.com/kms/pricing", RECALLED),
     "secret": _price("secret and month", "0.40", "aws.amazon.com/secrets-manager/pricing", RECALLED),
     "alarm": _price("alarm and month", "0.10", "aws.amazon.com/cloudwatch/pricing", RECALLED),
+    "composite": _price("alarm and month", "0.50", "aws.amazon.com/cloudwatch/pricing", RECALLED),
+    "zone": _price("zone and month", "0.50", "aws.amazon.com/route53/pricing", RECALLED),
+    "check": _price("check and month", "0.50", "aws.amazon.com/route53/pricing", RECALLED),
     "dashboard": _price("dashboard and month", "3.00", "aws.amazon.com/cloudwatch/pricing", "factualminds.com, 2026-06"),
     "metric": _price("metric and month", "0.30", "aws.amazon.com/cloudwatch/pricing", "signoz.io, 2026-02"),
     "nat": _price("hour", "0.045", "aws.amazon.com/vpc/pricing", "cloudburn.io, 2026-02"),
@@ -63,6 +67,32 @@ BY_USE = (
         "AWS::RDS::DBInstance",
         "Backups beyond the size of the storage",
         _price("GB-month", "0.095", "aws.amazon.com/rds/postgresql/pricing", "usage.ai, 2026-06"),
+    ),
+    ("AWS::RDS::DBCluster", "Storage of Aurora", _price("GB-month", "0.10", "aws.amazon.com/rds/aurora/pricing", RECALLED)),
+    (
+        "AWS::RDS::DBCluster",
+        "Reads and writes of Aurora",
+        _price("million", "0.20", "aws.amazon.com/rds/aurora/pricing", RECALLED),
+    ),
+    (
+        "AWS::RDS::GlobalCluster",
+        "Writes of Aurora to the other region",
+        _price("million", "0.20", "aws.amazon.com/rds/aurora/pricing", RECALLED),
+    ),
+    (
+        "AWS::ElastiCache::ReplicationGroup",
+        "Snapshots of the cache beyond its own size",
+        _price("GB-month", "0.085", "aws.amazon.com/elasticache/pricing", RECALLED),
+    ),
+    (
+        "AWS::CloudTrail::Trail",
+        "Calls on data in the trail",
+        _price("100,000", "0.10", "aws.amazon.com/cloudtrail/pricing", RECALLED),
+    ),
+    (
+        "AWS::CloudTrail::Trail",
+        "All other calls, where the account has another trail",
+        _price("100,000", "2.00", "aws.amazon.com/cloudtrail/pricing", RECALLED),
     ),
     ("AWS::S3::Bucket", "Objects, S3 Standard", _price("GB-month", "0.023", "aws.amazon.com/s3/pricing", RECALLED)),
     ("AWS::Lambda::Function", "Functions", _price("GB-second", "0.0000133334", "aws.amazon.com/lambda/pricing", RECALLED)),
@@ -165,12 +195,25 @@ def _lines(facts: Facts, values: Values) -> Iterator[Line]:
         if "AllocatedStorage" in one.properties:
             size = Decimal(str(_value(facts, values, one, "AllocatedStorage")))
             yield Line(f"Its storage, GiB{zones}", copies * size, 1, PRICES["gp3"], (one,))
+    for one in facts.all("AWS::ElastiCache::ReplicationGroup"):
+        class_ = _value(facts, values, one, "CacheNodeType")
+        if class_ in PRICES:
+            yield Line(
+                f"Cache `{one.title}`, nodes of {class_}",
+                Decimal(one.properties["NumCacheClusters"]),
+                HOURS,
+                PRICES[class_],
+                (one,),
+            )
     counted = (
         ("NAT gateways", "AWS::EC2::NatGateway", HOURS, "nat"),
         ("Public addresses", "AWS::EC2::EIP", HOURS, "address"),
         ("Keys", "AWS::KMS::Key", 1, "kms"),
         ("Secrets", "AWS::SecretsManager::Secret", 1, "secret"),
         ("Alarms", "AWS::CloudWatch::Alarm", 1, "alarm"),
+        ("Alarms on alarms", "AWS::CloudWatch::CompositeAlarm", 1, "composite"),
+        ("Hosted zones", "AWS::Route53::HostedZone", 1, "zone"),
+        ("Health checks", "AWS::Route53::HealthCheck", 1, "check"),
         ("Dashboards", "AWS::CloudWatch::Dashboard", 1, "dashboard"),
         ("Metrics out of logs", "AWS::Logs::MetricFilter", 1, "metric"),
     )
@@ -195,6 +238,14 @@ def _unpriced(facts: Facts, values: Values) -> Iterator[str]:
         class_ = _value(facts, values, one, "DBInstanceClass")
         if class_ not in PRICES:
             yield f"{class_} (`{one.title}`)"
+        if not {"AllocatedStorage", "DBClusterIdentifier"} & one.properties.keys():
+            yield f"the storage of the replica (`{one.title}`), as large as its source's"
+    for one in facts.all("AWS::ElastiCache::ReplicationGroup"):
+        class_ = _value(facts, values, one, "CacheNodeType")
+        if class_ not in PRICES:
+            yield f"{class_} (`{one.title}`)"
+    if len(facts.system.regions) > 1:
+        yield "what is sent to the other region"
 
 
 def _value(facts: Facts, values: Values, one: Resource, property_: str) -> Any:

@@ -332,6 +332,37 @@ def test_an_instance_with_a_key_and_a_literal_class_is_restored_and_priced_with_
     assert "| **Sum** | | | **351.50** |" in text
 
 
+def test_whatever_is_paid_for_by_the_hour_or_month_is_in_the_sum_or_named_as_missing() -> None:
+    """A type that is new to the templates is put among these, or has a price."""
+    free = """
+        Backup::BackupPlan Backup::BackupSelection Backup::RestoreTestingPlan Backup::RestoreTestingSelection EC2::FlowLog
+        EC2::InternetGateway EC2::Route EC2::RouteTable EC2::SecurityGroup EC2::SecurityGroupEgress EC2::SecurityGroupIngress
+        EC2::Subnet EC2::SubnetRouteTableAssociation EC2::VPC EC2::VPCGatewayAttachment EFS::AccessPoint EFS::MountTarget
+        ElastiCache::ParameterGroup ElastiCache::SubnetGroup ElastiCache::User ElastiCache::UserGroup Events::Rule IAM::Role
+        KMS::Alias Lambda::Permission RDS::DBClusterParameterGroup RDS::DBParameterGroup RDS::DBSubnetGroup
+        RDS::EventSubscription Route53::RecordSet S3::BucketPolicy SNS::Subscription SNS::Topic SNS::TopicPolicy
+        SQS::Queue SQS::QueuePolicy SSM::Parameter SecretsManager::ResourcePolicy SecretsManager::RotationSchedule
+        SecretsManager::SecretTargetAttachment
+    """
+    for system in SYSTEMS:
+        for site in system.regions:
+            here = Facts.of(system, built()[system.name], site)
+            found = costs.bill(here, {})
+            paid = {one.type for line in found.lines for one in line.resources} | {
+                one.type for _, _, resources in found.used for one in resources
+            }
+            assert here.types - paid == here.types & {f"AWS::{name}" for name in free.split()}, here.page
+
+
+def test_a_cache_is_paid_by_the_node_and_a_replicas_storage_is_named_as_missing(pages: dict[str, str]) -> None:
+    text = pages["docs/operations/federal-records-recovery.md"]
+    assert "| Cache `ReplicationGroup`, nodes of cache.t4g.small | 3 | 0.032 per hour | 70.08 |" in text
+    assert "the storage of the replica (`Instance`), as large as its source's" in text
+    assert "what is sent to the other region" in text
+    known = Facts.of(FEDERAL_RECORDS, built()["federal-records"], RECOVERY)
+    assert "cache.odd (`ReplicationGroup`)" in costs.bill(known, {"cache": {"NodeType": "cache.odd"}}).unpriced
+
+
 def test_every_price_is_marked_and_has_a_page_and_a_date() -> None:
     for price in (*costs.PRICES.values(), *(price for _, _, price in costs.BY_USE)):
         assert price.amount > 0
