@@ -46,6 +46,7 @@ OUTPUTS = (
     "docs/policies",
     "docs/reachability.md",
     "docs/recovery.md",
+    "docs/requirements.md",
     "docs/statuses.md",
     "chain/types.json",
     "out/packages",
@@ -93,7 +94,7 @@ def build(root: Path) -> tuple[list[str], str]:
 def generate(packages: dict[str, Package]) -> dict[str, str]:
     """Every generated text by its path, and the packages that templates name. Raises BuildError with all that is wrong."""
     from chain import outcome, statuses
-    from compliance import annotate, matrix, oscal, packs, reachability
+    from compliance import annotate, matrix, oscal, packs, reachability, requirements
     from compliance.check import UnexplainedGapError, check
     from compliance.profiles.fedramp_high import FEDRAMP_HIGH
     from generator import fips, policies, readme, runbooks, types
@@ -156,6 +157,7 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
         "docs/compliance.md": matrix.document(judged, texts),
         "docs/compliance.csv": matrix.table(judged, texts),
         "docs/conformance-packs.md": packs.document(),
+        "docs/requirements.md": requirements.document(SYSTEMS, texts),
         "docs/reachability.md": reachability.document(
             [(system, {name: one.document for name, one in built[system.name].items()}) for system in SYSTEMS]
         ),

@@ -30,7 +30,7 @@ def test_cr_02_storage_and_insights_are_encrypted_with_a_customer_managed_key() 
     assert _key_of(instance["KmsKeyId"]) == _key_of(instance["PerformanceInsightsKMSKeyId"]) == "KeysDatabaseKeyArn"
 
 
-def test_cr_03_and_04_credentials_are_generated_and_rotated_every_thirty_days() -> None:
+def test_cr_03_and_cr_04_credentials_are_generated_and_rotated_every_thirty_days() -> None:
     assert "GenerateSecretString" in only(SYSTEM, "AWS::SecretsManager::Secret")
     rules = only(SYSTEM, "AWS::SecretsManager::RotationSchedule")["RotationRules"]
     assert rules["AutomaticallyAfterDays"] == 30
@@ -61,7 +61,7 @@ def test_cr_05_the_archiver_mounts_it_and_can_never_fill_the_primarys_disk() -> 
     assert templates(SYSTEM)["database"]["Parameters"]["ArchiveBacklogMiB"]["MinValue"] >= 1
 
 
-def test_cr_06_and_07_nothing_leads_to_the_internet_and_aws_is_reached_through_endpoints() -> None:
+def test_cr_06_and_cr_07_nothing_leads_to_the_internet_and_aws_is_reached_through_endpoints() -> None:
     types = {body["Type"] for template in templates(SYSTEM).values() for body in template["Resources"].values()}
     assert not types & {"AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::Route"}
     endpoints = [body["Properties"] for _, body in resources(SYSTEM, "AWS::EC2::VPCEndpoint")]

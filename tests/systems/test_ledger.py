@@ -42,7 +42,7 @@ def test_lg_03_the_credential_comes_from_the_secret_and_is_no_output() -> None:
         assert "resolve:" not in json.dumps(template.get("Outputs", {}))
 
 
-def test_lg_04_and_05_statements_are_logged_and_tls_is_not_forced() -> None:
+def test_lg_04_and_lg_05_statements_are_logged_and_tls_is_not_forced() -> None:
     parameters = only(LEDGER, "AWS::RDS::DBParameterGroup")
     assert parameters["Family"] == "postgres15"
     assert parameters["Parameters"]["log_statement"] == "all"

@@ -1,4 +1,4 @@
-"""RP-01 … RP-11, asserted over what is rendered, and the faults of the reference implementation that must not come back."""
+"""RP-01 … RP-12, asserted over what is rendered, and the faults of the reference implementation that must not come back."""
 
 import json
 import re
@@ -415,6 +415,12 @@ def test_rp_11_jobs_that_end_are_told(title: str, name: str, state: str, role: s
     assert {"COMPLETED", "FAILED", "ABORTED", "EXPIRED", "PARTIAL"} <= set(detail[state])
     assert detail["iamRoleArn"] == [{"Fn::GetAtt": [role, "Arn"]}], "jobs of other environments are theirs"
     assert [target["Arn"] for target in rule["Targets"]] == [TOPIC]
+
+
+def test_rp_12_the_runbook_has_a_section_for_all_that_is_asked() -> None:
+    titles = set(re.findall(r"^## (.+)$", Path("docs/operations", f"{PLATFORM}.md").read_text(), re.MULTILINE))
+    by_hand = {"Restore from a snapshot", "Point-in-time recovery", "Restore the table", "Bring objects back"}
+    assert {"Deploy", "Test", "Monitor", "Security", "Costs", "Clean up", "Troubleshoot"} | by_hand <= titles
 
 
 def test_every_name_begins_as_asked_or_is_spelled_out_by_the_requirements() -> None:

@@ -1,0 +1,58 @@
+"""Every committed document: links lead somewhere, and the commands and files that it names exist."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [
+    path.relative_to(ROOT)
+    for path in (
+        *ROOT.glob("*.md"),
+        *(
+            path
+            for folder in ("bench", "compliance", "docs", "emulator", "templates")
+            for path in sorted((ROOT / folder).rglob("*.md"))
+        ),
+    )
+]
+FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|md|yaml|json|csv|lock|in|pem))`")
+LATER = {"out/durations.json"}  # what a run writes
+
+
+def _prose(path: Path) -> str:
+    return re.sub(r"^```.*?^```", "", (ROOT / path).read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@cache
+def _anchors(path: Path) -> frozenset[str]:
+    """The headings of a page as GitHub names them, or the lines of any other file."""
+    if path.suffix != ".md":
+        return frozenset(f"L{number}" for number, _ in enumerate((ROOT / path).read_text().splitlines(), 1))
+    headings = re.findall(r"^#+ (.+)$", _prose(path), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", _prose(path)):
+        if not link.startswith("https://"):
+            name, _, anchor = link.partition("#")
+            target = (ROOT / path.parent / name).resolve().relative_to(ROOT) if name else path
+            assert (ROOT / target).exists(), link
+            assert not anchor or anchor in _anchors(target), link
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_every_file_and_every_target_of_make_that_is_named_exists(path: Path) -> None:
+    text = (ROOT / path).read_text()
+    for name in set(FILE.findall(_prose(path))) - LATER:
+        assert (ROOT / name).exists() or (ROOT / path.parent / name).exists(), name
+    (targets,) = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    blocks = "\n".join(re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL))
+    named = re.findall(r"`make ([a-z-]+)", text) + re.findall(r"^make ([a-z-]+)", blocks, re.MULTILINE)
+    assert set(named) <= set(targets.split())
