@@ -22,6 +22,10 @@ help: ## what there is
 	@echo "  ENV=suffix    the environment; required where something is deployed"
 	@echo "  SYSTEM=name   one system, or several between quotes; default: all"
 	@echo "  YES=1         answers the question before something is destroyed"
+	@echo "  MODE=name     failover: dry-run (default), switchover, failover; failback: failback (default), dry-run"
+	@echo "  APPROVE=name  the execution of a failover that waits for a person"
+	@echo "  RUN=name      the run that show shows; default: last"
+	@echo "  ARGS=...      goes on to the command of show, replay and chaos"
 	@echo "  ALLOW='ids'   what a deployment may lose or open, by logical ids; REASON='why' is kept"
 
 setup: $(VENV)/.installed ## install what the lock file pins into a virtual environment
@@ -88,7 +92,7 @@ plan deploy status drift: build
 	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT)
 
-failover: setup ## what a failover would do: MODE=dry-run (default), switchover, failover; APPROVE=execution
+failover: setup ## say what a failover would do and lose; MODE=switchover or MODE=failover does it, after one question
 failback: setup ## bring a system home again
 failover failback:
 	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix SYSTEM=name))

@@ -85,7 +85,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     reading = commands.add_parser("show", help="show the record of a run", description="show the record of a run")
     reading.add_argument("run", metavar="RUN", help="its name, its file, or last")
     reading.add_argument("--html", action="store_true", help="a page with the timeline and the critical path")
-    reading.add_argument("--verify", action="store_true", help="whether nobody altered it; asks nobody")
+    reading.add_argument("--verify", action="store_true", help="whether its chain of digests is unbroken")
     reading.add_argument("--json", action="store_true", help=RECORD)
     commands.add_parser("replay", help="verify an archive of changes, or apply it to a restored database")
     return parser.parse_args(argv)

@@ -373,7 +373,7 @@ def _agreed(question: str = "Delete all of this? It cannot be undone. Type yes: 
 
 
 def read(root: Path, run: str, *, html: bool, verify: bool, json: bool) -> Exit:
-    """Show the record of a run: as text, as its lines, as a page with its timeline, or whether nobody altered it."""
+    """Show the record of a run: as text, as its lines, as a page with its timeline, or whether its digests hold."""
     from chain import timeline
 
     path = record.find(root / record.FOLDER, run)

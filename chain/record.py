@@ -1,7 +1,9 @@
 """The record of a run: one file, a line of JSON for every event, each with the digest of the line before it.
 
 A line is on the disk before the run goes on, and the file is copied to the artifacts buckets while the run lasts. Whoever alters,
-drops or inserts a line breaks the chain of digests; whoever cuts its end off takes the line away that says how it ended.
+drops or inserts a line breaks the chain of digests, unless all lines after it are written anew: the digest of the last line then
+differs from that of the copies, whose earlier versions the buckets keep for a while. Whoever cuts the end off takes the line away
+that says how the run ended.
 """
 
 from __future__ import annotations
@@ -139,7 +141,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def prove(path: Path) -> str:
-    """Check the chain of digests; a sentence that says what is proven. Raises BrokenError where it is broken."""
+    """Check the chain of digests; a sentence that says what was found. Raises BrokenError where it is broken."""
     events = read(path)
     lines = path.read_bytes().split(b"\n")
     before = FIRST
@@ -151,9 +153,10 @@ def prove(path: Path) -> str:
         before = digest(lines[number])
     if events[0]["kind"] != "run":
         raise BrokenError(f"{path}: does not begin with its run")
+    to_compare = f"Digest of the last line, to compare with a copy's: {before}"
     cut = f"; {len(lines[-1])} bytes of a line that was not finished follow" if lines[-1] else ""
     ended = "and says how it ended" if events[-1]["kind"] == "end" else f"but not how it ended: it was killed, or is cut{cut}"
-    return f"{path.stem}: {len(events)} events, unaltered, {ended}. Digest of the last line: {before}"
+    return f"{path.stem}: {len(events)} events, an unbroken chain, {ended}. {to_compare}"
 
 
 @dataclass(frozen=True)

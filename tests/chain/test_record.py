@@ -60,7 +60,7 @@ def test_a_record_fits_its_schema_is_copied_and_proves_itself(tmp_path: Path) ->
     path = written(tmp_path, shelf=shelf)
     for event in record.read(path):
         assert not list(SCHEMA.iter_errors(event)), event
-    assert "unaltered, and says how it ended" in record.prove(path)
+    assert "an unbroken chain, and says how it ended" in record.prove(path)
     assert shelf.copies[-1] == ("shelf", "runs/1-t-deploy.ndjson", path.read_bytes())
     assert list(SCHEMA.iter_errors({**event, "kind": "no such"}))
 
