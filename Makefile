@@ -17,16 +17,16 @@ CONFIRM := $(if $(YES),--yes)
 FAIL := $(if $(MODE),--mode $(MODE)) $(if $(APPROVE),--approve $(APPROVE))
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  ENV=suffix    the environment; required where something is deployed"
-	@echo "  SYSTEM=name   one system, or several between quotes; default: all"
-	@echo "  YES=1         answers the question before something is destroyed"
-	@echo "  MODE=name     failover: dry-run (default), switchover, failover; failback: failback (default), dry-run"
-	@echo "  APPROVE=name  the execution of a failover that waits for a person"
-	@echo "  RUN=name      the run that show shows; default: last"
-	@echo "  ARGS=...      goes on to the command of show, replay and chaos"
-	@echo "  ALLOW='ids'   what a deployment may lose or open, by logical ids; REASON='why' is kept"
+	@echo "  ENV=suffix       the environment; required where something is deployed"
+	@echo "  SYSTEM=name      one system, or several between quotes; default: all"
+	@echo "  YES=1            answers the question of destroy, failover, failback and unlock"
+	@echo "  MODE=name        failover: dry-run (default), switchover, failover; failback: failback (default), dry-run"
+	@echo "  APPROVE=name     the execution of a failover that waits for a person"
+	@echo "  RUN=name         the run that show shows; default: last"
+	@echo "  ARGS=...         goes on to the command of show, replay and chaos"
+	@echo "  ALLOW='ids'      what a deployment may lose or open, by logical ids; REASON='why' is kept"
 
 setup: $(VENV)/.installed ## install what the lock file pins into a virtual environment
 

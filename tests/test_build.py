@@ -44,8 +44,12 @@ def texts(built: Path) -> dict[str, str]:
     return {name.as_posix(): path.read_text() for path, name in names.items() if name.parts[0] != "out"}
 
 
+FOLDERS = ("templates/", "docs/operations/", "docs/oscal/", "docs/policies/")
+"""In which nothing stands that is not generated."""
+
+
 def _committed(texts: dict[str, str]) -> set[str]:
-    folders = {str(Path(name).parent) for name in texts if name.startswith(("templates/", "docs/policies/"))}
+    folders = {str(Path(name).parent) for name in texts if name.startswith(FOLDERS)}
     return {path.relative_to(ROOT).as_posix() for folder in folders for path in (ROOT / folder).iterdir() if path.is_file()}
 
 

@@ -1,9 +1,12 @@
 """A template keeps what is laid out, in the order in which it was."""
 
+from pathlib import Path
+
 from troposphere import GetAtt, Ref, Sub, sns
 
 from generator.names import Space
 from generator.template import Template
+from model import read
 
 
 def test_the_suffix_is_the_first_parameter_and_bounded() -> None:
@@ -68,3 +71,15 @@ def test_sections_outputs_conditions_and_packages_are_kept() -> None:
 
 def test_a_path_begins_with_system_and_environment() -> None:
     assert Template("x", system="ledger").path("config/mode").data == {"Fn::Sub": "/ledger/${EnvironmentSuffix}/config/mode"}
+
+
+def test_only_the_subscription_and_the_mode_of_a_failover_rest_on_a_condition() -> None:
+    """A template has one shape in every environment; docs/decisions/0001-one-condition.md."""
+    found = {
+        (path.parent.name, path.stem): set(read(path.read_text()).get("Conditions", {}))
+        for path in Path("templates").glob("*/*.yaml")
+    }
+    having = {place: names for place, names in found.items() if names}
+    assert having.pop(("federal-records", "configuration")) == {"APersonDecides"}
+    assert having
+    assert {(layer, *names) for (_, layer), names in having.items()} == {("notify", "OperatorIsNamed")}
