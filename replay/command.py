@@ -77,6 +77,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code says how it ended."""
     given = arguments(argv)
+    if not given.directory.is_dir():
+        print(f"{given.directory} is no directory; name the one that holds the archive.", file=sys.stderr)
+        return Exit.INPUT
     chain = verify(given.directory, given.head)
     _say(chain)
     if chain.problems:

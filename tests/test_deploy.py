@@ -292,5 +292,5 @@ def test_help_is_there_at_once_and_holds_the_table_of_exit_codes() -> None:
 
 
 def test_replay_has_a_command_line_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert deploy.main(["replay", "verify", str(tmp_path / "nowhere")]) == 1
+    assert deploy.main(["replay", "verify", str(tmp_path / "nowhere")]) == 2
     assert "is no directory" in "".join(capsys.readouterr())

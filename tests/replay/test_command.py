@@ -150,6 +150,14 @@ def test_wrong_words_are_said(wrong: list[str], capsys: pytest.CaptureFixture[st
     assert wrong[1] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["verify", "apply"])
+def test_a_directory_that_is_none_is_wrong_input_and_no_broken_archive(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, str(tmp_path / "none")]) == Exit.INPUT
+    assert "none is no directory; name the one that holds the archive." in capsys.readouterr().err
+
+
 def test_words_are_understood() -> None:
     given = arguments(["apply", "archive", "--until", "2026-07-02T12:00:00+09:00", "--leave-out", "1", "2"])
     assert given.until.isoformat() == "2026-07-02T12:00:00+09:00"
