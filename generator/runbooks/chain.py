@@ -90,11 +90,11 @@ def deploy(facts: Facts) -> Section:
             "beside it.",
             shell(f"make plan {target}", f"make deploy {target}", f"make drift {target}"),
             "Read the plan: `REPLACED` beside a database, a table, a bucket, a file system or a key means that its data go. "
-            "Stop there.\n"
+            "Stop there; `make deploy` refuses it unless `ALLOW` names it.\n"
             "A failure holds back only what depends on it. Mend the cause and run the same command again: it goes on from there. "
             "Ctrl-C is harmless: what AWS has begun goes on, and the same command joins it. "
-            "`drift` ends with 3 where something differs from its template; "
-            "every exit code stands at the end of `.venv/bin/python deploy.py --help`.",
+            "`drift` ends with 3 where something differs from its template, which make calls *Error 3*: "
+            "[exit codes](../exit-codes.md).",
         ),
         (BEFORE,),
     )

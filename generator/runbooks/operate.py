@@ -135,6 +135,9 @@ def _aliases(facts: Facts) -> list[Resource]:
     return facts.all("AWS::KMS::Alias")
 
 
+FORCED = "rds.force_ssl"
+"""Stands for a type where a parameter group refuses connections without TLS."""
+
 SYMPTOMS = (
     (
         "AWS::RDS::",
@@ -147,7 +150,7 @@ SYMPTOMS = (
         "The password was rotated since it was read: read the secret again. If it still fails, see [Credential leak]"
         "(#credential-leak) to rotate.",
     ),
-    ("AWS::RDS::", "`no pg_hba.conf entry … no encryption`", "The server takes TLS only: `sslmode=verify-full`."),
+    (FORCED, "`no pg_hba.conf entry … no encryption`", "The server takes TLS only: `sslmode=verify-full`."),
     (
         "AWS::RDS::",
         "`certificate verify failed`",
@@ -202,7 +205,8 @@ AT_PRIMARY = ("Connect", "Credential leak", "A stack is stuck")
 
 def trouble(facts: Facts) -> Section:
     """What mostly is behind what is seen, and where to look."""
-    types = facts.types
+    groups = facts.all("AWS::RDS::DBParameterGroup", "AWS::RDS::DBClusterParameterGroup")
+    types = facts.types | ({FORCED} if any(one.properties.get("Parameters", {}).get(FORCED) == "1" for one in groups) else set())
     rows = [f"| {seen} | {do} |" for of, seen, do in SYMPTOMS if any(each.startswith(of) for each in types)]
     parts: list[str | Shell] = [
         _found(

@@ -363,6 +363,11 @@ def test_a_cache_is_paid_by_the_node_and_a_replicas_storage_is_named_as_missing(
     assert "cache.odd (`ReplicationGroup`)" in costs.bill(known, {"cache": {"NodeType": "cache.odd"}}).unpriced
 
 
+def test_a_server_is_said_to_take_tls_only_where_it_does(pages: dict[str, str]) -> None:
+    said = {name for name, text in pages.items() if "The server takes TLS only" in text}
+    assert said == {name for name in pages if not name.endswith(("README.md", "ledger.md"))}, "LG-05 asks that it takes both"
+
+
 def test_every_price_is_marked_and_has_a_page_and_a_date() -> None:
     for price in (*costs.PRICES.values(), *(price for _, _, price in costs.BY_USE)):
         assert price.amount > 0
