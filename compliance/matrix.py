@@ -24,6 +24,7 @@ shows part of a control, never that the control is satisfied. A property that a 
 parameter's own constraints prove it for every environment. A wire from an earlier layer is followed; a value given in a
 parameter file for an import cuts the wire, and with it the evidence for that environment. What no template shows stands
 as *not evidenced by templates*. Resource `Template` means the whole of a template, its parameters and outputs included.
+What LG-02 or FR-11 asks stands in [requirements](requirements.md).
 """
 
 
