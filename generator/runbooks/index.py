@@ -32,7 +32,8 @@ TROUBLE = (
 ROLES = (
     (
         "First on call",
-        "says within 15 minutes that somebody is on it; finds the row above; keeps a log with times",
+        "says within 15 minutes that somebody is on it; finds the row above; sees that 15 minutes later it is decided what is "
+        "done; keeps a log with times",
         "restore, swap, destroy alone",
     ),
     (
@@ -42,7 +43,8 @@ ROLES = (
     ),
     (
         "Deployer",
-        "has the deployer's policy; runs `make`, one command at a time, reads each before the next",
+        "has the deployer's policy; runs `make`, one command at a time, reads each before the next; within 10 minutes all of a "
+        "procedure are typed",
         "change templates at night",
     ),
     (
@@ -52,7 +54,7 @@ ROLES = (
     ),
     ("Speaker", "tells users and management, every hour, what is known", "ask the others in between"),
 )
-"""Who does what, and what they do not do."""
+"""Who does what, and what they do not do. The minutes are the bounds of ``person.*`` in recovery/service_times.yaml."""
 
 RULES = (
     "**Look first.** `make status`, then the row below. Within a region a failover ends by itself in a minute or two: you are "

@@ -246,6 +246,18 @@ def test_the_readme_names_every_file() -> None:
         assert name == "README.md" or f"]({name})" in DOCUMENTS["README.md"]
 
 
+def test_the_readme_names_every_statement_about_everything() -> None:
+    about = {
+        one["Sid"]
+        for kind in ("deployer", "reviewer", "operator", "failback")
+        for one in statements(kind)
+        if one["Resource"] == ["*"]
+    }
+    text = (ROOT / "docs/policies/README.md").read_text()
+    assert "StopBackups" in about
+    assert [sid for sid in about if f"`{sid}" not in text and not sid.startswith("AwsBindsTheseToNoResource")] == []
+
+
 def test_without_cfn_lint_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policies, "find_spec", lambda _: None)
     with pytest.raises(LookupError, match="make setup"):

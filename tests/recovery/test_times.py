@@ -1,5 +1,7 @@
 """Times that no template holds come with a basis and a source."""
 
+from pathlib import Path
+
 import pytest
 
 from recovery.times import DataError, load, service_times
@@ -37,3 +39,17 @@ def test_a_worst_time_below_the_usual_one_is_refused() -> None:
 def test_a_text_that_a_comma_cut_off_is_refused() -> None:
     with pytest.raises(DataError, match="one has and nothing bounds it; quote a text with a comma"):
         load(ENTRY.format(typical=1, worst=2, basis="assumed").replace("a guide", "a guide, and nothing bounds it"))
+
+
+def test_what_people_agreed_to_stands_on_the_first_page_of_the_runbooks() -> None:
+    text = Path("docs/operations/README.md").read_text()
+    said = {
+        "person.notices": "says within {} minutes that somebody is on it",
+        "person.decides": "sees that {} minutes later it is decided",
+        "person.acts": "within {} minutes all of a procedure are typed",
+    }
+    agreed = {one.id: one.worst for one in service_times().times.values() if one.basis == "agreed"}
+    assert set(agreed) == set(said)
+    for name, worst in agreed.items():
+        assert worst
+        assert said[name].format(int(worst.total_seconds() // 60)) in text
