@@ -35,10 +35,9 @@ HELP = {
 
 MODES = {"failover": ("dry-run", "switchover", "failover"), "failback": ("failback", "dry-run")}
 
-
 RECORD = "the record of the run, as lines of JSON (chain/record.schema.json)"
 FOUND = "what was found, as lines of JSON (chain/lines.schema.json)"
-JSON = {name: RECORD if name in ("deploy", "destroy") else FOUND for name in HELP}
+JSON = {name: RECORD if name in ("deploy", "destroy") else FOUND for name in HELP if name not in MODES}
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -71,7 +70,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             command.add_argument(
                 "--reason", default=os.environ.get("REASON", ""), metavar="TEXT", help="kept in the record (REASON=)"
             )
-        command.add_argument("--json", action="store_true", help=JSON[name])
+        if name in JSON:
+            command.add_argument("--json", action="store_true", help=JSON[name])
         if name in MODES:
             command.add_argument("--mode", choices=MODES[name], default=MODES[name][0], help="default: %(default)s")
         if name == "failover":
