@@ -106,8 +106,8 @@ destroy: build ## take an environment apart, after one question
 	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
 
-show: setup ## the record of a run: make show RUN=last ARGS=--html
-	$(PYTHON) deploy.py $@ $(or $(RUN),last) $(ARGS)
+show: setup ## the record of a run: make show RUN=last ARGS=--html >run.html
+	@$(PYTHON) deploy.py $@ $(or $(RUN),last) $(ARGS)
 
 replay: setup ## verify an archive of changes, or apply it: make replay ARGS="verify DIRECTORY"
 	$(PYTHON) deploy.py replay $(ARGS)
