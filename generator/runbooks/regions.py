@@ -62,6 +62,11 @@ def _is_global(facts: Facts) -> bool:
     return bool(facts.all("AWS::RDS::DBCluster"))
 
 
+def _applications(facts: Facts) -> str:
+    page = f"../../templates/{facts.system.name}/README.md#how-it-finds-the-database-after-the-system-has-left-its-region"
+    return f"Then look that the applications run at this site and write: [how they find the database]({page})."
+
+
 def _switchover(facts: Facts) -> Section:
     how = (
         "Aurora does it: the clusters change their roles, and nothing is lost."
@@ -75,7 +80,7 @@ def _switchover(facts: Facts) -> Section:
             f"For a drill, or before something that is announced for {facts.system.regions['primary']}. {how} **Connections "
             f"break**: tell the users. {ONCE}",
             shell(_make("failover", facts, "MODE=switchover")),
-            "The last line says which site writes, and the RTO that was measured. Then look that the applications write there.",
+            f"The last line says which site writes, and the RTO that was measured. {_applications(facts)}",
         ),
         (BEFORE,),
     )
@@ -108,7 +113,8 @@ def _loss(facts: Facts) -> Section:
         LOSS,
         (
             "Two pieces of evidence, both measured in this region, fail over by themselves where the mode is `auto`; you get a "
-            f"mail at every step. Nothing here calls {facts.system.regions['primary']}. The evidence, and the mode:",
+            f"mail at every step. Nothing here calls {facts.system.regions['primary']}; *Error 8* of `make status` above only "
+            "says that it does not answer. The evidence, and the mode:",
             shell(
                 command(
                     f'aws cloudwatch describe-alarms --alarm-types CompositeAlarm --alarm-names "{names[0]}"',
@@ -128,6 +134,7 @@ def _loss(facts: Facts) -> Section:
             ),
             "If it waits, its reasons stand above: one more person reads them, and approves:",
             shell(f'[ -z "$EXECUTION" ] || {_make("failover", facts, "APPROVE=$EXECUTION")}'),
+            _applications(facts),
             "**A primary that cannot be reached cannot be fenced**: clients beside it may write to it until it can. What honours "
             "the epoch refuses that; AWS offers no more. How fast AWS itself promotes is not proven by the tests of this page.",
         ),
