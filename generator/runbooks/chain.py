@@ -62,9 +62,9 @@ def before(facts: Facts) -> Section:
     return Section(
         BEFORE,
         (
-            "In a checkout of the commit that is deployed, with credentials of this account. `dev` is the environment: change "
-            "it. "
-            "AWS CLI 1.46 or 2, `psql` 15 and Python 3.11 or later.",
+            "In a checkout of the commit that is deployed, with credentials of this account: `make` needs "
+            "[these policies](../policies/README.md); what calls `aws` is tried as an administrator. `dev` is the environment: "
+            "change it. AWS CLI 1.46 or 2, `psql` 15 and Python 3.11 or later.",
             shell(
                 f"export ENV=dev AWS_DEFAULT_REGION={facts.region} AWS_PAGER=",
                 f"output() {{ {stack} \"Stacks[0].Outputs[?OutputKey=='$2'].OutputValue\"; }}",
