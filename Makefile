@@ -16,6 +16,15 @@ SELECT := $(foreach name,$(SYSTEM),--system $(name))
 CONFIRM := $(if $(YES),--yes)
 FAIL := $(if $(MODE),--mode $(MODE)) $(if $(APPROVE),--approve $(APPROVE))
 
+# Asked for before anything is installed or built.
+NAMELESS := $(if $(ENV),,$(firstword $(filter plan deploy status drift failover failback unlock destroy,$(MAKECMDGOALS))))
+$(if $(NAMELESS),$(error name the environment: make $(NAMELESS) ENV=suffix))
+# A word that is misspelt would be left out in silence: SYSTEMS=ledger would destroy all of them.
+WORDS := ENV SYSTEM YES MODE APPROVE RUN ARGS ALLOW REASON BASE_PYTHON VENV
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+UNKNOWN := $(filter-out $(WORDS),$(GIVEN))
+$(if $(UNKNOWN),$(error $(UNKNOWN) is nothing that make knows here; it knows $(WORDS)))
+
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
@@ -90,21 +99,17 @@ deploy: ## create and update what changed; goes on after a failure
 status: ## what stands, its outputs, and what waits for a person
 drift: ## read every declared property back and compare
 plan deploy status drift: build
-	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT)
 
 failover: setup ## say what a failover would do and lose; MODE=switchover or MODE=failover does it, after one question
 failback: setup ## bring a system home again
 failover failback:
-	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix SYSTEM=name))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(FAIL) $(CONFIRM)
 
 unlock: setup ## take away the locks of runs that have ended without letting go
-	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
 
 destroy: build ## take an environment apart, after one question
-	$(if $(ENV),,$(error name the environment: make $@ ENV=suffix))
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
 
 show: setup ## the record of a run: make show RUN=last ARGS=--html >run.html

@@ -1,0 +1,40 @@
+"""What is wrong on the command line of make is said before anything is installed, built or called."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENTS = ("plan", "deploy", "status", "drift", "failover", "failback", "unlock", "destroy")
+
+
+def _make(*words: str) -> subprocess.CompletedProcess[str]:
+    """What make would do; nothing is done."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("ENV", "MAKEFLAGS")}
+    return subprocess.run(["make", "--dry-run", *words], cwd=ROOT, env=kept, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("target", ENVIRONMENTS)
+def test_an_environment_is_asked_for(target: str) -> None:
+    ended = _make(target)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"name the environment: make {target} ENV=suffix." in ended.stderr
+    assert _make(target, "ENV=dev").returncode == 0
+
+
+def test_a_misspelt_word_is_refused_and_not_left_out() -> None:
+    ended = _make("destroy", "ENV=dev", "SYSTEMS=ledger")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "SYSTEMS is nothing that make knows here; it knows ENV SYSTEM " in ended.stderr
+
+
+def test_what_is_given_reaches_the_command() -> None:
+    said = _make("failover", "ENV=dev", "SYSTEM=healthcare", "MODE=switchover", "YES=1").stdout
+    assert re.search(r"deploy\.py failover --env dev --system healthcare --mode switchover +--yes$", said, re.MULTILINE)
+    said = _make("deploy", "ENV=dev", "SYSTEM=ledger healthcare", "ALLOW=Instance", "REASON=a test").stdout
+    assert "deploy.py deploy --env dev --system ledger --system healthcare" in said
