@@ -17,7 +17,8 @@ HOW = (
     "Give credentials the ordinary way: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `aws sso login`."
     " To try everything without an account: make try"
 )
-CONNECT, READ, FIRST_READ = 4.0, 60.0, 12.0  # seconds; the last for STS and CloudFormation, which answer at once or not at all
+CONNECT, READ, FIRST_READ = 4.0, 60.0, 12.0  # seconds; the last for PROMPT
+PROMPT = ("cloudformation", "ssm", "sts")  # what is asked first, and answers at once or not at all
 ATTEMPTS = 12  # per call, the first included; throttling is slept off with growing pauses
 REFUSED = {
     "AccessDenied",
@@ -63,7 +64,7 @@ def ordinary_clients() -> Clients:
         with lock:  # a session must not make two clients at once
             if (service, region) not in made:
                 # The first calls show whether there is a way at all; that need not be tried for minutes.
-                special = config.merge(Config(read_timeout=FIRST_READ)) if service in ("sts", "cloudformation") else config
+                special = config.merge(Config(read_timeout=FIRST_READ)) if service in PROMPT else config
                 one = session.client(service, region_name=region, config=special)  # type: ignore[call-overload]
                 made[service, region] = attach(one, Pace())
             return made[service, region]

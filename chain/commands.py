@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -193,9 +194,8 @@ def _status(task: Task) -> Exit:
     from chain.ready import Check
     from chain.status import status
 
-    _say(
-        show.topology(topology.records(task.graph, task.clients)), _out(task.options)
-    )  # first: it needs no region but the surviving one
+    known, silent = _remembered(task)
+    _say([*show.topology(known), *silent.values()], _out(task.options))  # first: it needs no region but the surviving one
     states = status(task.graph, task.clients)
     dark = {each.stack.region for each in states if each.state is None and each.unseen}
     found = gathered([Check("AWS Backup", lambda: opt_ins(task.graph, task.clients, dark))])
@@ -203,19 +203,36 @@ def _status(task: Task) -> Exit:
         _say([*lines.status(task.graph, states), *lines.ready(found)])
     else:
         _say([*show.status(states), *(f"NOT READY  {text}" for text in found.findings)])
-    return Exit.UNSEEN if any(each.unseen for each in states) else Exit.OK
+    return Exit.UNSEEN if silent or any(each.unseen for each in states) else Exit.OK
+
+
+def _remembered(task: Task) -> tuple[list[topology.Record], dict[str, str]]:
+    """What recovery regions remember, and by region of which nothing is known: one that is dark hides nothing else."""
+    from chain import reach
+
+    known: list[topology.Record] = []
+    silent: dict[str, str] = {}
+    for place in topology.places([stack.template for stack in task.graph.stacks], task.options.env):
+        found = reach.hear(partial(topology.read, task.clients, place))
+        if isinstance(found, Exception):
+            silent[place.region] = f"{place.system}-{place.suffix}  NOT SEEN: {reach.reason(place.region, found)}"
+        else:
+            known.append(found)
+    return known, silent
 
 
 def _drift(task: Task) -> Exit:
     from chain.drift import drift
+    from chain.outside import outside
 
-    known = topology.records(task.graph, task.clients)
+    known, silent = _remembered(task)
     found = drift(task.graph, task.clients)
+    beyond = [arn for each in known for arn in outside(each, task.clients)]
     if task.options.json:
         _say(lines.drift(found))
     else:
-        _say([*show.drift(found), *show.elsewhere(known, found, topology.held(known, task.graph), task.clients)])
-    return Exit.DRIFT if found.differences else Exit.UNSEEN if found.unseen else Exit.OK
+        _say([*show.drift(found), *show.elsewhere(found, topology.held(known, task.graph), beyond), *silent.values()])
+    return Exit.DRIFT if found.differences else Exit.UNSEEN if found.unseen or silent else Exit.OK
 
 
 def _unlock(task: Task) -> Exit:

@@ -6,13 +6,16 @@ taken for absent, and what they offer is what the stacks that were fed with it s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
 from chain import stack as cfn
 from chain.graph import Graph, Stack
-from chain.stack import Clients, Standing, State, code
+from chain.stack import Clients, Standing, code
+
+T = TypeVar("T")
 
 CLOSED = frozenset({"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"})
 """What a region says to an account that has not opted in to it; where another region knows the caller, it means that."""
@@ -33,9 +36,9 @@ def look(clients: Clients, regions: Sequence[str]) -> Seen:
 
     from botocore.exceptions import ClientError
 
-    made = [clients("cloudformation", region) for region in regions]
-    with ThreadPoolExecutor(max(1, len(made))) as pool:
-        answers = dict(zip(regions, pool.map(_ask, made), strict=True))
+    asks = [partial(cfn.sweep, clients("cloudformation", region)) for region in regions]
+    with ThreadPoolExecutor(max(1, len(asks))) as pool:
+        answers = dict(zip(regions, pool.map(hear, asks), strict=True))
     silent = {region: answer for region, answer in answers.items() if isinstance(answer, Exception)}
     if silent and len(silent) == len(answers):
         raise next(iter(silent.values()))
@@ -44,11 +47,12 @@ def look(clients: Clients, regions: Sequence[str]) -> Seen:
     return Seen(standing, {region: reason(region, error) for region, error in silent.items()}, closed)
 
 
-def _ask(cloudformation: Any) -> dict[str, State] | Exception:
+def hear(ask: Callable[[], T]) -> T | Exception:
+    """What a region says; its silence, and that the account has not opted in to it, as the error."""
     from botocore import exceptions
 
     try:
-        return cfn.sweep(cloudformation)
+        return ask()
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
         return error
     except exceptions.ClientError as error:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from chain.plan import Step
     from chain.record import Earlier
     from chain.review import Orphan, Review
-    from chain.stack import Clients
     from chain.status import Status
     from chain.topology import Record
 
@@ -132,15 +131,12 @@ def topology(records: Sequence[Record]) -> Iterator[str]:
             yield "    is being destroyed: nothing fails over"
 
 
-def elsewhere(records: Sequence[Record], found: Drift, held: Mapping[str, str], clients: Clients) -> Iterator[str]:
+def elsewhere(found: Drift, held: Mapping[str, str], outside: Sequence[str]) -> Iterator[str]:
     """What of the differences a failover explains, and what stands outside every stack meanwhile."""
-    from chain.outside import outside
-
     explained = sum(each.stack in held for each in found.differences)
     if explained:
         yield f"{explained} of the differences are in stacks that describe what changed its role; make failback undoes them."
-    for each in records:
-        yield from (f"outside of every stack  {text}" for text in outside(each, clients))
+    yield from (f"outside of every stack  {arn}" for arn in outside)
 
 
 def drift(found: Drift) -> Iterator[str]:

@@ -297,6 +297,25 @@ def test_commands_go_on_without_a_region_and_say_so_with_their_exit_code(
         assert f"{REGION} does not answer" in capsys.readouterr().out
 
 
+def test_a_recovery_region_that_is_dark_hides_nothing_of_the_primary(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(account, "FIRST_READ", 1.0)
+    checkout.layer("alone", sites={"primary": REGION})
+    checkout.layer("failover", sites={"recovery": AWAY})
+    with unmeasured.running(databases=False) as aws:
+        for name, value in aws.environment.items():
+            monkeypatch.setenv(name, value)
+        assert program.main(["deploy", "--env", checkout.suffix], checkout.root) == Exit.OK
+        aws.darken(AWAY)
+        for command, said in (("status", f"{checkout.id('alone')}  CREATE_COMPLETE"), ("drift", "3 properties declared, 3 read")):
+            capsys.readouterr()
+            assert program.main([command, "--env", checkout.suffix], checkout.root) == Exit.UNSEEN, command
+            shown = capsys.readouterr().out
+            assert said in shown
+            assert f"shop-{checkout.suffix}  NOT SEEN: {AWAY} does not answer (ReadTimeoutError)" in shown
+
+
 def test_a_service_that_has_answered_is_asked_again_however_silent_it_becomes(sky: Cloud) -> None:
     client = attach(sky.clients(PATIENCE)("cloudformation", REGION), Pace())
     client.describe_stacks()
