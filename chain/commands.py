@@ -237,21 +237,22 @@ def _drift(task: Task) -> Exit:
 
 def _unlock(task: Task) -> Exit:
     """Take away the locks of runs that have ended without letting go; of one that shows signs of life only after a question."""
-    from chain import lock
-    from chain import stack as cfn
+    from chain import lock, reach
 
-    standing = cfn.sweeps(task.clients, task.graph.regions)
-    held = lock.locks(task.clients, lock.places(task.graph, standing))
+    seen = reach.look(task.clients, task.graph.regions)
+    held = lock.locks(task.clients, lock.places(task.graph, seen.standing))
     out = _out(task.options)
-    _say(map(str, held) if held else ["Nothing is locked."], out)
-    _say(lines.locks(held) if task.options.json else [])
+    _say([*(map(str, held) if held else ["Nothing is locked."]), *(f"NOT SEEN  {why}" for why in seen.dark.values())], out)
+    _say([*lines.dark(seen.dark), *lines.locks(held)] if task.options.json else [])
     live = [each for each in held if not each.is_stale and not each.holder.is_dead]
     if live and not task.options.yes and not _agreed("Take these locks away? Whoever holds one may be at work. Type yes: ", out):
         return Exit.LOCKED
     for each in held:
-        lock.remove(task.clients, each)
+        if not lock.remove(task.clients, each):
+            _say([f"{each.system} in {each.region}: whoever held it has let it go meanwhile; nothing was taken away"], out)
+            continue
         _say([lines.unlocked(each) if task.options.json else f"unlocked  {each.system} in {each.region}"])
-    return Exit.OK
+    return Exit.UNSEEN if seen.dark else Exit.OK
 
 
 def _destroy(root: Path, options: Options, resume: str) -> Exit:

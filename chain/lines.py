@@ -7,7 +7,7 @@ does not require it. What is told a person besides goes to standard error.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +54,14 @@ def ready(found: Found) -> Iterator[str]:
     yield from (_line("not checked", reason=reason) for reason in found.unseen)
 
 
+def dark(regions: Mapping[str, str]) -> Iterator[str]:
+    """One per region that does not answer, and why."""
+    yield from (_line("dark", region=region, reason=reason) for region, reason in regions.items())
+
+
 def status(graph: Graph, states: Sequence[Status]) -> Iterator[str]:
     """One per stack, whether it stands or not, and one per region that does not answer."""
-    dark = {each.stack.region: each.unseen[0] for each in states if each.state is None and each.unseen}
-    yield from (_line("dark", region=region, reason=reason) for region, reason in dark.items())
+    yield from dark({each.stack.region: each.unseen[0] for each in states if each.state is None and each.unseen})
     for each in states:
         yield _line(
             "stack",

@@ -128,8 +128,14 @@ class Locks:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._end.set()
         self._thread.join()
-        for region, bucket in list(self._held):
-            self._clients("s3", region).delete_object(Bucket=bucket, Key=KEY) if self._is_ours(region, bucket) else None
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        for region, bucket in self._held:
+            try:
+                if self._own(region, bucket):
+                    self._clients("s3", region).delete_object(Bucket=bucket, Key=KEY)
+            except (BotoCoreError, ClientError):
+                continue  # it grows stale; how the run ended does not rest on it
         self._held.clear()
 
     def take(self, system: str, suffix: str, region: str, bucket: str) -> None:
@@ -141,10 +147,14 @@ class Locks:
             etag = self._put(s3, bucket, IfNoneMatch="*")
             while etag is None:
                 found = find(s3, system, suffix, region, bucket)
-                if found is not None and not found.holder.is_dead:
+                if found is None:  # it was let go in between
+                    etag = self._put(s3, bucket, IfNoneMatch="*")
+                elif found.holder == self._holder:  # it was made, and the answer was lost
+                    etag = found.etag
+                elif found.holder.is_dead:  # a process of this machine that is no more: killed, most likely
+                    etag = self._put(s3, bucket, IfMatch=found.etag)
+                else:
                     raise LockedError([str(found)])
-                # It was let go in between, or its holder was a process of this machine that is no more: killed, most likely.
-                etag = self._put(s3, bucket, IfMatch=found.etag) if found is not None else self._put(s3, bucket, IfNoneMatch="*")
             self._held[region, bucket] = etag
 
     def _put(self, s3: Any, bucket: str, **condition: str) -> str | None:
@@ -171,27 +181,24 @@ class Locks:
         with self._lock:
             for (region, bucket), etag in list(self._held.items()):
                 try:
-                    new = self._put(self._clients("s3", region), bucket, IfMatch=etag)
+                    # One whose answer was lost has changed the tag, so that it is refused when it is repeated.
+                    new = self._put(self._clients("s3", region), bucket, IfMatch=etag) or self._own(region, bucket)
                 except (BotoCoreError, ClientError):
                     new = None  # the next one may come through
                 if new is not None:
                     self._held[region, bucket] = new
 
-    def _is_ours(self, region: str, bucket: str) -> bool:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            found = find(self._clients("s3", region), "", "", region, bucket)
-        except (BotoCoreError, ClientError):
-            return False
-        return found is not None and found.holder == self._holder
+    def _own(self, region: str, bucket: str) -> str | None:
+        """The tag of a lock that is ours."""
+        found = find(self._clients("s3", region), "", "", region, bucket)
+        return found.etag if found is not None and found.holder == self._holder else None
 
 
 def places(graph: Graph, standing: Standing) -> list[tuple[str, str, str, str]]:
     """System, suffix, region and bucket of every lock that there can be."""
     found = []
     for stack in graph.stacks:
-        state = standing[stack.region].get(stack.name)
+        state = standing.get(stack.region, {}).get(stack.name)
         if stack.template.layer == ARTIFACTS and state is not None and BUCKET in state.outputs:
             found.append((stack.template.system, stack.suffix, stack.region, state.outputs[BUCKET]))
     return found
@@ -203,6 +210,11 @@ def locks(clients: Clients, places: Sequence[tuple[str, str, str, str]]) -> list
     return [each for each in found if each is not None]
 
 
-def remove(clients: Clients, found: Found) -> None:
-    """Take a lock away from whoever held it."""
-    clients("s3", found.region).delete_object(Bucket=found.bucket, Key=KEY)
+def remove(clients: Clients, found: Found) -> bool:
+    """Take a lock away from whoever was found to hold it; whether it was theirs still, for a question takes its time."""
+    s3 = clients("s3", found.region)
+    now = find(s3, found.system, found.suffix, found.region, found.bucket)
+    if now is None or now.holder != found.holder:
+        return False
+    s3.delete_object(Bucket=found.bucket, Key=KEY)
+    return True

@@ -443,6 +443,24 @@ def test_a_bucket_that_refuses_is_no_lock(checkout: Checkout, sky: Cloud, monkey
         locks.beat()
     sky.weather.refuse = set()
     assert lock.KEY in sky.buckets[bucket(checkout)], "what cannot be read is not taken away"
+    sky.buckets[bucket(checkout)].clear()
+    sky.weather.refuse = {"DELETE"}
+    assert put(checkout, sky).failed == {}, "how a run ended does not rest on its lock"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_lock_whose_answer_was_lost_is_ours_and_is_kept_alive(checkout: Checkout, sky: Cloud, number: int) -> None:
+    artifacts(checkout)
+    put(checkout, sky)
+    sky.numbers.clear()
+    sky.weather.drops = lambda operation, _, at: "after" if operation.startswith("PUT") and at == number else ""
+    with Locks(sky.clients(), "me") as locks:
+        locks.take("shop", checkout.suffix, REGION, bucket(checkout))
+        for _ in range(3):
+            before = sky.buckets[bucket(checkout)][lock.KEY][1]
+            locks.beat()
+            assert sky.buckets[bucket(checkout)][lock.KEY][1] != before
+    assert lock.KEY not in sky.buckets[bucket(checkout)]
 
 
 def left(checkout: Checkout, sky: Cloud, **holder: Any) -> None:
@@ -488,7 +506,41 @@ def test_a_lock_without_a_sign_of_life_is_shown_with_its_holder_and_taken_away(
     assert "Nothing is locked." in capsys.readouterr().out
     assert program.main(["deploy", "--env", checkout.suffix], checkout.root) == Exit.OK
     left(checkout, sky)
+
+    def handed_on(operation: str, _: str, number: int) -> None:
+        if operation.startswith("GET") and operation.endswith(lock.KEY) and number == 2:
+            left(checkout, sky, caller="arn:aws:iam::1:user/next")
+
+    sky.numbers.clear()
+    sky.weather.watch = handed_on
     assert program.main(["unlock", "--env", checkout.suffix, "--yes"], checkout.root) == Exit.OK
+    assert "whoever held it has let it go meanwhile; nothing was taken away" in capsys.readouterr().out
+    assert lock.KEY in sky.buckets[bucket(checkout)]
+    assert program.main(["unlock", "--env", checkout.suffix, "--yes"], checkout.root) == Exit.OK
+    assert lock.KEY not in sky.buckets[bucket(checkout)]
+
+
+def test_what_is_locked_where_a_region_answers_can_be_unlocked_while_another_is_dark(
+    checkout: Checkout, sky: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import deploy as program
+    from chain import account
+
+    artifacts(checkout)
+    checkout.layer("away", sites={"recovery": AWAY})
+    put(checkout, sky)
+    for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": sky.endpoint}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(account, "FIRST_READ", 0.3)
+    left(checkout, sky, started="1")
+    sky.weather.dark = {AWAY}
+    assert program.main(["unlock", "--env", checkout.suffix], checkout.root) == Exit.UNSEEN
+    said = capsys.readouterr().out
+    assert f"NOT SEEN  {AWAY} does not answer (ReadTimeoutError)" in said
+    assert f"unlocked  shop in {REGION}" in said
+    assert lock.KEY not in sky.buckets[bucket(checkout)]
+    assert program.main(["unlock", "--env", checkout.suffix, "--json"], checkout.root) == Exit.UNSEEN
+    assert '{"kind": "dark", "reason": "us-west-2 does not answer' in capsys.readouterr().out
 
 
 def test_a_lock_that_is_let_go_while_somebody_asks_is_taken(checkout: Checkout, sky: Cloud) -> None:
