@@ -64,10 +64,12 @@ def load(folder: Path, system: str, templates: Sequence[Template], suffix: str) 
             continue
         file = f"{folder.name}/{system}/{name}.yaml"
         try:
-            content: Any = read(path.read_text("utf-8"))
-        except yaml.YAMLError as error:
+            text = path.read_text("utf-8")
+            content: Any = read(text)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             problems.append(f"{file}: not YAML: {' '.join(str(error).split())}")
             continue
+        problems += [f"{file}: {problem}" for problem in _twice(yaml.compose(text, Loader=yaml.CSafeLoader))]
         if not isinstance(content, dict):
             problems.append(f"{file}: holds no blocks; write one per layer, such as `{next(iter(known))}:` with names below it")
             continue
@@ -99,11 +101,22 @@ def load(folder: Path, system: str, templates: Sequence[Template], suffix: str) 
     return Values(suffix, blocks, tags, final_snapshot=final, protected=protected), problems
 
 
+def _twice(node: Any, path: str = "") -> Iterator[str]:
+    """Names that stand twice in a block: whoever reads YAML takes the last, and says nothing."""
+    seen = set()
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        name = f"{path}{key.value}"
+        if name in seen:
+            yield f"{name} stands twice, the second time in line {key.start_mark.line + 1}; only that would count: keep one"
+        seen.add(name)
+        yield from _twice(value, f"{name}.")
+
+
 def _layer(block: str, known: Mapping[str, Template]) -> tuple[Template | None, str]:
     site, _, layer = block.rpartition(":")
     template = known.get(layer)
     if template is None:
-        return None, f"{block} is no layer{suggestion(layer, list(known))}; there are: {', '.join(known)}"
+        return None, f"{block} is no layer; there are: {', '.join(known)}{suggestion(layer, list(known))}"
     if site and site not in template.sites:
         return None, f"{block}: {layer} does not stand at {site!r}; it stands at: {', '.join(template.sites)}"
     return template, ""
@@ -163,9 +176,8 @@ def _check_one(declared: Mapping[str, Any], text: str) -> Iterator[str]:
     if allowed and text not in allowed:
         yield f"is {shown}; allowed: {', '.join(allowed)}"
     if type_ in ("Number", "List<Number>"):
-        try:
-            number = Decimal(text)
-        except InvalidOperation:
+        number = _number(text)
+        if not number.is_finite():
             yield f"is {shown}, which is no number"
             return
         if "MinValue" in declared and number < Decimal(str(declared["MinValue"])):
@@ -182,6 +194,13 @@ def _check_one(declared: Mapping[str, Any], text: str) -> Iterator[str]:
             yield f"is {shown}; it must have at least {declared['MinLength']} characters{why}"
         if "MaxLength" in declared and len(text) > int(declared["MaxLength"]):
             yield f"is {shown}; it must have at most {declared['MaxLength']} characters{why}"
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("NaN")
 
 
 def _tag_problems(tags: Any) -> Iterator[str]:

@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from chain.outcome import InputError
 from model import Document, Site, read
 
@@ -48,7 +50,7 @@ class Template:
 def parse(body: str) -> Template:
     """Read one rendered template."""
     document = read(body)
-    layer = document["Metadata"]["Layer"]
+    layer, _ = document["Metadata"]["Layer"], document["Resources"]
     return Template(
         system=layer["System"],
         layer=layer["Name"],
@@ -68,9 +70,21 @@ def load(folder: Path, systems: Sequence[str] = ()) -> tuple[Template, ...]:
     if unknown or not existing:
         problems = [f"{name} is no system; there are: {', '.join(existing)}{suggestion(name, existing)}" for name in unknown]
         raise InputError(problems or [f"{folder.name}/ holds no templates: run `make build`"])
-    return tuple(
-        parse(path.read_text("utf-8")) for name in systems or existing for path in sorted((folder / name).glob("*.yaml"))
-    )
+    paths = [path for name in dict.fromkeys(systems or existing) for path in sorted((folder / name).glob("*.yaml"))]
+    found = [_parsed(path, f"{folder.name}/{path.parent.name}/{path.name}") for path in paths]
+    if wrong := [each for each in found if isinstance(each, str)]:
+        raise InputError(wrong)
+    return tuple(each for each in found if isinstance(each, Template))
+
+
+def _parsed(path: Path, name: str) -> Template | str:
+    """A template, or what is wrong with its file."""
+    try:
+        return parse(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return f"{name}: not YAML: {' '.join(str(error).split())}; run `make build`"
+    except (KeyError, TypeError):
+        return f"{name}: no template of ours, for it has no Resources or no Metadata.Layer; run `make build`"
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:

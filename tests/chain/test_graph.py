@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chain.outcome import InputError
+from chain.templates import load
 from tests.chain.world import Checkout, ref
 
 
@@ -135,6 +136,30 @@ def test_an_unknown_system_is_told_with_the_nearest(checkout: Checkout) -> None:
     checkout.layer("keys")
     with pytest.raises(InputError, match="shp is no system; there are: shop; did you mean shop\\?"):
         checkout.graph("shp")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"<<<<<<< HEAD\na: [\n", "templates/shop/data.yaml: not YAML: mapping values"),
+        (b"Description: \xe9\n", "templates/shop/data.yaml: not YAML: 'utf-8' codec"),
+        (b"", "templates/shop/data.yaml: no template of ours, for it has no Resources or no Metadata.Layer"),
+        (b"- a\n", "templates/shop/data.yaml: no template of ours"),
+    ],
+)
+def test_a_template_that_cannot_be_read_is_told_with_the_remedy(checkout: Checkout, text: bytes, said: str) -> None:
+    checkout.layer("data").write_bytes(text)
+    checkout.layer("other")
+    with pytest.raises(InputError) as refused:
+        checkout.graph()
+    (only,) = refused.value.problems
+    assert only.startswith(said)
+    assert only.endswith("run `make build`")
+
+
+def test_a_system_that_is_named_twice_is_taken_once(checkout: Checkout) -> None:
+    checkout.layer("data")
+    assert len(load(checkout.root / "templates", ["shop", "shop"])) == 1
 
 
 def test_without_templates_the_remedy_is_a_build(checkout: Checkout) -> None:

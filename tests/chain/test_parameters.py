@@ -34,6 +34,8 @@ DECLARED: dict[str, Any] = {
         ("Days", 3, "is '3'; it must be at least 7"),
         ("Days", 36, "is '36'; it must be at most 35"),
         ("Days", "many", "is 'many', which is no number"),
+        ("Days", float("nan"), "is 'nan', which is no number"),
+        ("Days", float("inf"), "is 'inf', which is no number"),
         ("Cidr", "192.168.0.0/16", "is '192.168.0.0/16', which does not match 10\\..*: a block that begins with 10"),
         ("Zones", ["use1-az1", "Use1"], "is 'Use1', which does not match [a-z0-9-]+"),
         ("Counts", [1, 9], "is '9'; it must be at most 5"),
@@ -80,7 +82,7 @@ def test_all_problems_of_both_files_are_listed_at_once(checkout: Checkout) -> No
     assert refused.value.problems == (
         "parameters/shop/default.yaml: database.InstanceClas is no parameter; did you mean InstanceClass?",
         "parameters/shop/default.yaml: database.Days is '1'; it must be at least 7",
-        "parameters/shop/default.yaml: databse is no layer; did you mean database?; there are: database",
+        "parameters/shop/default.yaml: databse is no layer; there are: database; did you mean database?",
         "parameters/shop/default.yaml: tags.System is given by the chain itself",
         f"{own}: recovery:database: database does not stand at 'recovery'; it stands at: primary",
         f"{own}: database.EnvironmentSuffix never stands in a file; it is given as ENV",
@@ -91,6 +93,12 @@ def test_all_problems_of_both_files_are_listed_at_once(checkout: Checkout) -> No
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        (b"tags: {Team: \xe9}", "parameters/shop/default.yaml: not YAML: 'utf-8' codec can't decode byte 0xe9"),
+        (
+            "files: {}\ntags: {Team: a}\nfiles: {}",
+            "parameters/shop/default.yaml: files stands twice, the second time in line 3; only that would count: keep one",
+        ),
+        ("tags:\n  Team: a\n  Team: b", "parameters/shop/default.yaml: tags.Team stands twice, the second time in line 3"),
         ("a: [1", "parameters/shop/default.yaml: not YAML: while parsing a flow sequence"),
         ("- a", "parameters/shop/default.yaml: holds no blocks; write one per layer, such as `files:` with names below it"),
         ("files: 3", "parameters/shop/default.yaml: files holds no names; write `name: value` below it"),
@@ -104,9 +112,11 @@ def test_all_problems_of_both_files_are_listed_at_once(checkout: Checkout) -> No
         ),
     ],
 )
-def test_a_file_of_the_wrong_shape_is_told_as_such(checkout: Checkout, text: str, problem: str) -> None:
+def test_a_file_of_the_wrong_shape_is_told_as_such(checkout: Checkout, text: str | bytes, problem: str) -> None:
     checkout.layer("files")
-    checkout.values(text)
+    checkout.values(text if isinstance(text, str) else "")
+    if isinstance(text, bytes):
+        (checkout.root / "parameters/shop/default.yaml").write_bytes(text)
     with pytest.raises(InputError) as refused:
         checkout.graph()
     (only,) = refused.value.problems
