@@ -140,7 +140,7 @@ def _deploy(task: Task) -> Exit:
     allowed = options.allow
     if earlier is not None:
         _say([*show.resumed(earlier), ""] if not options.json else [])
-        if earlier.templates == record.digests(task.graph):  # what was allowed then is what would happen now
+        if earlier.asked == record.asked(task.graph):  # what was allowed then is what is asked for now
             allowed = list(dict.fromkeys([*allowed, *earlier.allowed]))
     durations = Durations(task.root / MEMORY)
     remembered = {stack.id: durations.expected(memory_name(stack), "create") for stack in task.graph.stacks}

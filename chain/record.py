@@ -32,6 +32,9 @@ COPYING = 10.0  # seconds between two copies: a bucket keeps every version
 FOLDER = Path("out", "runs")
 """Where records are kept; in a bucket the same without ``out``."""
 
+ASKED = ("template", "values", "tags")
+"""What of a stack's review says what was asked for."""
+
 Note = Callable[..., None]
 """Takes the kind of an event and what belongs to it."""
 
@@ -167,7 +170,7 @@ class Earlier:
     under_way: tuple[str, ...]
     allowed: tuple[str, ...]
     reason: str
-    templates: Mapping[str, str]  # digests by the ids of stacks
+    asked: Mapping[str, Any]  # as ``asked`` says it of a graph
 
 
 def unfinished(folder: Path, env: str, systems: Sequence[str]) -> Earlier | None:
@@ -187,14 +190,20 @@ def unfinished(folder: Path, env: str, systems: Sequence[str]) -> Earlier | None
         begun = {event["stack"] for event in events if event["kind"] == "begin"}
         under_way = begun - {event["stack"] for event in events if event["kind"] == "done"}
         given = next((event for event in events if event["kind"] == "approval"), {})
-        templates = {each["stack"]: each["template"] for each in stacks}
-        return Earlier(path.stem, tuple(sorted(under_way)), tuple(given.get("allowed", ())), given.get("reason", ""), templates)
+        before = {each["stack"]: {name: each[name] for name in ASKED} for each in stacks}
+        return Earlier(path.stem, tuple(sorted(under_way)), tuple(given.get("allowed", ())), given.get("reason", ""), before)
     return None
 
 
 def digests(graph: Graph) -> dict[str, str]:
     """The digests of the committed templates by the ids of stacks."""
     return {stack.id: sha256(stack.template.body.encode()).hexdigest() for stack in graph.stacks}
+
+
+def asked(graph: Graph) -> dict[str, dict[str, Any]]:
+    """What is asked of CloudFormation by the ids of stacks: templates by their digests, and values without secrets."""
+    bodies = digests(graph)
+    return {stack.id: {"template": bodies[stack.id], "values": values(stack), "tags": dict(stack.tags)} for stack in graph.stacks}
 
 
 def values(stack: Stack) -> dict[str, str]:
@@ -205,14 +214,12 @@ def values(stack: Stack) -> dict[str, str]:
 
 def told(graph: Graph, judged: Review, allowed: Collection[str]) -> dict[str, Any]:
     """What a run is about to do."""
-    bodies = digests(graph)
+    wanted = asked(graph)
     return {
         "stacks": [
             {
                 "stack": stack.id,
-                "template": bodies[stack.id],
-                "values": values(stack),
-                "tags": dict(stack.tags),
+                **wanted[stack.id],
                 "after": sorted(judged.order.after[stack.id]),
                 "differences": list(_differences(judged, stack.id)),
             }

@@ -284,3 +284,35 @@ def test_a_run_is_recorded_shown_and_continued(
     assert "Critical path" in capsys.readouterr().out
     assert program.main(["show", "none"], checkout.root) == Exit.BROKEN
     assert call(checkout, "destroy", "--yes") == Exit.OK
+
+
+def test_what_was_allowed_before_a_kill_holds_for_the_same_values_only(
+    checkout: Checkout, sky: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"AWS_ENDPOINT_URL": sky.endpoint, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}.items():
+        monkeypatch.setenv(name, value)
+    days = {"Days": {"Type": "Number", "Default": 30}}
+    kept = {"Db": {"Type": "AWS::RDS::DBInstance", "Properties": {"BackupRetentionPeriod": ref("Days")}}}
+    checkout.layer("data", kept, parameters=days)
+    assert call(checkout, "deploy") == Exit.OK
+    checkout.values({"data": {"Days": 14}})
+    assert call(checkout, "deploy") == Exit.GUARDED
+    runs = checkout.root / record.FOLDER
+    allowed = {"allowed": ["Db"], "reason": "14 days will do"}
+
+    def killed(days: int) -> None:
+        """The record of a run that was allowed to keep backups for so many days, and was killed."""
+        checkout.values({"data": {"Days": days}})
+        one = record.Record(runs / f"{record.name(checkout.suffix, 'deploy')}.ndjson", sky.clients())
+        one("run", version=1, command="deploy", env=checkout.suffix, systems=[])
+        one("approval", **allowed)
+        graph = checkout.graph()
+        one("review", **record.told(graph, review(graph, sky.clients(), cfn.sweeps(sky.clients(), graph.regions)), ["Db"]))
+        one.close(Exit.OK)
+        one.path.write_bytes(b"".join(one.path.read_bytes().splitlines(keepends=True)[:-1]))
+
+    killed(14)
+    checkout.values({"data": {"Days": 1}})
+    assert call(checkout, "deploy") == Exit.GUARDED, "one day was never allowed"
+    killed(14)
+    assert call(checkout, "deploy") == Exit.OK

@@ -124,7 +124,7 @@ def test_a_run_that_was_killed_is_whole_up_to_there_and_the_next_goes_on_from_it
     earlier = record.unfinished(tmp_path, "t", [])
     assert earlier is not None
     assert (earlier.name, earlier.under_way, earlier.allowed, earlier.reason) == ("1-t-deploy", ("r/c",), ("Bucket",), "moved")
-    assert earlier.templates == {"r/a": "a", "r/b": "b", "r/c": "c"}
+    assert earlier.asked == {f"r/{name}": {"template": name, "values": {}, "tags": {}} for name in "abc"}
     assert record.unfinished(tmp_path, "t", ["shop"]) is None
     written(tmp_path, name="3-t-deploy")
     assert record.unfinished(tmp_path, "t", []) is None
