@@ -55,6 +55,7 @@ class Task:
     graph: Graph
     clients: Clients
     who: Caller
+    planned: Saved | None
 
 
 def run(command: str, root: Path, options: Options, resume: str) -> Exit:
@@ -64,10 +65,26 @@ def run(command: str, root: Path, options: Options, resume: str) -> Exit:
     if command in ("failover", "failback"):
         return _fail(command, root, options, resume)
     graph = open_environment(root, options.env, options.system)
+    planned = _given(command, options)
     clients = ordinary_clients()
-    task = Task(root, options, resume, graph, clients, caller(clients, graph.regions))
+    task = Task(root, options, resume, graph, clients, caller(clients, graph.regions), planned)
     _say([str(task.who), ""], _out(options))
     return {"plan": _plan, "deploy": _deploy, "status": _status, "drift": _drift, "unlock": _unlock}[command](task)
+
+
+def _given(command: str, options: Options) -> Saved | None:
+    """The plan to be applied, if one is; refuse what else of the command line cannot be used."""
+    if command not in ("plan", "deploy"):
+        return None
+    from chain import saved
+
+    if command == "plan":
+        if options.save:
+            saved.writable(Path(options.save))
+        return None
+    if options.allow and not options.reason:
+        raise InputError(["--allow needs a reason, which is kept: --reason 'why' (or REASON='why')"])
+    return saved.load(Path(options.plan), options.env, options.system) if options.plan else None
 
 
 def _say(lines: Iterable[str], out: TextIO | None = None) -> None:
@@ -129,13 +146,10 @@ def _plan(task: Task) -> Exit:
 
 
 def _deploy(task: Task) -> Exit:
-    from chain import saved
     from chain.durations import Durations, memory_name
 
     options = task.options
-    if options.allow and not options.reason:
-        raise InputError(["--allow needs a reason, which is kept: --reason 'why' (or REASON='why')"])
-    planned = saved.load(Path(options.plan), task.who.account, options.env, options.system) if options.plan else None
+    planned = task.planned.of(task.who.account) if task.planned is not None else None
     earlier = record.unfinished(task.root / record.FOLDER, options.env, options.system)
     allowed = options.allow
     if earlier is not None:
@@ -262,10 +276,11 @@ def _destroy(root: Path, options: Options, resume: str) -> Exit:
     if problems:
         raise InputError(problems)
     templates = load(root / "templates", options.system)
+    keeping = _keeping(root, templates, options.env)
     clients = ordinary_clients()
     who = caller(clients, sorted({region for template in templates for region in template.sites.values()}))
     _say([str(who), ""], _out(options))
-    found = survey(templates, options.env, clients, who.account, _keeping(root, templates, options.env))
+    found = survey(templates, options.env, clients, who.account, keeping)
     known = [topology.read(clients, place) for place in topology.places(templates, options.env)]
     _say([*show.topology(known), *show.doomed(found)], _out(options))
     remembered = any(one.values for one in known)
@@ -321,6 +336,8 @@ def _fail(command: str, root: Path, options: Options, resume: str) -> Exit:
     if not (places := topology.places(templates, options.env)):
         raise InputError([f"{options.system[0]} has no layer {topology.LAYER}: it does not leave its region"])
     (place,) = places
+    # A failback ends with what is declared: better to hear now than after hours that a file cannot be used.
+    graph = open_environment(root, options.env, options.system) if command == failover.FAILBACK else None
     clients = ordinary_clients()
     who = caller(clients, [place.region])
     record, function = topology.read(clients, place), failover.find(clients, place)
@@ -362,7 +379,7 @@ def _fail(command: str, root: Path, options: Options, resume: str) -> Exit:
     def as_declared() -> bool:
         from chain.drift import drift
 
-        found = drift(open_environment(root, options.env, options.system), clients)
+        found = drift(graph or open_environment(root, options.env, options.system), clients)
         _say(show.drift(found))
         return not found.differences and not found.unseen
 

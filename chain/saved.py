@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,6 +24,12 @@ class Saved:
     """A plan as it lies in its file."""
 
     content: Mapping[str, Any]
+
+    def of(self, account: str) -> Saved:
+        """The same, if it was made in this account."""
+        if self.content["account"] != account:
+            raise InputError([f"the plan was made in the account {self.content['account']}, and this is {account}: plan again"])
+        return self
 
     def insist(self, graph: Graph, standing: Standing) -> None:
         """Refuse if anything is no longer as it was when the plan was made."""
@@ -70,20 +77,29 @@ def save(path: Path, account: str, suffix: str, systems: Sequence[str], steps: S
         for step in steps
     }
     content = {"version": VERSION, "account": account, "env": suffix, "systems": list(systems), "stacks": stacks}
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
-def load(path: Path, account: str, suffix: str, systems: Sequence[str]) -> Saved:
-    """Read a plan that was made for this account, environment and systems."""
+def writable(path: Path) -> None:
+    """Refuse a place at which no plan can be saved, before it is made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError([f"{path} cannot be written ({error.strerror}); give --save another file"]) from error
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InputError([f"{path} cannot be written; give --save another file"])
+
+
+def load(path: Path, suffix: str, systems: Sequence[str]) -> Saved:
+    """Read a plan that was made for this environment and these systems."""
     try:
         content = json.loads(path.read_text())
-        planned = (content["version"], content["account"], content["env"], content["systems"], content["stacks"])
+        planned = (content["version"], content["env"], content["systems"], content["stacks"], content["account"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError([f"{path} is no saved plan: {error}; make one with plan --save"]) from error
-    wanted = (VERSION, account, suffix, list(systems))
-    if planned[:4] != wanted:
-        raise InputError([f"{path} was planned for {planned[:4]}, and this is {wanted}: version, account, environment, systems"])
+    wanted = (VERSION, suffix, list(systems))
+    if planned[:3] != wanted:
+        raise InputError([f"{path} was planned for {planned[:3]}, and this is {wanted}: version, environment, systems"])
     return Saved(content)
 
 

@@ -103,6 +103,22 @@ def test_bad_input_is_told_before_anything_is_called(
     checkout.values({"data": {"Dais": 8}})
     assert call(checkout, "deploy") == Exit.INPUT
     assert capsys.readouterr().err == "parameters/shop/default.yaml: data.Dais is no parameter; did you mean Days?\n"
+    assert call(checkout, "destroy") == Exit.INPUT
+    assert capsys.readouterr().err.endswith("data.Dais is no parameter; did you mean Days?\n")
+    checkout.values({})
+    (checkout.root / "plan").mkdir()
+    for command, wrong, said in (
+        ("deploy", ("--allow", "Table"), "--allow needs a reason"),
+        ("deploy", ("--plan", "nowhere.json"), "nowhere.json is no saved plan: [Errno 2]"),
+        (
+            "plan",
+            ("--save", str(checkout.root / "plan")),
+            f"{checkout.root / 'plan'} cannot be written; give --save another file",
+        ),
+        ("plan", ("--save", "/proc/none/plan"), "/proc/none/plan cannot be written (No such file or directory)"),
+    ):
+        assert call(checkout, command, *wrong) == Exit.INPUT
+        assert capsys.readouterr().err.startswith(said)
     for command in ("plan", "destroy"):
         assert deploy.main([command, "--env", "Dev_1"], checkout.root) == Exit.INPUT
         assert "'Dev_1' is no environment suffix" in capsys.readouterr().err

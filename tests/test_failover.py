@@ -103,6 +103,16 @@ def test_a_refusal_changes_nothing_and_has_a_code_of_its_own(
     assert not read(clients, Place("shop", shop.suffix, AWAY)).executions
 
 
+def test_a_file_that_a_failback_needs_at_its_end_is_read_before_it_begins(
+    shop: Checkout, clients: Clients, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.values({"nots": {}})
+    assert call(shop, "failback", "--system", "shop", "--yes") == Exit.INPUT
+    assert "nots is no layer; there are: failover, notes; did you mean notes?" in capsys.readouterr().err
+    assert not read(clients, Place("shop", shop.suffix, AWAY)).executions
+    assert call(shop, "failover", "--system", "shop") == Exit.OK, "a failover needs no file"
+
+
 def test_nobody_to_ask_is_a_no(shop: Checkout, clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     assert call(shop, "failover", "--system", "shop", "--mode", "failover") == Exit.REFUSED

@@ -152,7 +152,7 @@ def plan_of(checkout: Checkout, sky: Cloud) -> saved.Saved:
     graph, clients = checkout.graph(), sky.clients()
     seen, path = reach.look(clients, graph.regions), checkout.root / "plan.json"
     saved.save(path, ACCOUNT, checkout.suffix, [], plan(graph, clients, seen), seen.standing)
-    return saved.load(path, ACCOUNT, checkout.suffix, [])
+    return saved.load(path, checkout.suffix, [])
 
 
 def test_a_saved_plan_is_applied_or_refused_because_the_world_has_moved(checkout: Checkout, sky: Cloud) -> None:
@@ -196,9 +196,11 @@ def test_a_file_that_is_no_plan_or_anothers_is_refused(checkout: Checkout, sky: 
     checkout.layer("data")
     plan_of(checkout, sky)
     with pytest.raises(InputError, match="was planned for"):
-        saved.load(checkout.root / "plan.json", "999", checkout.suffix, [])
+        saved.load(checkout.root / "plan.json", "other", [])
+    with pytest.raises(InputError, match=f"was made in the account {ACCOUNT}, and this is 999: plan again"):
+        saved.load(checkout.root / "plan.json", checkout.suffix, []).of("999")
     with pytest.raises(InputError, match="is no saved plan"):
-        saved.load(tmp_path / "none.json", ACCOUNT, checkout.suffix, [])
+        saved.load(tmp_path / "none.json", checkout.suffix, [])
 
 
 def pair(checkout: Checkout, version: str, follower: str | None = None) -> None:

@@ -112,7 +112,7 @@ def test_a_plan_of_what_answers_can_be_saved_and_is_applied_to_that_alone(checko
     graph, path = checkout.graph(), checkout.root / "plan.json"
     seen = look(impatient(sky), graph.regions)
     saved.save(path, ACCOUNT, checkout.suffix, [], plan(graph, impatient(sky), seen), seen.standing)
-    planned = saved.load(path, ACCOUNT, checkout.suffix, [])
+    planned = saved.load(path, checkout.suffix, [])
     sky.weather.dark = set()
     with pytest.raises(MovedError, match=f"{checkout.id('source')} was not planned"):
         put(checkout, sky, planned=planned)
