@@ -246,7 +246,9 @@ def _drift(task: Task) -> Exit:
         _say(lines.drift(found))
     else:
         _say([*show.drift(found), *show.elsewhere(found, topology.held(known, task.graph), beyond), *silent.values()])
-    return Exit.DRIFT if found.differences else Exit.UNSEEN if found.unseen or silent else Exit.OK
+    if found.differences or found.unseen or silent:
+        return Exit.DRIFT if found.differences else Exit.UNSEEN
+    return Exit.OK if found.stacks else Exit.ABSENT
 
 
 def _unlock(task: Task) -> Exit:

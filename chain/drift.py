@@ -17,17 +17,33 @@ from pathlib import Path as File
 from typing import Any
 
 from chain import stack as cfn
+from chain.account import REFUSED
 from chain.compare import ADDED, DIFFERS, NOT_RETURNED, SAME, STATES, UNREAD, Facts, Path, Unresolved, additions, compare, unread
 from chain.graph import Graph, Stack
+from chain.pace import THROTTLED
 from chain.reach import look
 from chain.resolve import NOTHING, Resolver, UnresolvedError, named, pseudo
 from chain.stack import Clients
+from chain.statuses import DECISIONS, Decision
 from model import Document
 
 READERS = 8  # threads; Cloud Control asks each service in turn and is slow to answer, one call after another would take minutes
 GROUP, ADDRESS = "AWS::EC2::SecurityGroup", "AWS::EC2::EIP"
 RULES = {"AWS::EC2::SecurityGroupIngress": "SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress": "SecurityGroupEgress"}
 """Rules that stand alone appear in their group's own list too."""
+
+REFUSALS = (
+    REFUSED
+    | THROTTLED
+    | {
+        "AccessDeniedException",
+        "InvalidCredentialsException",
+        "NetworkFailureException",
+        "ServiceInternalErrorException",
+        "ServiceLimitExceededException",
+    }
+)
+"""Codes of reads that another caller, or another hour, would have been granted; the rest is in the nature of a type."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +58,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Drift:
-    """Everything that was found, and the stacks that do not stand."""
+    """Everything that was found, the stacks that do not stand, and those that were not read, or not all of them."""
 
     findings: tuple[Finding, ...]
     absent: tuple[str, ...]
     unseen: Mapping[str, str] = field(default_factory=dict)  # id -> why
+    stacks: int = 0  # how many were compared
 
     @property
     def differences(self) -> tuple[Finding, ...]:
@@ -78,7 +95,11 @@ class GoneError(Exception):
 
 
 class NotReadableError(Exception):
-    """The resource cannot be read, and why."""
+    """The resource cannot be read, and why; ``refused`` where that says nothing of the resource, but of who asks, or of today."""
+
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        self.refused = refused
+        super().__init__(reason)
 
 
 @cache
@@ -103,27 +124,42 @@ def drift(graph: Graph, clients: Clients) -> Drift:
     seen = look(clients, graph.regions)
     standing = seen.standing
     unseen = {stack.id: seen.dark[stack.region] for stack in graph.stacks if stack.region in seen.dark}
-    present = [stack for stack in graph.stacks if stack.name in standing.get(stack.region, {})]
+    present = [stack for stack in graph.stacks if _stands(standing.get(stack.region, {}).get(stack.name))]
     absent = tuple(stack.id for stack in graph.stacks if stack not in present and stack.id not in unseen)
     with ThreadPoolExecutor(READERS) as pool:
-        worlds = list(pool.map(lambda stack: _World(stack, standing[stack.region][stack.name], clients), present))
-        for world in worlds:
-            world.start(pool)
-        declared = [(world, dict(world.declared())) for world in worlds]
+        try:
+            worlds = list(pool.map(lambda stack: _World(stack, standing[stack.region][stack.name], clients), present))
+            for world in worlds:
+                world.start(pool)
+            findings = _compared(worlds)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun would hear the same, one after another
+            raise
+    unseen |= {world.stack.id: why for world in worlds if (why := world.refusals())}
+    return Drift(tuple(findings), absent, unseen, len(present))
+
+
+def _stands(state: cfn.State | None) -> bool:
+    """Whether there is a template to compare with; of a stack under review nothing was made."""
+    return state is not None and DECISIONS[state.status] is not Decision.REVIEW
+
+
+def _compared(worlds: Sequence[_World]) -> list[Finding]:
+    """What was found about every declared path, as it is read."""
+    declared = [(world, dict(world.declared())) for world in worlds]
     rules = [
         (RULES[world.type(name)], properties)
         for world, resources in declared
         for name, properties in resources.items()
         if world.type(name) in RULES
     ]
-    findings = [
+    return [
         Finding(world.stack.id, name, world.type(name), path)
         for world, resources in declared
         for name, properties in resources.items()
         for path in world.paths(name, properties)
         if not _is_rule_of_its_own(world, name, path, rules)
     ]
-    return Drift(tuple(findings), absent, unseen)
 
 
 def _is_rule_of_its_own(world: _World, name: str, path: Path, rules: Sequence[tuple[str, Mapping[str, Any]]]) -> bool:
@@ -194,6 +230,12 @@ class _World:
             if type_ == GROUP and "SecurityGroupIngress" not in properties:  # a way in that nobody declared
                 yield from additions(found, "SecurityGroupIngress")
 
+    def refusals(self) -> str:
+        """How many resources were not read because nobody was let, and with which words; nothing if all were."""
+        errors = [reading.exception() for reading in self._readings.values()]
+        refused = [str(error) for error in errors if isinstance(error, NotReadableError) and error.refused]
+        return f"{len(refused)} of {len(errors)} resources were not read: {', '.join(sorted(set(refused)))}" if refused else ""
+
     def _attribute(self, name: str, attribute: str) -> Any:
         if (name, attribute) in self._outputs:
             return self._outputs[name, attribute]
@@ -220,9 +262,12 @@ class _World:
             try:
                 answer = self.control.get_resource(TypeName=type_, Identifier=identifier)
             except ClientError as error:
-                if cfn.code(error) == "ResourceNotFoundException":
+                code = cfn.code(error)
+                if code == "ResourceNotFoundException":
                     continue
-                raise NotReadableError(f"{cfn.code(error)}: {error.response['Error'].get('Message', '')}") from error
+                if code in REFUSALS:
+                    raise NotReadableError(f"{code} on {error.operation_name}", refused=True) from error
+                raise NotReadableError(f"{code}: {error.response['Error'].get('Message', '')}") from error
             found: Mapping[str, Any] = json.loads(answer["ResourceDescription"]["Properties"])
             return found
         raise GoneError("the resource does not exist")
@@ -230,8 +275,9 @@ class _World:
     def _identifiers(self, name: str, type_: str, facts: Facts) -> Iterator[str]:
         """What the resource may be called, the likeliest first: declared parts, the physical id, and what a list shows."""
         physical = self.physical.get(name, "")
-        properties = _softly(self.resolve, self.document["Resources"][name].get("Properties", {}))
-        given = {part: properties[part] for part in facts.identifier if isinstance(properties.get(part), str | int)}
+        properties = self.document["Resources"][name].get("Properties", {})
+        parts = {part: _softly(self.resolve, properties[part]) for part in facts.identifier if part in properties}
+        given = {part: value for part, value in parts.items() if isinstance(value, str | int)}
         missing = [part for part in facts.identifier if part not in given]
         if len(facts.identifier) > 1 and physical.count("|") == len(facts.identifier) - 1:
             yield physical
@@ -252,7 +298,8 @@ class _World:
             pages = self.control.get_paginator("list_resources").paginate(TypeName=type_)
             identifiers = [item["Identifier"] for page in pages for item in page["ResourceDescriptions"]]
         except ClientError as error:
-            raise NotReadableError(f"its identifier is not known, and {cfn.code(error)} on listing its type") from error
+            why = f"its identifier is not known, and {cfn.code(error)} on listing its type"
+            raise NotReadableError(why, refused=cfn.code(error) in REFUSALS) from error
         yield from (identifier for identifier in identifiers if set(identifier.split("|")) & parts)
 
 

@@ -23,6 +23,7 @@ class Exit(IntEnum):
     BROKEN = 11
     REFUSED = 12
     WAITING = 13
+    ABSENT = 14
     INTERRUPTED = 130
 
 
@@ -35,12 +36,13 @@ MEANING = {
     Exit.LEFTOVERS: "destroy: something is left besides keys in their waiting period, or the question was not answered with yes",
     Exit.NOT_READY: "deploy: the account or the environment is not ready; nothing was changed",
     Exit.LOCKED: "somebody else deploys or destroys this; nothing was changed",
-    Exit.UNSEEN: "plan, status, drift, unlock: a region did not answer; what is shown is the rest",
+    Exit.UNSEEN: "plan, status, drift, unlock: something could not be asked, such as a region that is dark; shown is the rest",
     Exit.GUARDED: "plan, deploy: something could not be got back and nobody has allowed it by name; nothing was changed",
     Exit.MOVED: "deploy --plan: what stands or what is committed is no longer what was planned; nothing was changed",
     Exit.BROKEN: "show: a record was altered, cut, or is none",
     Exit.REFUSED: "failover, failback: refused, or the question was not answered with yes; nothing was changed",
     Exit.WAITING: "failover: it waits for an approval; nothing was changed",
+    Exit.ABSENT: "drift: nothing of the environment stands, so nothing was compared",
     Exit.INTERRUPTED: "interrupted; what AWS had begun goes on there, and the same command resumes",
 }
 """The one table of exit codes; ``deploy.py --help`` prints it."""
@@ -49,7 +51,7 @@ ENDS: Mapping[str, tuple[Exit, ...]] = {
     "plan": (Exit.OK, Exit.FAILED, Exit.NOT_READY, Exit.UNSEEN, Exit.GUARDED),
     "deploy": (Exit.OK, Exit.FAILED, Exit.NOT_READY, Exit.LOCKED, Exit.GUARDED, Exit.MOVED),
     "status": (Exit.OK, Exit.UNSEEN),
-    "drift": (Exit.OK, Exit.DRIFT, Exit.UNSEEN),
+    "drift": (Exit.OK, Exit.DRIFT, Exit.UNSEEN, Exit.ABSENT),
     "unlock": (Exit.OK, Exit.LOCKED, Exit.UNSEEN),
     "destroy": (Exit.OK, Exit.FAILED, Exit.LEFTOVERS, Exit.LOCKED),
     "show": (Exit.OK, Exit.BROKEN),

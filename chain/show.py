@@ -151,6 +151,9 @@ def drift(found: Drift) -> Iterator[str]:
         yield f"not read  {each.stack}  {each.resource}.{each.path.path}: {each.path.reason}"
     yield from (f"{id_} does not stand: nothing to read" for id_ in found.absent)
     yield from (f"NOT SEEN  {id_}: {why}" for id_, why in found.unseen.items())
+    if not found.stacks and not found.unseen:
+        yield "Nothing stands, so nothing was compared: is ENV right, and was it deployed?"
+        return
     share = 100 * found.read / found.declared if found.declared else 100
     yield f"{found.declared} properties declared, {found.read} read back ({share:.1f} %), {len(found.differences)} different."
     yield from (f"    {count} not read: {reason}" for reason, count in found.reasons().most_common())

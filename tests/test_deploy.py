@@ -62,6 +62,8 @@ def test_an_environments_whole_life(checkout: Checkout, clients: Clients, capsys
     assert "1 stacks: 1 unchanged." in capsys.readouterr().out
     assert call(checkout, "status") == Exit.OK
     assert "CREATE_COMPLETE" in capsys.readouterr().out
+    assert deploy.main(["drift", "--env", "elsewhere"], checkout.root) == Exit.ABSENT
+    assert capsys.readouterr().out.endswith("Nothing stands, so nothing was compared: is ENV right, and was it deployed?\n")
     assert call(checkout, "drift") == Exit.OK
     clients("logs", REGION).put_retention_policy(logGroupName=f"/life/{checkout.suffix}", retentionInDays=1)
     assert call(checkout, "drift") == Exit.DRIFT

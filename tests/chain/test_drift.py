@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+import emulator
 from chain import show
+from chain import stack as cfn
 from chain.drift import Drift, drift
+from tests.chain.proxy import proxy
 from tests.chain.test_deploy import NO_ROLE, run
 from tests.chain.world import REGION, Checkout, Clients, parameter, ref, sub
 
@@ -165,6 +172,52 @@ def test_a_resource_that_its_condition_leaves_out_is_not_looked_for(checkout: Ch
     checkout.layer("logs", resources, conditions=never)
     run(checkout, clients)
     assert {each.resource for each in found(checkout, clients).findings} == {"Group", "Named"}
+
+
+def test_a_stack_that_is_only_under_review_does_not_stand(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("logs", logs("review"))
+    (stack,) = checkout.graph().stacks
+    asked = cfn.asked(stack, stack.parameters({})[0])
+    clients("cloudformation", REGION).create_change_set(ChangeSetName="standby-x", ChangeSetType="CREATE", **asked)
+    result = found(checkout, clients)
+    assert (result.absent, result.findings) == ((checkout.id("logs"),), ())
+
+
+def test_what_nobody_is_let_to_read_is_no_all_clear(checkout: Checkout, clients: Clients, aws: emulator.Emulator) -> None:
+    checkout.layer("logs", logs("denied"))
+    run(checkout, clients)
+    denied = json.dumps({"__type": "AccessDeniedException", "message": "is not authorized"})
+    with proxy(aws.endpoint) as between:
+        between.says["GetResource"] = lambda body: (400, denied) if "AWS::IAM::Role" in body else None
+        result = found(checkout, between.clients())
+    assert result.unseen == {checkout.id("logs"): "1 of 2 resources were not read: AccessDeniedException on GetResource"}
+    assert {each.resource for each in result.not_read} == {"Role"}
+    assert (result.declared, result.read) == (6, 2)
+
+
+def test_a_region_that_falls_silent_is_not_asked_for_everything_that_is_left(checkout: Checkout, clients: Clients) -> None:
+    checkout.layer("many", {f"Value{number}": parameter(f"many{number}") for number in range(60)})
+    run(checkout, clients)
+    asked: list[str] = []
+
+    def silent(service: str, region: str) -> Any:
+        return Silent(asked) if service == "cloudcontrol" else clients(service, region)
+
+    with pytest.raises(EndpointConnectionError):
+        found(checkout, silent)
+    assert len(asked) < 60
+
+
+class Silent:
+    """A Cloud Control that is not reached, which takes its time."""
+
+    def __init__(self, asked: list[str]) -> None:
+        self.asked = asked
+
+    def get_resource(self, **given: str) -> None:
+        self.asked.append(given["Identifier"])
+        time.sleep(0.05)
+        raise EndpointConnectionError(endpoint_url="https://x")
 
 
 def test_what_was_never_made_is_said_to_be_gone(checkout: Checkout, clients: Clients) -> None:
