@@ -121,7 +121,7 @@ def deploy(
             warning
             for stack in graph.stacks
             if stack.id in ended.done
-            for warning in rotation.first(stack, clients, Wait(stop), rotation_patience)
+            for warning in _unrotated(stack, clients, stop, rotation_patience)
         ]
     failed = {id_: cfn.explain(error) for id_, error in {**ended.failed, **removed.failed}.items()}
     failed |= {id_: StackError(why, status="not seen") for id_, why in left.items()}
@@ -132,6 +132,16 @@ def _harm(graph: Graph, clients: Clients, standing: cfn.Standing, kept: Mapping[
     """Of the stacks that must stay as they are, those that would change by what is known now."""
     outputs = {f"{region}/{name}": state.outputs for region, states in standing.items() for name, state in states.items()}
     found = []
+def _unrotated(stack: Stack, clients: Clients, stop: Event, patience: float) -> list[str]:
+    """Warnings about secrets that were never rotated; that this cannot be asked is one more, and takes nothing from the rest."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return rotation.first(stack, clients, Wait(stop), patience)
+    except (BotoCoreError, ClientError) as error:
+        return [f"{stack.id}: whether the rotation of its secrets works is unknown: {cfn.explain(error)}"]
+
+
     for id_, why in kept.items():
         stack = graph[id_]
         state = standing[stack.region].get(stack.name)

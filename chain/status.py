@@ -64,8 +64,12 @@ def _one(stack: Stack, seen: Seen, clients: Clients) -> Status:
     try:
         unconfirmed, rotations = tuple(_unconfirmed(stack, state, clients)), tuple(rotation.rotations(stack, clients, state))
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
-        return Status(stack, state, stale=stale, unseen=(f"subscriptions and rotations: {reason(stack.region, error)}",))
-    return Status(stack, state, unconfirmed, rotations, stale)
+        why = reason(stack.region, error)
+    except exceptions.ClientError as error:  # not allowed, or deleted behind the stack's back: the rest is no less worth seeing
+        why = str(cfn.explain(error))
+    else:
+        return Status(stack, state, unconfirmed, rotations, stale)
+    return Status(stack, state, stale=stale, unseen=(f"subscriptions and rotations: {why}",))
 
 
 def _stale(stack: Stack, state: State, seen: Seen) -> Iterator[Stale]:

@@ -11,12 +11,13 @@ import pytest
 
 import emulator
 from chain import rotation, show
+from chain.deploy import deploy
 from chain.rotation import Rotation
 from chain.stack import Wait
 from chain.status import status
 from tests.chain.proxy import Proxy, proxy
 from tests.chain.test_deploy import run
-from tests.chain.world import Checkout, Clients, ref, sub
+from tests.chain.world import Checkout, Clients, Heard, ref, sub
 
 HANDLER = "def handler(event, context):\n    return None\n"
 
@@ -142,6 +143,22 @@ def test_a_first_rotation_is_seen_and_its_absence_is_a_warning(checkout: Checkou
     assert lines[-1].startswith("    rotation: s: rotated 1970-01-01 00:00")
     assert lines[-1].endswith(", next by 1970-01-02")
     assert str(Rotation("s", "f", False, None, None)) == "s: rotation is off"
+
+
+def test_a_secret_that_cannot_be_asked_hides_neither_status_nor_result(
+    checkout: Checkout, clients: Clients, between: Proxy
+) -> None:
+    checkout.layer("rotation", rotating())
+    checkout.layer("data")
+    between.says["DescribeSecret"] = lambda _: (400, json.dumps({"__type": "AccessDeniedException", "message": "no"}))
+    why = "AccessDeniedException on DescribeSecret: no"
+    result = deploy(checkout.graph(), between.clients(), Heard(), folder=checkout.root / "out")
+    assert {done.action for done in result.done.values()} == {"created"}
+    assert result.warnings[-1] == f"{checkout.id('rotation')}: whether the rotation of its secrets works is unknown: {why}"
+    found = {each.stack.template.layer: each for each in status(checkout.graph(), between.clients())}
+    assert found["rotation"].unseen == (f"subscriptions and rotations: {why}",)
+    assert found["rotation"].state is not None
+    assert found["data"].unseen == ()
 
 
 def test_a_schedule_that_does_not_rotate_at_once_is_not_waited_for(checkout: Checkout, clients: Clients) -> None:
