@@ -110,7 +110,7 @@ def deploy(
 
         try:
             ended = schedule.run(judged.order.after, work, stop, _weights(graph, standing, durations))
-            removed = _orphans(graph, judged, clients, report, stop, durations, ended.failed)
+            removed = _orphans(graph, judged, clients, report, stop, durations, {**ended.failed, **left})
         finally:
             durations.save()
         for id_, ids in ended.held.items():
@@ -166,7 +166,7 @@ def _orphans(
     durations: Durations,
     failed: Collection[str],
 ) -> schedule.Ended[str]:
-    """Remove stacks whose layer is gone, once nothing that stands needs them any more."""
+    """Remove stacks whose layer is gone, once nothing that stands needs them any more: what ``failed`` or is dark still may."""
     if not judged.orphans or failed or stop.is_set():
         return schedule.Ended({}, {}, {})
     from chain.destroy import remove

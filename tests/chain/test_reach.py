@@ -86,6 +86,17 @@ def test_the_recovery_site_is_deployed_without_the_primary_unless_a_wire_needs_i
     assert put(checkout, sky).failed == {}
 
 
+def test_what_no_layer_needs_stays_while_a_region_that_may_need_it_is_dark(checkout: Checkout, sky: Cloud) -> None:
+    pair(checkout)
+    put(checkout, sky)
+    (checkout.root / "templates/shop/alone.yaml").unlink()
+    sky.weather.dark = {REGION}
+    assert put(checkout, sky).removed == ()
+    assert checkout.stack("alone") in sky.stacks[AWAY]
+    sky.weather.dark = set()
+    assert put(checkout, sky).removed == (away(checkout, "alone"),)
+
+
 def test_a_stack_that_stands_keeps_the_value_it_was_fed_with(checkout: Checkout, sky: Cloud) -> None:
     pair(checkout)
     put(checkout, sky)
