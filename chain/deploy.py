@@ -99,6 +99,10 @@ def deploy(
                 run.planned = saved.changes(id_) if saved is not None else None
                 done = run.bring(standing[stack.region].get(stack.name), outputs)
                 _lock(stack, done.outputs, held, note)
+            except schedule.StoppedError:  # not by a fault of the stack's, and what AWS had begun goes on there
+                report(News(id_, "interrupted"))
+                note("done", stack=id_, result="interrupted")
+                raise
             except Exception as error:
                 report(News(id_, "failed", reason=str(cfn.explain(error))))
                 note("done", stack=id_, result="failed")
@@ -128,10 +132,6 @@ def deploy(
     return Result(ended.done, failed, {**ended.held, **removed.held}, tuple(warnings), tuple(removed.done))
 
 
-def _harm(graph: Graph, clients: Clients, standing: cfn.Standing, kept: Mapping[str, str]) -> list[str]:
-    """Of the stacks that must stay as they are, those that would change by what is known now."""
-    outputs = {f"{region}/{name}": state.outputs for region, states in standing.items() for name, state in states.items()}
-    found = []
 def _unrotated(stack: Stack, clients: Clients, stop: Event, patience: float) -> list[str]:
     """Warnings about secrets that were never rotated; that this cannot be asked is one more, and takes nothing from the rest."""
     from botocore.exceptions import BotoCoreError, ClientError
@@ -142,6 +142,10 @@ def _unrotated(stack: Stack, clients: Clients, stop: Event, patience: float) -> 
         return [f"{stack.id}: whether the rotation of its secrets works is unknown: {cfn.explain(error)}"]
 
 
+def _harm(graph: Graph, clients: Clients, standing: cfn.Standing, kept: Mapping[str, str]) -> list[str]:
+    """Of the stacks that must stay as they are, those that would change by what is known now."""
+    outputs = {f"{region}/{name}": state.outputs for region, states in standing.items() for name, state in states.items()}
+    found = []
     for id_, why in kept.items():
         stack = graph[id_]
         state = standing[stack.region].get(stack.name)

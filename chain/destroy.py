@@ -388,6 +388,9 @@ class _Deletion:
         """Delete it, and say how that ended."""
         try:
             self._delete(stop)
+        except schedule.StoppedError:
+            self.report(News(self.each.id, "interrupted"))
+            raise
         except Exception as error:
             self.report(News(self.each.id, "failed", reason=str(cfn.explain(error))))
             raise

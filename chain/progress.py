@@ -12,13 +12,13 @@ from typing import TextIO
 
 from chain.stack import News
 
-ENDS = {"created", "updated", "unchanged", "failed", "deleted", "held back", "gone"}
+ENDS = {"created", "updated", "unchanged", "failed", "deleted", "held back", "gone", "interrupted"}
 """The words with which the chain ends a stack; CloudFormation's own statuses are written in capitals."""
 NARROWEST = 40  # characters of a column
 FRAME = 0.1  # seconds between two drawings of the board
 UP, CLEAR = "\x1b[{}A", "\x1b[J"
 GREEN, RED, YELLOW, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
-COLOURS = {"created": GREEN, "updated": GREEN, "deleted": GREEN, "failed": RED, "held back": YELLOW}
+COLOURS = {"created": GREEN, "updated": GREEN, "deleted": GREEN, "failed": RED, "held back": YELLOW, "interrupted": YELLOW}
 
 
 def line(news: News) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-ENDINGS = {"created", "updated", "unchanged", "failed", "deleted"}
+ENDINGS = {"created", "updated", "unchanged", "failed", "deleted", "interrupted"}
 STYLE = (
     "body{font:14px sans-serif;margin:2em;color:#222}td{padding:2px 8px;white-space:nowrap}"
     ".bar{position:relative;height:14px;width:60vw;background:#f2f2f2}"

@@ -271,8 +271,10 @@ def test_an_interrupt_leaves_awss_work_and_names_the_command_that_joins_it(
         lambda: (state := cfn.describe(clients("cloudformation", REGION), checkout.stack("slow"))) and "PROGRESS" in state.status
     )
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    shown, said = process.communicate(timeout=30)
     assert process.returncode == Exit.INTERRUPTED
+    assert f"{checkout.id('slow')}  interrupted\n" in shown
+    assert "failed" not in shown
     assert said.strip().endswith(f"What AWS had begun goes on there; join it with: make deploy ENV={checkout.suffix}")
     open_gate(clients, checkout.stack("slow"))
 

@@ -440,7 +440,9 @@ def test_an_interrupt_starts_no_further_deletion(checkout: Checkout, clients: Cl
     run(checkout, clients)
     stop = threading.Event()
     stop.set()
-    result = destroy(look(checkout, clients), load(checkout.root / "templates"), clients, Heard(), ACCOUNT, stop=stop, patience=0)
-    assert list(result.failed) == [checkout.id("data")]
+    heard = Heard()
+    result = destroy(look(checkout, clients), load(checkout.root / "templates"), clients, heard, ACCOUNT, stop=stop, patience=0)
+    assert list(result.failed) == heard.order("interrupted") == [checkout.id("data")]
+    assert heard.order("failed") == []
     assert cfn.describe(clients("cloudformation", REGION), checkout.stack("data")) is not None
     assert fault("x")[0] == 400
