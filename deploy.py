@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     given = arguments(argv)
     if given.command == "show":
         return _show(root, given)
-    resume = f"make {given.command} ENV={given.env}" + (f" SYSTEM='{' '.join(given.system)}'" if given.system else "")
+    resume = _again(given, given.command)
     from chain import commands
     from chain.account import access
     from chain.stack import StackError
@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
         print(error, f"When the cause is removed, go on with: {resume}", sep="\n", file=sys.stderr)
         return Exit.FAILED
     except GuardedError as error:
-        print(*error.dangers, f"Nothing was changed. To look at it: make plan ENV={given.env}", sep="\n", file=sys.stderr)
+        print(*error.dangers, f"Nothing was changed. To look at it: {_again(given, 'plan')}", sep="\n", file=sys.stderr)
         return Exit.GUARDED
     except MovedError as error:
         print(*error.differences, sep="\n", file=sys.stderr)
@@ -134,6 +134,19 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     except KeyboardInterrupt:
         print(f"\nInterrupted. What AWS had begun goes on there; join it with: {resume}", file=sys.stderr)
         return Exit.INTERRUPTED
+
+
+def _again(given: argparse.Namespace, command: str) -> str:
+    """A command that goes on from this one, as it would be typed: a failover without its mode would be a dry run."""
+    mode = getattr(given, "mode", "")
+    words = {
+        "SYSTEM": " ".join(given.system),
+        "MODE": mode if mode and mode != MODES[command][0] else "",
+        "APPROVE": getattr(given, "approve", ""),
+        "ALLOW": " ".join(getattr(given, "allow", ())),
+        "REASON": getattr(given, "reason", "").replace("'", "'\\''").replace("$", "$$"),  # for the shell, and for make
+    }
+    return f"make {command} ENV={given.env}" + "".join(f" {name}='{text}'" for name, text in words.items() if text)
 
 
 def _show(root: Path, given: argparse.Namespace) -> int:

@@ -349,15 +349,15 @@ def _fail(command: str, root: Path, options: Options, resume: str) -> Exit:
     request = command if command == failover.FAILBACK else failover.FAILOVER if dry else options.mode
     event: dict[str, str] = {"by": who.arn}
     open_ = record.acting
-    if options.approve:
+    if open_ is not None and (open_.id == options.approve or (open_.request == request and not dry and not options.approve)):
+        request, event["execution"] = open_.request, open_.id
+    elif options.approve:
         waiting = {one.id: one for one in record.executions if one.waits}
         if options.approve not in waiting:
             told = ", ".join(waiting) or "none"
             raise InputError([f"{options.approve} waits for no approval; there wait: {told}"])
         request, event["approve"] = waiting[options.approve].request, options.approve
         _say(f"    {sentence}" for sentence in waiting[options.approve].entries[topology.WAITING]["why"])
-    elif open_ is not None and open_.request == request and not dry:
-        event["execution"] = open_.id
     else:
         event["request"] = request
     ask: failover.Ask = function.ask

@@ -83,7 +83,8 @@ def test_what_waits_for_a_person_is_approved_by_its_name(
     assert "against it: The stand-in says so." in (said := capsys.readouterr().out)
     assert "nobody can say how much" in said
     assert call(shop, *failing, "--mode", "failover", "--yes") == Exit.WAITING
-    assert f"To approve it: make failover ENV={shop.suffix} SYSTEM='shop' APPROVE=manual-1" in capsys.readouterr().out
+    again = f"make failover ENV={shop.suffix} SYSTEM='shop' MODE='failover' APPROVE=manual-1"
+    assert f"To approve it: {again}" in capsys.readouterr().out
     assert call(shop, "status") == Exit.OK
     assert "WAITS FOR A PERSON: failover manual-1, asked for by arn:aws:iam::" in capsys.readouterr().out
     assert call(shop, *failing, "--approve", "manual-77") == Exit.INPUT
@@ -129,6 +130,28 @@ def test_a_command_that_was_interrupted_joins_what_it_had_begun(
     assert "failover manual-9, asked for by nobody known at 2026: acts" in said
     assert "manual-9: completed" in said
     assert "on an operator's word" in said
+
+
+@pytest.mark.parametrize("given", [("--mode", "failover"), ("--mode", "switchover"), ("--approve", "manual-9")])
+def test_what_is_said_to_join_an_interrupted_command_joins_it(
+    shop: Checkout,
+    clients: Clients,
+    given: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    request = given[1] if given[0] == "--mode" else "failover"
+    began = {"request": request, "at": "2026", "evidence": [], "by": "x"}
+    remember(shop, clients, "execution/manual-9/00-began", json.dumps(began))
+    remember(shop, clients, "execution/manual-9/01-decided", json.dumps({"epoch": 1, "at": "2026"}))
+    with monkeypatch.context() as patch:
+        patch.setattr("chain.failover.Follower.follow", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert call(shop, "failover", "--system", "shop", "--yes", *given) == Exit.INTERRUPTED
+    (said,) = re.findall(r"join it with: make failover ENV=\S+ SYSTEM='shop'(.*)", capsys.readouterr().err)
+    words = [word for pair in re.findall(r"(MODE|APPROVE)='([^']+)'", said) for word in (f"--{pair[0].lower()}", pair[1])]
+    assert words == list(given)
+    assert call(shop, "failover", "--system", "shop", "--yes", *words) == Exit.OK
+    assert "manual-9: completed" in capsys.readouterr().out
 
 
 def test_a_function_that_goes_on_failing_is_told(shop: Checkout, clients: Clients, capsys: pytest.CaptureFixture[str]) -> None:

@@ -269,6 +269,9 @@ def test_a_run_is_recorded_shown_and_continued(
     capsys.readouterr()
     assert call(checkout, "plan") == Exit.GUARDED
     assert capsys.readouterr().out.partition("\n\n")[2].startswith("REFUSED  ")
+    assert call(checkout, "deploy", "--system", "shop", "--allow", "Other", "--reason", "it's $5") == Exit.GUARDED
+    said = capsys.readouterr().err
+    assert said.endswith(f"To look at it: make plan ENV={checkout.suffix} SYSTEM='shop' ALLOW='Other' REASON='it'\\''s $$5'\n")
     assert call(checkout, "deploy") == Exit.GUARDED
     assert call(checkout, "deploy", "--allow", "Table") == Exit.INPUT
     refused = record.find(runs, "last")

@@ -145,9 +145,7 @@ def test_a_first_rotation_is_seen_and_its_absence_is_a_warning(checkout: Checkou
     assert str(Rotation("s", "f", False, None, None)) == "s: rotation is off"
 
 
-def test_a_secret_that_cannot_be_asked_hides_neither_status_nor_result(
-    checkout: Checkout, clients: Clients, between: Proxy
-) -> None:
+def test_a_secret_that_cannot_be_asked_hides_neither_status_nor_result(checkout: Checkout, between: Proxy) -> None:
     checkout.layer("rotation", rotating())
     checkout.layer("data")
     between.says["DescribeSecret"] = lambda _: (400, json.dumps({"__type": "AccessDeniedException", "message": "no"}))
