@@ -11,6 +11,9 @@ from chain.stack import StackError, Wait, code
 RUNNING = ("CREATED", "PENDING", "RUNNING", "ABORTING")
 COPYING = ("CREATED", "RUNNING")
 GONE = ("ResourceNotFoundException",)
+KEPT = ("InvalidParameterValueException", "InvalidRequestException", *GONE)
+"""A continuous recovery point is the instance's own backup: it is let go, not deleted. One that is deleted is listed a while."""
+
 PATIENCE = 300.0  # seconds that jobs are given to stop, and AWS Backup to see that a vault is empty
 
 
@@ -28,28 +31,14 @@ def empty(backup: Any, vault: str, wait: Wait) -> None:
         if wait.waited > PATIENCE:
             raise StackError(f"jobs of the vault {vault} are still running after {PATIENCE:.0f} s; stop them, then go on")
         wait()
-    while True:
-        points = list(_points(backup, vault))
-        if not points:
-            return
+    while points := list(_points(backup, vault)):
         if wait.waited > PATIENCE:
             raise StackError(f"the vault {vault} still holds {len(points)} recovery points, such as {points[0]}")
         for point in points:
-            # A continuous one is the instance's own backup: it is let go, not deleted.
-            if not unless(
-                ("InvalidParameterValueException", "InvalidRequestException"),
-                backup.delete_recovery_point,
-                BackupVaultName=vault,
-                RecoveryPointArn=point,
-            ):
-                unless(
-                    ("InvalidParameterValueException", "InvalidRequestException", *GONE),
-                    backup.disassociate_recovery_point,
-                    BackupVaultName=vault,
-                    RecoveryPointArn=point,
-                )
-        if list(_points(backup, vault)):
-            wait()
+            given = {"BackupVaultName": vault, "RecoveryPointArn": point}
+            if not unless(KEPT, backup.delete_recovery_point, **given):
+                unless(KEPT, backup.disassociate_recovery_point, **given)
+        wait()
 
 
 def await_copies(backups: Sequence[Any], arn: str, wait: Wait) -> None:
