@@ -196,11 +196,19 @@ def destroy(
         for each in found.stacks:
             if each.layer == ARTIFACTS and LOCKED in each.state.outputs:
                 held.take(each.system, found.suffix, each.region, each.state.outputs[LOCKED])
-        remembered = topology.places(templates, found.suffix)
-        for place in remembered:  # before anything else: from here on nothing fails over
-            if any(each.system == place.system for each in found.stacks) or topology.read(clients, place).values:
-                topology.mark_destroying(clients, place, who)
-                topology.await_lease(clients, place, Wait(stop))
+        marked: list[topology.Place] = []
+        lost: Mapping[str, Exception] | None = None
+        try:
+            for place in topology.places(templates, found.suffix):  # before anything else: from here on nothing fails over
+                if any(each.system == place.system for each in found.stacks) or topology.read(clients, place).values:
+                    marked += [place] if topology.mark_destroying(clients, place, who) else []
+                    topology.await_lease(clients, place, Wait(stop))
+            lost = _keep(found, clients, report, stop)
+        finally:
+            for place in marked if lost != {} else ():  # nothing is deleted, and it fails over as before
+                topology.unmark_destroying(clients, place)
+        if lost:
+            return Result((), {id_: cfn.explain(error) for id_, error in lost.items()}, {}, (), (), ())
         return _destroy(found, templates, clients, report, account, stop, patience, durations)
 
 
@@ -215,9 +223,6 @@ def _destroy(
     durations: Durations,
 ) -> Result:
     names = {region: _names(found, templates, region, account) for region in found.regions}
-    lost = _keep(found, clients, report, stop)
-    if lost:  # nothing is deleted before what shall be kept is there
-        return Result((), {id_: cfn.explain(error) for id_, error in lost.items()}, {}, (), (), ())
     ended = _take_down(found, clients, names, report, stop, durations)
     swept: list[str] = []
     left: list[str] = []

@@ -9,11 +9,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 import emulator
-from chain import final
+from chain import final, topology
 from chain import stack as cfn
 from chain.destroy import Survey, destroy, survey
 from chain.templates import load
+from chain.topology import Place, read
 from tests.chain import two_regions
+from tests.chain.standin import failover
 from tests.chain.test_deploy import run
 from tests.chain.test_destroy import ACCOUNT
 from tests.chain.test_two_regions import fail_over
@@ -115,10 +117,12 @@ def test_run_again_it_goes_on_with_the_same_snapshots(
 
 
 def test_nothing_is_deleted_before_what_shall_be_kept_is_there(
-    checkout: Checkout, clients: Clients, aws: emulator.Emulator
+    checkout: Checkout, clients: Clients, aws: emulator.Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    failover(checkout)
     deployed(checkout, clients)
     found = look(checkout, clients)
+    place = Place("shop", checkout.suffix, AWAY)
 
     def refused(service: str, region: str) -> Any:
         def refuse(**_: Any) -> None:
@@ -133,6 +137,19 @@ def test_nothing_is_deleted_before_what_shall_be_kept_is_there(
     assert "SnapshotQuotaExceeded" in str(result.failed[f"{HOME}/source-{checkout.suffix}"])
     assert result.deleted == ()
     assert [each.id for each in look(checkout, clients).stacks] == [each.id for each in found.stacks]
+    assert not read(clients, place).destroying, "it fails over as before"
+
+    def interrupted(*_: Any) -> None:
+        assert read(clients, place).destroying
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("chain.destroy._keep", interrupted)
+        destroy(found, load(checkout.root / "templates"), refused, Heard(), ACCOUNT, patience=0)
+    assert not read(clients, place).destroying
+    topology.mark_destroying(clients, place, "whoever destroyed half of it before")
+    destroy(found, load(checkout.root / "templates"), refused, Heard(), ACCOUNT, patience=0)
+    assert read(clients, place).destroying
 
 
 def test_a_snapshot_that_failed_or_never_comes_is_an_error(
