@@ -36,8 +36,8 @@ HELP = {
 MODES = {"failover": ("dry-run", "switchover", "failover"), "failback": ("failback", "dry-run")}
 
 RECORD = "the record of the run, as lines of JSON (chain/record.schema.json)"
-FOUND = "what was found, as lines of JSON (chain/lines.schema.json)"
-JSON = {name: RECORD if name in ("deploy", "destroy") else FOUND for name in HELP if name not in MODES}
+FOUND = "what was found or done, as lines of JSON (chain/lines.schema.json)"
+JSON = {name: RECORD if name in ("deploy", "destroy") else FOUND for name in HELP}
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -209,7 +209,8 @@ def _status(task: Task) -> Exit:
     from chain.status import status
 
     known, silent = _remembered(task)
-    _say([*show.topology(known), *silent.values()], _out(task.options))  # first: it needs no region but the surviving one
+    # First: it needs no region but the surviving one.
+    _say(lines.topology(known, silent) if task.options.json else [*show.topology(known), *silent])
     states = status(task.graph, task.clients)
     dark = {each.stack.region for each in states if each.state is None and each.unseen}
     found = gathered([Check("AWS Backup", lambda: opt_ins(task.graph, task.clients, dark))])
@@ -220,16 +221,16 @@ def _status(task: Task) -> Exit:
     return Exit.UNSEEN if silent or any(each.unseen for each in states) else Exit.OK
 
 
-def _remembered(task: Task) -> tuple[list[topology.Record], dict[str, str]]:
-    """What recovery regions remember, and by region of which nothing is known: one that is dark hides nothing else."""
+def _remembered(task: Task) -> tuple[list[topology.Record], list[str]]:
+    """What recovery regions remember, and of which systems nothing is known, and why: one that is dark hides nothing else."""
     from chain import reach
 
     known: list[topology.Record] = []
-    silent: dict[str, str] = {}
+    silent: list[str] = []
     for place in topology.places([stack.template for stack in task.graph.stacks], task.options.env):
         found = reach.hear(partial(topology.read, task.clients, place))
         if isinstance(found, Exception):
-            silent[place.region] = f"{place.system}-{place.suffix}  NOT SEEN: {reach.reason(place.region, found)}"
+            silent.append(f"{place.system}-{place.suffix}  NOT SEEN: {reach.reason(place.region, found)}")
         else:
             known.append(found)
     return known, silent
@@ -241,11 +242,11 @@ def _drift(task: Task) -> Exit:
 
     known, silent = _remembered(task)
     found = drift(task.graph, task.clients)
-    beyond = [arn for each in known for arn in outside(each, task.clients)]
+    held, beyond = topology.held(known, task.graph), [arn for each in known for arn in outside(each, task.clients)]
     if task.options.json:
-        _say(lines.drift(found))
+        _say([*lines.topology(known, silent), *lines.drift(found, held, beyond)])
     else:
-        _say([*show.drift(found), *show.elsewhere(found, topology.held(known, task.graph), beyond), *silent.values()])
+        _say([*show.drift(found), *show.elsewhere(found, held, beyond), *silent])
     if found.differences or found.unseen or silent:
         return Exit.DRIFT if found.differences else Exit.UNSEEN
     return Exit.OK if found.stacks else Exit.ABSENT
@@ -343,7 +344,9 @@ def _fail(command: str, root: Path, options: Options, resume: str) -> Exit:
     clients = ordinary_clients()
     who = caller(clients, [place.region])
     record, function = topology.read(clients, place), failover.find(clients, place)
-    _say([str(who), "", *show.topology([record]), ""])
+    out = _out(options)
+    _say([str(who), "", *show.topology([record]), ""], out)
+    _say(lines.topology([record]) if options.json else [])
 
     dry = options.mode == failover.DRY and not options.approve
     request = command if command == failover.FAILBACK else failover.FAILOVER if dry else options.mode
@@ -357,41 +360,46 @@ def _fail(command: str, root: Path, options: Options, resume: str) -> Exit:
             told = ", ".join(waiting) or "none"
             raise InputError([f"{options.approve} waits for no approval; there wait: {told}"])
         request, event["approve"] = waiting[options.approve].request, options.approve
-        _say(f"    {sentence}" for sentence in waiting[options.approve].entries[topology.WAITING]["why"])
+        _say((f"    {sentence}" for sentence in waiting[options.approve].entries[topology.WAITING]["why"]), out)
     else:
         event["request"] = request
     ask: failover.Ask = function.ask
     if request == failover.FAILBACK and function.makes_anew:
         if why := failover.foreign(function, clients):
-            _say([why])
+            _say([why], out)
+            _say([lines.execution({"outcome": "refused", "why": why})] if options.json else [])
             return Exit.REFUSED
         ask = function.here(root, failover.secret_of(templates, function, clients))
     foretold = ask({"request": failover.DRY, "of": request})
     if "request" in event:
-        _say(failover.forecast(foretold, request))
+        _say(failover.forecast(foretold, request), out)
+        _say([lines.forecast(foretold, request)] if options.json else [])
     if dry:
         return failover.outlook(foretold)
     if "request" in event and failover.outlook(foretold) is Exit.REFUSED:
         return Exit.REFUSED
     joins = "execution" in event
     asked = f"Go on with the {request} {event['execution']}" if joins else f"Begin this {request}"
-    if not options.yes and not _agreed(f"{asked}? Type yes: "):
+    if not options.yes and not _agreed(f"{asked}? Type yes: ", out):
         return Exit.REFUSED
 
     def as_declared() -> bool:
         from chain.drift import drift
 
         found = drift(graph or open_environment(root, options.env, options.system), clients)
-        _say(show.drift(found))
+        _say(show.drift(found), out)
+        _say(lines.drift(found) if options.json else [])
         return not found.differences and not found.unseen
 
     away = failover.files_of(templates, function, clients) if request == failover.FAILBACK else None
-    follower = failover.Follower(clients, place, lambda line: _say([line]), ask, failover.patiently, away, as_declared)
+    follower = failover.Follower(clients, place, lambda line: _say([line], out), ask, failover.patiently, away, as_declared)
     if "request" in event:  # named here: whoever asks again, because no answer came, asks for the same
         event["execution"] = failover.named()
     begun = {"more": True, **event} if joins else ask(event)
     answer = follower.follow(str(begun.get("execution") or options.approve), begun)
-    _say(failover.ended(answer, topology.read(clients, place), resume))
+    after = topology.read(clients, place)
+    _say(failover.ended(answer, after, resume), out)
+    _say([*lines.topology([after]), lines.execution(answer)] if options.json else [])
     if request == failover.FAILBACK and not function.makes_anew and failover.code(answer) is Exit.OK:
         return Exit.OK if as_declared() else Exit.DRIFT
     return failover.code(answer)

@@ -1,4 +1,4 @@
-"""What a command that changes no stack has found, as lines of JSON: ``--json`` of plan, status, drift and unlock.
+"""What a command that changes no stack has found or done, as lines of JSON: ``--json`` of all but deploy and destroy.
 
 Each line has a ``kind``; ``lines.schema.json`` says what belongs to it. What may be null is always there, although the schema
 does not require it. What is told a person besides goes to standard error.
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 from chain import record
 from chain.changes import text
 
+FORECAST = ("would", "against", "lost_seconds", "evidence", "steps")
+"""What the failover function says of itself in a dry run."""
+
 if TYPE_CHECKING:
     from chain.drift import Drift
     from chain.graph import Graph
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from chain.preflight import Found
     from chain.review import Review
     from chain.status import Status
+    from chain.topology import Record
 
 
 def plan(graph: Graph, steps: Sequence[Step], judged: Review, found: Sequence[Danger], allowed: Collection[str]) -> Iterator[str]:
@@ -85,13 +89,45 @@ def status(graph: Graph, states: Sequence[Status]) -> Iterator[str]:
     yield from (_line("left out", reason=each) for each in graph.left_out)
 
 
-def drift(found: Drift) -> Iterator[str]:
-    """One per difference and per property that was not read; the figures last."""
+def topology(known: Sequence[Record], silent: Sequence[str] = ()) -> Iterator[str]:
+    """One per system that can fail over: who writes, and what is under way; and one per system of which nothing is known."""
+    for each in known:
+        yield _line(
+            "topology",
+            system=each.place.system,
+            region=each.place.region,
+            **asdict(each.topology),
+            executions=[
+                {"execution": one.id, "request": one.request, "acts": one.acts, "waits": one.waits}
+                for one in each.executions
+                if one.is_open
+            ],
+            destroying=each.destroying,
+        )
+    yield from (_line("not checked", reason=reason) for reason in silent)
+
+
+def forecast(answer: Mapping[str, Any], request: str) -> str:
+    """What a failover or a failback would do, and what would be lost."""
+    return _line("forecast", request=request, **{name: answer[name] for name in FORECAST})
+
+
+def execution(answer: Mapping[str, Any]) -> str:
+    """How a failover or a failback ended."""
+    why = answer.get("why") or []
+    said = [why] if isinstance(why, str) else list(why)
+    return _line("execution", execution=answer.get("execution"), outcome=answer.get("outcome"), why=said)
+
+
+def drift(found: Drift, held: Collection[str] = (), outside: Sequence[str] = ()) -> Iterator[str]:
+    """One per difference and per property that was not read; the figures last. A failover explains what is in ``held`` stacks."""
     for kind, several in (("difference", found.differences), ("not read", found.not_read)):
         for each in several:
-            at = {"stack": each.stack, "resource": each.resource, "type": each.type, "path": each.path.path}
-            values = {"declared": each.path.declared, "found": each.path.found} if kind == "difference" else {}
-            yield _line(kind, **at, **values, reason=each.path.reason)
+            at: dict[str, Any] = {"stack": each.stack, "resource": each.resource, "type": each.type, "path": each.path.path}
+            if kind == "difference":
+                at |= {"declared": each.path.declared, "found": each.path.found, "explained": each.stack in held}
+            yield _line(kind, **at, reason=each.path.reason)
+    yield from (_line("outside", resource=arn) for arn in outside)
     yield from (_line("absent", stack=id_) for id_ in found.absent)
     yield from (_line("unseen", stack=id_, reason=why) for id_, why in found.unseen.items())
     yield _line("drift", declared=found.declared, read=found.read, different=len(found.differences))

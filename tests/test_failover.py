@@ -24,6 +24,8 @@ from tests.chain import two_regions
 from tests.chain.conftest import aws, checkout, clients  # noqa: F401
 from tests.chain.standin import failover, remember
 from tests.chain.test_deploy import run
+from tests.chain.test_lines import of
+from tests.chain.test_lines import read as lines
 from tests.chain.two_regions import AWAY, HOME
 from tests.chain.world import Checkout, Clients, ref
 from tests.test_deploy import call, ordinary  # noqa: F401
@@ -112,6 +114,36 @@ def test_a_file_that_a_failback_needs_at_its_end_is_read_before_it_begins(
     assert "nots is no layer; there are: failover, notes; did you mean notes?" in capsys.readouterr().err
     assert not read(clients, Place("shop", shop.suffix, AWAY)).executions
     assert call(shop, "failover", "--system", "shop") == Exit.OK, "a failover needs no file"
+
+
+def test_a_program_reads_what_a_failover_would_do_did_and_left(
+    shop: Checkout, clients: Clients, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(command: str, *more: str, code: Exit = Exit.OK) -> list[dict[str, Any]]:
+        capsys.readouterr()
+        assert call(shop, command, "--system", "shop", "--json", *more) == code
+        return lines(capsys.readouterr().out)
+
+    home, would = told("failover")
+    assert (home["kind"], home["system"], home["region"], home["state"], home["epoch"]) == ("topology", "shop", AWAY, "home", 0)
+    assert (would["kind"], would["would"], would["lost_seconds"], would["steps"]) == (
+        "forecast",
+        "act",
+        7.0,
+        ["fence", "promote"],
+    )
+    _, would, now, ended = told("failover", "--mode", "failover", "--yes")
+    assert (would["request"], now["state"], now["writer"]) == ("failover", "failed-over", "arn:writer")
+    assert ended == {"kind": "execution", "execution": "manual-1", "outcome": "completed", "why": []}
+    for command in ("status", "drift"):
+        (now,) = of("topology", told(command))
+        assert (now["state"], now["epoch"], now["executions"], now["destroying"]) == ("failed-over", 1, [], False)
+    *_, drifted = told("failback", "--yes")
+    assert (drifted["kind"], drifted["different"]) == ("drift", 0)
+    remember(shop, clients, "mood", json.dumps({"do": "wait", "lost": None}))
+    *_, waits, ended = told("failover", "--mode", "switchover", "--yes", code=Exit.WAITING)
+    assert waits["executions"] == [{"execution": ended["execution"], "request": "switchover", "acts": False, "waits": True}]
+    assert (ended["outcome"], ended["why"]) == ("waiting-for-approval", ["The stand-in says so."])
 
 
 def test_nobody_to_ask_is_a_no(shop: Checkout, clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ def test_status_and_drift_can_be_read_by_a_program(
     assert program.main(["drift", *call], checkout.root) == Exit.DRIFT
     (difference,) = of("difference", read(capsys.readouterr().out))
     assert (difference["resource"], difference["path"]) == ("Group", "RetentionInDays")
-    assert (difference["declared"], difference["found"]) == (7, 1)
+    assert (difference["declared"], difference["found"], difference["explained"]) == (7, 1, False)
 
 
 def test_what_is_not_ready_and_how_secrets_rotate_are_lines_of_status(

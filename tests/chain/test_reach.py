@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -324,7 +325,10 @@ def test_a_recovery_region_that_is_dark_hides_nothing_of_the_primary(
             assert program.main([command, "--env", checkout.suffix], checkout.root) == Exit.UNSEEN, command
             shown = capsys.readouterr().out
             assert said in shown
-            assert f"shop-{checkout.suffix}  NOT SEEN: {AWAY} does not answer (ReadTimeoutError)" in shown
+            silent = f"shop-{checkout.suffix}  NOT SEEN: {AWAY} does not answer (ReadTimeoutError)"
+            assert silent in shown
+        assert program.main(["status", "--env", checkout.suffix, "--json"], checkout.root) == Exit.UNSEEN
+        assert json.dumps({"kind": "not checked", "reason": silent}) in capsys.readouterr().out
 
 
 def test_a_service_that_has_answered_is_asked_again_however_silent_it_becomes(sky: Cloud) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chain import lines as lines_of
 from chain import show, topology
 from chain.drift import drift
 from chain.outcome import NotReadyError
@@ -21,6 +22,8 @@ from tests.chain import two_regions
 from tests.chain.standin import failover, remember
 from tests.chain.test_deploy import run
 from tests.chain.test_destroy import look, take_down
+from tests.chain.test_lines import of
+from tests.chain.test_lines import read as lines
 from tests.chain.two_regions import AWAY, CREDENTIALS, HOME
 from tests.chain.world import Checkout, Clients, parameter, ref, sub
 
@@ -164,6 +167,9 @@ def test_drift_says_what_a_failover_explains_and_what_it_left_outside(checkout: 
     assert said[0] == "1 of the differences are in stacks that describe what changed its role; make failback undoes them."
     assert said[1].startswith("outside of every stack  arn:aws:ssm:")
     assert len(said) == 2
+    told = lines("\n".join(lines_of.drift(drift(graph, clients), held(known, graph), beyond)))
+    assert [(line["path"], line["explained"]) for line in of("difference", told)] == [("DBInstanceClass", True)]
+    assert of("outside", told) == [{"kind": "outside", "resource": beyond[0]}]
 
 
 def test_destroy_takes_what_a_failover_remembered_and_kept(checkout: Checkout, clients: Clients) -> None:
