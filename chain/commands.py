@@ -133,7 +133,7 @@ def _plan(task: Task) -> Exit:
         _say([*lines.plan(task.graph, steps, judged, dangers, allowed), *lines.ready(found)])
     else:
         _say(guard.sentences(dangers, allowed))
-        _say([*(f"NOT READY  {text}" for text in found.findings), *(f"NOT CHECKED  {text}" for text in found.unseen)])
+        _say([*show.ready(found)])
         _say(show.plan(task.graph, steps, judged.orphans))
     if task.options.save:
         saved.save(Path(task.options.save), task.who.account, task.options.env, task.options.system, steps, seen.standing)
@@ -217,7 +217,7 @@ def _status(task: Task) -> Exit:
     if task.options.json:
         _say([*lines.status(task.graph, states), *lines.ready(found)])
     else:
-        _say([*show.status(states), *(f"NOT READY  {text}" for text in found.findings)])
+        _say([*show.status(states), *show.ready(found)])
     return Exit.UNSEEN if silent or any(each.unseen for each in states) else Exit.OK
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chain.drift import Drift
     from chain.guard import Danger
     from chain.plan import Step
+    from chain.preflight import Found
     from chain.record import Earlier
     from chain.review import Orphan, Review
     from chain.status import Status
@@ -44,6 +45,12 @@ def dangers(judged: Review, steps: Sequence[Step]) -> list[Danger]:
     """Everything that could not be got back; what CloudFormation says of a resource is said once."""
     known = {(each.stack, each.resource) for each in judged.dangers}
     return [*judged.dangers, *(each for step in steps for each in step.dangers if (each.stack, each.resource) not in known)]
+
+
+def ready(found: Found) -> Iterator[str]:
+    """What a deployment would stumble over, and what could not be asked."""
+    yield from (f"NOT READY  {text}" for text in found.findings)
+    yield from (f"NOT CHECKED  {text}" for text in found.unseen)
 
 
 def resumed(earlier: Earlier) -> Iterator[str]:

@@ -543,6 +543,22 @@ def test_what_is_locked_where_a_region_answers_can_be_unlocked_while_another_is_
     assert '{"kind": "dark", "reason": "us-west-2 does not answer' in capsys.readouterr().out
 
 
+def test_settings_that_cannot_be_asked_are_said_to_be_unchecked(
+    checkout: Checkout, sky: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import deploy as program
+
+    selected = {"BackupSelection": {"Resources": ["*"]}}
+    table = {"Type": "AWS::DynamoDB::Table", "Properties": {}}
+    checkout.layer("backup", {"Selection": {"Type": "AWS::Backup::BackupSelection", "Properties": selected}, "Table": table})
+    put(checkout, sky)
+    for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": sky.endpoint}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("status", "plan"):
+        assert program.main([name, "--env", checkout.suffix], checkout.root) == Exit.OK
+        assert "NOT CHECKED  AWS Backup" in capsys.readouterr().out
+
+
 def test_a_lock_that_is_let_go_while_somebody_asks_is_taken(checkout: Checkout, sky: Cloud) -> None:
     artifacts(checkout)
     put(checkout, sky)
