@@ -79,13 +79,24 @@ class Stack:
         return answers, unknown
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A stack that is none of a graph's although its template is there, and why."""
+
+    stack: str  # its id
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """Stacks in an order in which they could be made one by one; ``after`` maps each id to the ids that it waits for."""
 
     stacks: tuple[Stack, ...]
     after: Mapping[str, Collection[str]]
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     def __getitem__(self, id_: str) -> Stack:
         return next(stack for stack in self.stacks if stack.id == id_)
@@ -106,7 +117,7 @@ def open_environment(root: Path, suffix: str, systems: Sequence[str] = ()) -> Gr
     problems = parameters.check_suffix(suffix)
     loaded = templates.load(root / "templates", systems)
     stacks: list[Stack] = []
-    left_out: list[str] = []
+    left_out: list[LeftOut] = []
     for system in dict.fromkeys(template.system for template in loaded):
         own = [template for template in loaded if template.system == system]
         values, wrong = parameters.load(root / "parameters", system, own, suffix)
@@ -119,7 +130,7 @@ def open_environment(root: Path, suffix: str, systems: Sequence[str] = ()) -> Gr
     return _graph(stacks, left_out)
 
 
-def _graph(stacks: Sequence[Stack], left_out: Sequence[str]) -> Graph:
+def _graph(stacks: Sequence[Stack], left_out: Sequence[LeftOut]) -> Graph:
     after = {stack.id: {wire.stack for wire in stack.wires.values()} | ({stack.artifacts} - {""}) for stack in stacks}
     try:
         order = list(TopologicalSorter(after).static_order())
@@ -130,7 +141,7 @@ def _graph(stacks: Sequence[Stack], left_out: Sequence[str]) -> Graph:
     )
 
 
-def _system(own: Sequence[Template], values: Values) -> tuple[list[Stack], list[str], list[str]]:
+def _system(own: Sequence[Template], values: Values) -> tuple[list[Stack], list[LeftOut], list[str]]:
     """The stacks of one system, what is left out, and what is missing."""
     layers = {template.layer: template for template in own}
     problems: list[str] = []
@@ -176,8 +187,11 @@ def _system(own: Sequence[Template], values: Values) -> tuple[list[Stack], list[
             )
         )
     left_out = [
-        f"{stack_name(template, values.suffix)} at {site}: optional, and "
-        + ("nothing here is wired to it" if template.optional is True else f"{template.optional} is left out too")
+        LeftOut(
+            f"{template.sites[site]}/{stack_name(template, values.suffix)}",
+            f"{stack_name(template, values.suffix)} at {site}: optional, and "
+            + ("nothing here is wired to it" if template.optional is True else f"{template.optional} is left out too"),
+        )
         for (layer, site), (template, _, _) in candidates.items()
         if (layer, site) not in wanted
     ]

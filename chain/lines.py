@@ -49,7 +49,7 @@ def plan(graph: Graph, steps: Sequence[Step], judged: Review, found: Sequence[Da
             properties=properties,
         )
     yield from (_line("gone", stack=orphan.id) for orphan in judged.orphans)
-    yield from (_line("left out", reason=each) for each in graph.left_out)
+    yield from (_line("left out", stack=each.stack, reason=each.reason) for each in graph.left_out)
 
 
 def ready(found: Found) -> Iterator[str]:
@@ -86,7 +86,7 @@ def status(graph: Graph, states: Sequence[Status]) -> Iterator[str]:
             stale=[asdict(one) for one in each.stale],
             unseen=list(each.unseen),
         )
-    yield from (_line("left out", reason=each) for each in graph.left_out)
+    yield from (_line("left out", stack=each.stack, reason=each.reason) for each in graph.left_out)
 
 
 def topology(known: Sequence[Record], silent: Sequence[str] = ()) -> Iterator[str]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from chain import stack as cfn
-from chain.graph import Graph, Stack
+from chain.graph import Graph, LeftOut, Stack
 from chain.stack import Clients, Standing, code
 
 T = TypeVar("T")
@@ -99,4 +99,5 @@ def within(graph: Graph, seen: Seen) -> tuple[Graph, dict[str, str]]:
             kept.append(replace(stack, values=values, wires=wires))
     ids = {stack.id for stack in kept}
     after: dict[str, Collection[str]] = {id_: set(needs) & ids for id_, needs in graph.after.items() if id_ in ids}
-    return Graph(tuple(kept), after, graph.left_out), left
+    out = [LeftOut(id_, why) for id_, why in left.items()]
+    return Graph(tuple(kept), after, (*graph.left_out, *out)), left

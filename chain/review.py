@@ -104,12 +104,11 @@ def _difference(stack: Stack, state: State, body: Any, outputs: Mapping[str, Map
 
 def _orphans(graph: Graph, standing: Standing) -> Iterator[tuple[str, str, State]]:
     """Stacks of these systems and this environment that are in no template, nor left out of the graph for a reason."""
-    known = {stack.id for stack in graph.stacks}
-    spared = {text.partition(" at ")[0] for text in graph.left_out}
+    known = {stack.id for stack in graph.stacks} | {each.stack for each in graph.left_out}
     systems = sorted({(stack.template.system, stack.suffix) for stack in graph.stacks})
     for region in graph.regions:
         for state in standing[region].values():
             system = next((system for system, suffix in systems if state.is_ours(system, suffix)), "")
             moves = state.status in ("DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
-            if system and not moves and f"{region}/{state.name}" not in known and state.name not in spared:
+            if system and not moves and f"{region}/{state.name}" not in known:
                 yield system, region, state

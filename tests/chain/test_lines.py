@@ -98,6 +98,7 @@ def test_status_and_drift_can_be_read_by_a_program(
     assert datetime.fromisoformat(stands["updated"]).tzinfo is not None
     assert (new["status"], new["updated"], new["outputs"]) == (None, None, {})
     (left_out,) = of("left out", read(told.out))
+    assert left_out["stack"] == checkout.id("spare")
     assert left_out["reason"].startswith(checkout.stack("spare"))
 
     assert program.main(["drift", *call], checkout.root) == Exit.OK

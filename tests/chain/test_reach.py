@@ -18,6 +18,7 @@ from chain.outcome import Exit, MovedError
 from chain.pace import Pace, attach
 from chain.plan import plan
 from chain.reach import look, reason, within
+from chain.review import review
 from chain.status import Stale, status
 from tests import unmeasured
 from tests.chain.cloud import ACCOUNT, Cloud, cloud
@@ -143,6 +144,7 @@ def test_a_secret_value_is_not_kept_for_cloudformation_shows_asterisks(checkout:
     seen = look(impatient(sky), (REGION, AWAY))
     graph, left = within(checkout.graph(), seen)
     assert away(checkout, "fed") in left
+    assert review(graph, impatient(sky), seen.standing).orphans == (), "its layer is not gone"
     assert {stack.id for stack in graph.stacks} == {away(checkout, "alone"), away(checkout, "behind")}
 
 
