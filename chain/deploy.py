@@ -94,9 +94,20 @@ def deploy(
             stack = graph[id_]
             note("begin", stack=id_)
             try:
-                run = _Run(stack, clients, report, folder, stop, watches[stack.region], durations, kept.get(id_, ""))
-                run.judged, run.allowed, run.note = judged, allowed, note
-                run.planned = saved.changes(id_) if saved is not None else None
+                run = _Run(
+                    stack=stack,
+                    clients=clients,
+                    report=report,
+                    folder=folder,
+                    stop=stop,
+                    watch=watches[stack.region],
+                    durations=durations,
+                    judged=judged,
+                    allowed=allowed,
+                    note=note,
+                    kept=kept.get(id_, ""),
+                    planned=saved.changes(id_) if saved is not None else None,
+                )
                 done = run.bring(standing[stack.region].get(stack.name), outputs)
                 _lock(stack, done.outputs, held, note)
             except schedule.StoppedError:  # not by a fault of the stack's, and what AWS had begun goes on there
@@ -196,34 +207,27 @@ def _weights(graph: Graph, standing: cfn.Standing, durations: Durations) -> dict
     return weights
 
 
+@dataclass(kw_only=True)
 class _Run:
     """The work on one stack, in one thread."""
 
-    def __init__(
-        self,
-        stack: Stack,
-        clients: Clients,
-        report: Report,
-        folder: Path,
-        stop: Event,
-        watch: Watch,
-        durations: Durations,
-        kept: str = "",  # why it must stay as it is
-    ) -> None:
-        self.stack = stack
-        self.clients = clients
-        self.cloudformation: Any = clients("cloudformation", stack.region)
-        self.report = report
-        self.folder = folder
-        self.stop = stop
-        self.watch = watch
-        self.durations = durations
-        self.kept = kept
-        self.told: set[str] = set()  # ids of events
-        self.judged: Review | None = None
-        self.allowed: Collection[str] = ()
-        self.planned: Collection[str] | None = None
-        self.note: Note = nothing
+    stack: Stack
+    clients: Clients
+    report: Report
+    folder: Path
+    stop: Event
+    watch: Watch
+    durations: Durations
+    judged: Review
+    allowed: Collection[str]
+    note: Note
+    kept: str  # why it must stay as it is
+    planned: Collection[str] | None  # what may happen to its resources, where a plan says so
+    told: set[str] = field(default_factory=set)  # ids of events
+    events: Sequence[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
+        self.cloudformation: Any = self.clients("cloudformation", self.stack.region)
 
     def bring(self, state: State | None, outputs: Mapping[str, Mapping[str, str]]) -> Deployed:
         """From whatever it is to what it should be."""
@@ -251,8 +255,7 @@ class _Run:
             state = cfn.describe(self.cloudformation, stack.name)  # somebody was faster: decide again about what stands now
 
     def _is_current(self, state: State, answers: Mapping[str, str]) -> bool:
-        body = self.judged.body(state) if self.judged is not None else None
-        return cfn.is_current(self.cloudformation, state, self.stack, answers, body)
+        return cfn.is_current(self.cloudformation, state, self.stack, answers, self.judged.body(state))
 
     def _protect(self, state: State) -> None:
         """Turn on termination protection where it is wanted; only ``destroy`` turns it off."""
@@ -369,7 +372,7 @@ class _Run:
         expected = self.durations.expected(name, kind) if token else None
         tell = partial(self._tell, stack_id)
         after = self.watch.rest(stack_id, tell, before=before, token=token, expected=expected)
-        self.events: Sequence[Mapping[str, Any]] = ()
+        self.events = ()
         if after is not None:
             tell()
             seconds = cfn.took(self.events, stack_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from threading import Event
@@ -373,21 +373,21 @@ def _quiet(each: Doomed, clients: Clients, report: Report) -> None:
             report(News(each.id, "stopped", reason=f"rotation of {secret}"))
 
 
+@dataclass
 class _Deletion:
     """The deletion of one stack, in one thread."""
 
-    def __init__(self, each: Doomed, found: Survey, clients: Clients, report: Report, watch: Watch, durations: Durations) -> None:
-        self.each, self.found, self.clients, self.report, self.watch, self.durations = (
-            each,
-            found,
-            clients,
-            report,
-            watch,
-            durations,
-        )
-        self.cloudformation: Any = clients("cloudformation", each.region)
-        self.told: set[str] = set()
-        self.events: list[Mapping[str, Any]] = []
+    each: Doomed
+    found: Survey
+    clients: Clients
+    report: Report
+    watch: Watch
+    durations: Durations
+    told: set[str] = field(default_factory=set)  # ids of events
+    events: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.cloudformation: Any = self.clients("cloudformation", self.each.region)
 
     def __call__(self, stop: Event) -> str:
         """Delete it, and say how that ended."""
