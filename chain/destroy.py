@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from threading import Event
 from typing import Any
 
-from chain import apart, final, leftovers, rehearsed, schedule, topology, vaults
+from chain import apart, final, leftovers, reach, rehearsed, schedule, topology, vaults
 from chain import stack as cfn
 from chain.apart import unless
 from chain.buckets import count, empty
@@ -22,6 +22,7 @@ from chain.durations import Durations, typical
 from chain.graph import ARTIFACTS, stack_name
 from chain.graph import BUCKET as LOCKED
 from chain.lock import Locks
+from chain.outcome import NotReadyError
 from chain.stack import Clients, News, Report, StackError, State, Wait
 from chain.statuses import DECISIONS, Decision
 from chain.templates import Template
@@ -109,13 +110,23 @@ def survey(templates: Sequence[Template], suffix: str, clients: Clients, account
     """Find what is to be deleted. Stacks whose layer no longer exists are found as well, by their tags.
 
     ``snapshots`` are the systems whose databases leave a last snapshot.
+
+    Raises:
+        NotReadyError: A region cannot be looked into, so nobody could say afterwards that nothing is left.
     """
     systems = tuple(dict.fromkeys(template.system for template in templates))
     regions = tuple(sorted({region for template in templates for region in template.sites.values()}))
     places = {(template.system, site): region for template in templates for site, region in template.sites.items()}
     ours: list[tuple[str, str, State, Any, str, Mapping[tuple[str, Site], str]]] = []
     foreign = []
-    standing = cfn.sweeps(clients, regions)
+    seen = reach.look(clients, regions)
+    if seen.dark:
+        raise NotReadyError(
+            f"{why}: what stands there could not be seen, and would be left. Name the systems that have nothing there (SYSTEM=)"
+            + (f", or: aws account enable-region --region-name {region}" if region in seen.closed else ", or wait until it does")
+            for region, why in seen.dark.items()
+        )
+    standing = seen.standing
     for region in regions:
         cloudformation = clients("cloudformation", region)
         names = {stack_name(template, suffix): template.system for template in templates if region in template.sites.values()}

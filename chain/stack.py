@@ -123,17 +123,6 @@ def swept(cloudformation: Any) -> tuple[dict[str, State], int]:
     return {state.name: state for page in pages for state in map(_state, page)}, len(pages)
 
 
-def sweeps(clients: Clients, regions: Sequence[str]) -> Standing:
-    """Every stack of several regions, which are asked at once."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    made = [clients("cloudformation", region) for region in regions]
-    if len(made) < 2:
-        return dict(zip(regions, map(sweep, made), strict=True))
-    with ThreadPoolExecutor(len(made)) as pool:
-        return dict(zip(regions, pool.map(sweep, made), strict=True))
-
-
 def describe(cloudformation: Any, name: str) -> State | None:
     """A stack by name or id; None if there is none."""
     from botocore.exceptions import ClientError

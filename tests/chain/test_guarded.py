@@ -11,7 +11,6 @@ import pytest
 
 import deploy as program
 from chain import guard, lines, reach, record, saved, show
-from chain import stack as cfn
 from chain.deploy import Result, deploy
 from chain.destroy import destroy, survey
 from chain.outcome import Exit, GuardedError, InputError, MovedError
@@ -75,7 +74,7 @@ def test_a_replacement_that_only_the_change_set_shows_is_refused_and_left_undone
     assert (failure.status, "would be replaced" in failure.reason) == ("refused by the guard", True)
     assert not sky.sets
     graph, clients = checkout.graph(), sky.clients()
-    judged = review(graph, clients, cfn.sweeps(clients, graph.regions))
+    judged = review(graph, clients, reach.look(clients, graph.regions).standing)
     steps = plan(graph, clients, judged=judged)
     (danger,) = show.dangers(judged, steps)
     assert danger.what == "would be replaced"
@@ -91,7 +90,7 @@ def test_a_stack_whose_layer_is_gone_is_shown_and_removed_under_the_guard(checko
     assert put(checkout, sky).removed == (f"{REGION}/{checkout.stack('plain')}",)
     path.unlink()
     graph, clients = checkout.graph(), sky.clients()
-    judged = review(graph, clients, cfn.sweeps(clients, graph.regions))
+    judged = review(graph, clients, reach.look(clients, graph.regions).standing)
     text = "\n".join(show.plan(graph, plan(graph, clients, judged=judged), judged.orphans))
     assert "is removed, for its layer is gone\n    - Table (AWS::DynamoDB::Table)" in text
     assert text.endswith("1 of 1 stacks would change.")
@@ -242,7 +241,7 @@ def test_the_wrong_order_of_upgrades_is_refused(
     with pytest.raises(GuardedError, match=what):
         put(checkout, sky)
     graph, clients = checkout.graph(), sky.clients()
-    found = review(graph, clients, cfn.sweeps(clients, graph.regions)).dangers
+    found = review(graph, clients, reach.look(clients, graph.regions).standing).dangers
     assert bool(guard.refused(found, ["Db"])) is final
 
 
@@ -312,7 +311,10 @@ def test_what_was_allowed_before_a_kill_holds_for_the_same_values_only(
         one("run", version=1, command="deploy", env=checkout.suffix, systems=[])
         one("approval", **allowed)
         graph = checkout.graph()
-        one("review", **record.told(graph, review(graph, sky.clients(), cfn.sweeps(sky.clients(), graph.regions)), ["Db"]))
+        one(
+            "review",
+            **record.told(graph, review(graph, sky.clients(), reach.look(sky.clients(), graph.regions).standing), ["Db"]),
+        )
         one.close(Exit.OK)
         one.path.write_bytes(b"".join(one.path.read_bytes().splitlines(keepends=True)[:-1]))
 

@@ -13,13 +13,15 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 import deploy as program
 from chain import account, pace, saved, show
 from chain.deploy import Result, deploy
+from chain.destroy import survey
 from chain.drift import Drift, drift
-from chain.outcome import Exit, MovedError
+from chain.outcome import Exit, MovedError, NotReadyError
 from chain.pace import Pace, attach
 from chain.plan import plan
 from chain.reach import look, reason, within
 from chain.review import review
 from chain.status import Stale, status
+from chain.templates import load
 from tests import unmeasured
 from tests.chain.cloud import ACCOUNT, Cloud, cloud
 from tests.chain.world import REGION, Checkout, Clients, Heard, parameter, ref
@@ -278,6 +280,28 @@ class Refusing:
     def get_caller_identity(self) -> dict[str, str]:
         self.paginate()
         return {"Account": "1", "Arn": "a"}
+
+
+def test_nothing_is_destroyed_while_a_region_cannot_be_looked_into(checkout: Checkout) -> None:
+    pair(checkout)
+    templates = load(checkout.root / "templates")
+    for code, said in (
+        (
+            "UnrecognizedClientException",
+            f"account has not opted in to it: .*, or: aws account enable-region --region-name {AWAY}",
+        ),
+        ("", f"{AWAY} does not answer .ReadTimeoutError.: .* Name the systems that have nothing there .SYSTEM=., or wait"),
+    ):
+        away = Refusing(code) if code else Hanging()
+        with pytest.raises(NotReadyError, match=said):
+            survey(templates, checkout.suffix, lambda _, region, away=away: away if region == AWAY else Refusing(""), ACCOUNT)
+
+
+class Hanging:
+    """A client that is never answered."""
+
+    def get_paginator(self, _: str) -> Hanging:
+        raise ReadTimeoutError(endpoint_url="x")
 
 
 def test_the_caller_is_asked_of_the_first_region_that_knows() -> None:
