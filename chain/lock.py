@@ -24,6 +24,7 @@ from chain.stack import Clients, Standing, code
 KEY = "lock.json"
 HEARTBEAT = 60.0  # seconds
 STALE = 600.0  # seconds without a heartbeat
+GRACE = 10.0  # seconds that a heartbeat under way is given at the end
 ABSENT = ("NoSuchKey", "404", "NoSuchBucket")
 TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
 
@@ -117,26 +118,24 @@ class Locks:
         self._clients = clients
         self._holder = Holder.here(caller)
         self._held: dict[tuple[str, str], str] = {}  # region and bucket -> etag
+        self._lives: list[tuple[Thread, str, str]] = []  # one for each lock: a region that is silent stops no other's
         self._lock = Lock()
         self._end = Event()
-        self._thread = Thread(target=self._live, daemon=True)
 
     def __enter__(self) -> Locks:
-        self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._end.set()
-        self._thread.join()
         from botocore.exceptions import BotoCoreError, ClientError
 
-        for region, bucket in self._held:
+        self._end.set()
+        for life, region, bucket in self._lives:
+            life.join(GRACE)
             try:
-                if self._own(region, bucket):
+                if not life.is_alive() and self._own(region, bucket):
                     self._clients("s3", region).delete_object(Bucket=bucket, Key=KEY)
             except (BotoCoreError, ClientError):
                 continue  # it grows stale; how the run ended does not rest on it
-        self._held.clear()
 
     def take(self, system: str, suffix: str, region: str, bucket: str) -> None:
         """Take a lock, once; whoever holds it already is named in the refusal."""
@@ -156,6 +155,9 @@ class Locks:
                 else:
                     raise LockedError([str(found)])
             self._held[region, bucket] = etag
+            life = Thread(target=self._live, args=(region, bucket), daemon=True)
+            life.start()
+            self._lives.append((life, region, bucket))
 
     def _put(self, s3: Any, bucket: str, **condition: str) -> str | None:
         from botocore.exceptions import ClientError
@@ -169,24 +171,22 @@ class Locks:
             raise
         return etag
 
-    def _live(self) -> None:
+    def _live(self, region: str, bucket: str) -> None:
         """Show a sign of life now and then."""
         while not self._end.wait(HEARTBEAT):
-            self.beat()
+            self.beat(region, bucket)
 
-    def beat(self) -> None:
-        """One sign of life for each lock; one that is gone, with its bucket or by ``unlock``, is not made again."""
+    def beat(self, region: str, bucket: str) -> None:
+        """One sign of life; a lock that is gone, with its bucket or by ``unlock``, is not made again."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        with self._lock:
-            for (region, bucket), etag in list(self._held.items()):
-                try:
-                    # One whose answer was lost has changed the tag, so that it is refused when it is repeated.
-                    new = self._put(self._clients("s3", region), bucket, IfMatch=etag) or self._own(region, bucket)
-                except (BotoCoreError, ClientError):
-                    new = None  # the next one may come through
-                if new is not None:
-                    self._held[region, bucket] = new
+        s3, etag = self._clients("s3", region), self._held[region, bucket]
+        try:
+            # One whose answer was lost has changed the tag, so that it is refused when it is repeated.
+            new = self._put(s3, bucket, IfMatch=etag) or self._own(region, bucket)
+        except (BotoCoreError, ClientError):
+            return  # the next one may come through
+        self._held[region, bucket] = new or etag
 
     def _own(self, region: str, bucket: str) -> str | None:
         """The tag of a lock that is ours."""

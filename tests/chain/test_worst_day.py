@@ -413,10 +413,10 @@ def test_the_lock_is_taken_as_soon_as_its_bucket_stands_and_kept_alive(checkout:
     done = in_background(lambda: deploy(checkout.graph(), sky.clients(), Heard(), folder=checkout.root, locks=locks))
     until(lambda: lock.KEY in sky.buckets.get(bucket(checkout), {}))
     before = sky.buckets[bucket(checkout)][lock.KEY][1]
-    locks.beat()
+    locks.beat(REGION, bucket(checkout))
     assert sky.buckets[bucket(checkout)][lock.KEY][1] != before
     del sky.buckets[bucket(checkout)][lock.KEY]
-    locks.beat()
+    locks.beat(REGION, bucket(checkout))
     assert lock.KEY not in sky.buckets[bucket(checkout)], "what was unlocked is not locked again"
     sky.weather.dark.add(REGION)
     sky.weather.dark.clear()
@@ -440,7 +440,7 @@ def test_a_bucket_that_refuses_is_no_lock(checkout: Checkout, sky: Cloud, monkey
         before = sky.buckets[bucket(checkout)][lock.KEY][1]
         until(lambda: sky.buckets[bucket(checkout)][lock.KEY][1] != before)
         sky.weather.refuse = {"PUT", "GET"}
-        locks.beat()
+        locks.beat(REGION, bucket(checkout))
     sky.weather.refuse = set()
     assert lock.KEY in sky.buckets[bucket(checkout)], "what cannot be read is not taken away"
     sky.buckets[bucket(checkout)].clear()
@@ -458,7 +458,7 @@ def test_a_lock_whose_answer_was_lost_is_ours_and_is_kept_alive(checkout: Checko
         locks.take("shop", checkout.suffix, REGION, bucket(checkout))
         for _ in range(3):
             before = sky.buckets[bucket(checkout)][lock.KEY][1]
-            locks.beat()
+            locks.beat(REGION, bucket(checkout))
             assert sky.buckets[bucket(checkout)][lock.KEY][1] != before
     assert lock.KEY not in sky.buckets[bucket(checkout)]
 
@@ -518,6 +518,24 @@ def test_a_lock_without_a_sign_of_life_is_shown_with_its_holder_and_taken_away(
     assert lock.KEY in sky.buckets[bucket(checkout)]
     assert program.main(["unlock", "--env", checkout.suffix, "--yes"], checkout.root) == Exit.OK
     assert lock.KEY not in sky.buckets[bucket(checkout)]
+
+
+def test_a_region_that_falls_silent_stops_no_other_locks_signs_of_life_and_not_the_end(
+    checkout: Checkout, sky: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(lock, "GRACE", 0.2)
+    with Locks(sky.clients(), "me") as locks:
+        for region in (AWAY, REGION):
+            locks.take("shop", checkout.suffix, region, f"in-{region}")
+        sky.weather.dark = {AWAY}
+        time.sleep(0.5)
+        before = sky.buckets[f"in-{REGION}"][lock.KEY][1]
+        until(lambda: sky.buckets[f"in-{REGION}"][lock.KEY][1] != before, 3)
+        began = time.monotonic()
+    assert time.monotonic() - began < 3
+    assert lock.KEY not in sky.buckets[f"in-{REGION}"]
+    assert lock.KEY in sky.buckets[f"in-{AWAY}"]
 
 
 def test_what_is_locked_where_a_region_answers_can_be_unlocked_while_another_is_dark(
