@@ -65,7 +65,12 @@ def ordinary_clients() -> Clients:
             if (service, region) not in made:
                 # The first calls show whether there is a way at all; that need not be tried for minutes.
                 special = config.merge(Config(read_timeout=FIRST_READ)) if service in PROMPT else config
-                one = session.client(service, region_name=region, config=special)  # type: ignore[call-overload]
+                try:
+                    one = session.client(service, region_name=region, config=special)  # type: ignore[call-overload]
+                except ValueError as error:  # botocore's word for an address that is none
+                    raise AccessError(
+                        f"{error}: AWS_ENDPOINT_URL is the address of an AWS; leave it unset for the real one"
+                    ) from error
                 made[service, region] = attach(one, Pace())
             return made[service, region]
 
@@ -81,6 +86,7 @@ def caller(clients: Clients, regions: Sequence[str]) -> Caller:
 
 def _identity(clients: Clients, regions: Sequence[str]) -> Mapping[str, str]:
     from botocore import exceptions
+    from botocore.parsers import ResponseParserError
 
     silent: list[Exception] = []
     for region in regions:
@@ -93,6 +99,9 @@ def _identity(clients: Clients, regions: Sequence[str]) -> Mapping[str, str]:
             if code(error) not in CLOSED:
                 raise
             silent.insert(0, error)  # of all that went wrong, a refusal says most
+        except (KeyError, ResponseParserError) as error:  # a page, most likely
+            endpoint = clients("sts", region).meta.endpoint_url
+            raise AccessError(f"{endpoint} does not answer as AWS does. Check AWS_ENDPOINT_URL and the proxy") from error
     raise silent[0]
 
 
@@ -121,3 +130,5 @@ def access() -> Iterator[None]:
         raise AccessError(
             f"AWS refused the caller ({said}). {HOW}" if code(error) in REFUSED else f"AWS answered {said}"
         ) from error
+    except exceptions.BotoCoreError as error:
+        raise AccessError(f"AWS cannot be asked: {str(error).rstrip('.')}. Check the AWS configuration: ~/.aws, AWS_*") from error

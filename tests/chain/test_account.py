@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler
+
 import botocore.exceptions
 import pytest
 
@@ -10,6 +12,7 @@ from chain.account import access, caller, ordinary_clients
 from chain.outcome import AccessError
 from tests.chain.test_drift import run
 from tests.chain.world import REGION, Checkout, Clients
+from tests.servers.serving import serving
 
 
 def test_the_ordinary_configuration_alone_decides(aws: emulator.Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,12 +47,39 @@ def test_the_ordinary_configuration_alone_decides(aws: emulator.Emulator, monkey
             botocore.exceptions.ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "DescribeStacks"),
             "AWS answered Throttling on DescribeStacks: slow",
         ),
+        (botocore.exceptions.ConfigParseError(path="x"), "AWS cannot be asked: Unable to parse config file: x. Check the AWS"),
     ],
 )
 def test_every_way_to_be_shut_out_is_one_sentence(error: Exception, said: str) -> None:
     with pytest.raises(AccessError) as refused, access():
         raise error
     assert str(refused.value).startswith(said)
+
+
+class Page(BaseHTTPRequestHandler):
+    """What a proxy shows to those who are not signed in."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.server.page)  # type: ignore[attr-defined]
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("page", [b"<html><body>Sign in</body></html>", b"<html>Sign in"])
+def test_something_else_that_answers_is_not_taken_for_aws(page: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setattr("http.server.ThreadingHTTPServer.page", page, raising=False)
+    with serving(Page) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        with pytest.raises(AccessError, match=f"{address} does not answer as AWS does. Check AWS_ENDPOINT_URL and the proxy"):
+            caller(ordinary_clients(), [REGION])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
+    with pytest.raises(AccessError, match="Invalid endpoint: nonsense: AWS_ENDPOINT_URL is the address of an AWS"):
+        caller(ordinary_clients(), [REGION])
 
 
 def test_other_errors_pass(checkout: Checkout, clients: Clients) -> None:
