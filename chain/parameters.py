@@ -15,6 +15,7 @@ from chain.templates import Template, suggestion
 from model import SUFFIX, Site, read
 
 SUFFIX_LENGTH = range(2, 17)  # characters; two below the tightest AWS limit that a resource name meets
+DEFAULT = "default"  # the file with the values of all environments
 FIXED_TAGS = ("System", "Layer", "Site", "Environment")
 TAG_TEXT = re.compile(r"[\w\s.:/=+\-@]*")  # what every service accepts, see "Tag naming limits and requirements"
 MOST_TAGS = 50 - len(FIXED_TAGS)  # CloudFormation's limit for a stack
@@ -45,6 +46,8 @@ class Values:
 
 def check_suffix(suffix: str) -> list[str]:
     """What is wrong with an environment's suffix."""
+    if suffix == DEFAULT:
+        return [f"{suffix!r} is no environment suffix: {DEFAULT}.yaml is what lies beneath the file of every environment"]
     if SUFFIX.fullmatch(suffix) and len(suffix) in SUFFIX_LENGTH:
         return []
     return [f"{suffix!r} is no environment suffix: 2 to 16 lower-case letters and digits, single hyphens between them"]
@@ -58,7 +61,7 @@ def load(folder: Path, system: str, templates: Sequence[Template], suffix: str) 
     problems: list[str] = []
     final = False
     protected = False
-    for name in ("default", suffix):
+    for name in (DEFAULT, suffix):
         path = folder / system / f"{name}.yaml"
         if not path.exists():
             continue
@@ -78,7 +81,7 @@ def load(folder: Path, system: str, templates: Sequence[Template], suffix: str) 
                 protected = answers is True
                 if not isinstance(answers, bool):
                     problems.append(f"{file}: protected is {answers!r}; it is true or false")
-                elif name == "default":
+                elif name == DEFAULT:
                     problems.append(f"{file}: protected belongs to an environment: write it into {suffix}.yaml")
                 continue
             if block == "tags":

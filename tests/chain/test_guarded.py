@@ -287,6 +287,13 @@ def test_a_run_is_recorded_shown_and_continued(
         assert program.main(["show", kept.stem, *arguments], checkout.root) == Exit.OK
     assert "Critical path" in capsys.readouterr().out
     assert program.main(["show", "none"], checkout.root) == Exit.BROKEN
+    capsys.readouterr()
+    whole = kept.read_text()
+    kept.write_text(whole + '{"half')
+    assert program.main(["show", kept.stem, "--json"], checkout.root) == Exit.OK
+    assert capsys.readouterr().out == whole, "what was cut off is no line"
+    assert program.main(["show", str(checkout.root / "plan.json"), "--json"], checkout.root) == Exit.BROKEN
+    kept.write_text(whole)
     assert call(checkout, "destroy", "--yes") == Exit.OK
 
 

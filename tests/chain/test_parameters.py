@@ -67,6 +67,13 @@ def test_a_suffix_that_would_break_names_is_refused(suffix: str) -> None:
     ]
 
 
+def test_the_file_beneath_all_environments_is_none(checkout: Checkout) -> None:
+    checkout.layer("data")
+    checkout.suffix = "default"
+    with pytest.raises(InputError, match=r"'default' is no environment suffix: default\.yaml is what lies beneath"):
+        checkout.graph()
+
+
 @pytest.mark.parametrize("suffix", ["ab", "pr-42", "x" * 16, "0a"])
 def test_a_suffix_within_the_limits_is_taken(suffix: str) -> None:
     assert check_suffix(suffix) == []
