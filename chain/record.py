@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 VERSION = 1
 FIRST = "0" * 64  # the digest before the first line
 COPYING = 10.0  # seconds between two copies: a bucket keeps every version
+GRACE = 30.0  # seconds that are waited for a copy: more than one takes that comes through at all
 FOLDER = Path("out", "runs")
 """Where records are kept; in a bucket the same without ``out``."""
 
@@ -55,6 +57,7 @@ class Record:
         self._lock, self._end = Lock(), Event()
         self._digest, self._number = FIRST, 0
         self._buckets: dict[str, str] = {}  # bucket -> region
+        self._copies: dict[str, Thread] = {}  # bucket -> the copy that was begun last
         self._thread: Thread | None = None
 
     def __call__(self, kind: str, **data: Any) -> None:
@@ -90,15 +93,21 @@ class Record:
         self._file.close()
 
     def copy(self) -> None:
-        """Copy what there is so far. A bucket that is gone or dark takes nothing from the run."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
+        """Copy what there is so far, to all buckets at once. One that is gone or dark costs the run nothing, nor its time."""
         body = self.path.read_bytes()
         for bucket, region in list(self._buckets.items()):
-            try:
-                self._clients("s3", region).put_object(Bucket=bucket, Key=f"runs/{self.path.name}", Body=body)
-            except (BotoCoreError, ClientError):
-                continue  # the file on the disk is the record; this is its copy
+            last = self._copies.get(bucket)
+            if last is None or not last.is_alive():
+                self._copies[bucket] = Thread(target=self._copy, args=(bucket, region, body), daemon=True)
+                self._copies[bucket].start()
+        for each in self._copies.values():
+            each.join(GRACE)
+
+    def _copy(self, bucket: str, region: str, body: bytes) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        with suppress(BotoCoreError, ClientError):  # the file on the disk is the record; this is its copy
+            self._clients("s3", region).put_object(Bucket=bucket, Key=f"runs/{self.path.name}", Body=body)
 
     def _copying(self) -> None:
         while not self._end.wait(COPYING):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -70,6 +72,26 @@ def test_a_bucket_that_refuses_takes_nothing_from_the_run(tmp_path: Path) -> Non
 
     path = written(tmp_path, shelf=Shelf(EndpointConnectionError(endpoint_url="x")))
     assert record.read(path)[-1]["kind"] == "end"
+
+
+def test_a_bucket_that_never_answers_keeps_neither_the_other_copies_nor_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "GRACE", 0.1, raising=False)
+    shelf, dark = Shelf(), Event()
+
+    class Dark(Shelf):
+        def put_object(self, **_: object) -> None:
+            dark.wait(5)
+
+    one = Record(tmp_path / "1-t-deploy.ndjson", lambda _, region: Dark() if region == "dark" else shelf)
+    one("copy", region="dark", bucket="first")
+    one("copy", region="r", bucket="shelf")
+    began = time.monotonic()
+    one.close(Exit.OK)
+    assert time.monotonic() - began < 3
+    assert shelf.copies[-1] == ("shelf", "runs/1-t-deploy.ndjson", one.path.read_bytes())
+    dark.set()
 
 
 def test_a_record_is_copied_while_the_run_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
