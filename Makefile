@@ -98,7 +98,9 @@ plan: ## what a deployment would change
 deploy: ## create and update what changed; goes on after a failure
 status: ## what stands, its outputs, and what waits for a person
 drift: ## read every declared property back and compare
-plan deploy status drift: build
+plan deploy: build
+status drift: setup
+plan deploy status drift:
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT)
 
 failover: setup ## say what a failover would do and lose; MODE=switchover or MODE=failover does it, after one question
@@ -107,9 +109,8 @@ failover failback:
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(FAIL) $(CONFIRM)
 
 unlock: setup ## take away the locks of runs that have ended without letting go
-	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
-
-destroy: build ## take an environment apart, after one question
+destroy: setup ## take an environment apart, after one question
+unlock destroy:
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
 
 show: setup ## the record of a run: make show RUN=last ARGS=--html >run.html

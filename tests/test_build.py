@@ -81,6 +81,22 @@ def test_every_build_writes_the_same_bytes(texts: dict[str, str], seed: str) -> 
     assert run.stdout.strip() == expected
 
 
+def test_what_reads_or_takes_apart_what_stands_needs_no_build_that_may_fail() -> None:
+    for command, builds in {
+        "plan": True,
+        "deploy": True,
+        "status": False,
+        "drift": False,
+        "unlock": False,
+        "destroy": False,
+    }.items():
+        said = subprocess.run(
+            ["make", "-n", command, "ENV=dev", "YES=1"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        assert f"deploy.py {command} --env dev" in said
+        assert ("build.py\n" in said) is builds, command
+
+
 def test_every_package_that_a_template_names_is_written(built: Path) -> None:
     named = {
         line.split()[-1]
