@@ -18,6 +18,7 @@ HOW = (
     " To try everything without an account: make try"
 )
 CONNECT, READ, FIRST_READ = 4.0, 60.0, 12.0  # seconds; the last for PROMPT
+INVOCATION = 130.0  # seconds; Lambda answers when the function has ended: to ask again before would run it beside itself
 PROMPT = ("cloudformation", "ssm", "sts")  # what is asked first, and answers at once or not at all
 ATTEMPTS = 12  # per call, the first included; throttling is slept off with growing pauses
 REFUSED = {
@@ -53,7 +54,6 @@ def ordinary_clients() -> Clients:
     config = Config(
         retries={"mode": "standard", "max_attempts": ATTEMPTS},
         connect_timeout=CONNECT,
-        read_timeout=READ,
         max_pool_connections=40,
     )
     session = boto3.Session()
@@ -64,7 +64,8 @@ def ordinary_clients() -> Clients:
         with lock:  # a session must not make two clients at once
             if (service, region) not in made:
                 # The first calls show whether there is a way at all; that need not be tried for minutes.
-                special = config.merge(Config(read_timeout=FIRST_READ)) if service in PROMPT else config
+                read = FIRST_READ if service in PROMPT else INVOCATION if service == "lambda" else READ
+                special = config.merge(Config(read_timeout=read))
                 try:
                     one = session.client(service, region_name=region, config=special)  # type: ignore[call-overload]
                 except ValueError as error:  # botocore's word for an address that is none

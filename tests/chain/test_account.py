@@ -10,8 +10,9 @@ import pytest
 import emulator
 from chain.account import access, caller, ordinary_clients
 from chain.outcome import AccessError
+from chain.templates import parse
 from tests.chain.test_drift import run
-from tests.chain.world import REGION, Checkout, Clients
+from tests.chain.world import REGION, REPOSITORY, Checkout, Clients
 from tests.servers.serving import serving
 
 
@@ -28,6 +29,20 @@ def test_the_ordinary_configuration_alone_decides(aws: emulator.Emulator, monkey
     ]
     assert clients("sqs", REGION) is clients("sqs", REGION)
     assert clients("sqs", "us-west-2").meta.region_name == "us-west-2"
+
+
+def test_an_invocation_is_waited_for_as_long_as_the_function_may_run(
+    aws: emulator.Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    functions = [
+        each["Properties"]["Timeout"]
+        for path in REPOSITORY.glob("templates/*/failover.yaml")
+        for each in parse(path.read_text()).resources.values()
+        if each["Type"] == "AWS::Lambda::Function"
+    ]
+    assert ordinary_clients()("lambda", REGION).meta.config.read_timeout > max(functions)
 
 
 @pytest.mark.parametrize(
