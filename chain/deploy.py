@@ -67,24 +67,25 @@ def deploy(
     graph, left = reach.within(whole, seen)
     standing = seen.standing
     outputs: dict[str, Mapping[str, str]] = {}
-    found = preflight.check(graph, clients, seen)
-    known = topology.records(graph, clients)
-    kept = topology.held(known, graph)
-    findings = [*found.findings, *_harm(graph, clients, standing, kept)]
-    if findings:
-        raise NotReadyError(findings)
-    judged = review(graph, clients, standing)
-    if saved is not None:
-        saved.insist(graph, standing)
-    note("review", **told(graph, judged, allowed))
-    judged.insist(allowed)
-    outputs |= {id_: _outputs_of(graph[id_], standing) for id_ in judged.order.early}
-    watches = {region: Watch(clients("cloudformation", region), stop) for region in graph.regions}
     with locks or Locks(clients) as held:
-        for stack in graph.stacks:
+        for stack in graph.stacks:  # first: what is judged afterwards does not move while it is
             state = standing[stack.region].get(stack.name)
             if state is not None and state.is_ours(stack.template.system, stack.suffix):
                 _lock(stack, state.outputs, held, note)
+
+        found = preflight.check(graph, clients, seen)
+        known = topology.records(graph, clients)
+        kept = topology.held(known, graph)
+        findings = [*found.findings, *_harm(graph, clients, standing, kept)]
+        if findings:
+            raise NotReadyError(findings)
+        judged = review(graph, clients, standing)
+        if saved is not None:
+            saved.insist(graph, standing)
+        note("review", **told(graph, judged, allowed))
+        judged.insist(allowed)
+        outputs |= {id_: _outputs_of(graph[id_], standing) for id_ in judged.order.early}
+        watches = {region: Watch(clients("cloudformation", region), stop) for region in graph.regions}
 
         for record in known:
             if record.destroying:  # an earlier destroy did not end, and is not to be ended any more

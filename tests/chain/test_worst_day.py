@@ -406,6 +406,18 @@ def test_two_deployers_at_once_are_one_too_many(checkout: Checkout, sky: Cloud) 
     assert set(sky.begun.values()) == {1}
 
 
+def test_what_stands_is_judged_under_the_lock(checkout: Checkout, sky: Cloud) -> None:
+    artifacts(checkout)
+    put(checkout, sky)
+    asked: list[str] = []
+    sky.weather.watch = lambda operation, *_: asked.append(operation)
+    put(checkout, sky)
+    calls = [each for each in asked if each.endswith(lock.KEY) or each == "GetTemplate"]
+    assert calls[0].startswith("PUT ")
+    assert calls[-1].startswith("DELETE ")
+    assert "GetTemplate" in calls
+
+
 def test_the_lock_is_taken_as_soon_as_its_bucket_stands_and_kept_alive(checkout: Checkout, sky: Cloud) -> None:
     artifacts(checkout)
     sky.weather.seconds = lambda _, name: 1.5 if "data" in name else 0.1
