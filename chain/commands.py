@@ -124,7 +124,7 @@ def _plan(task: Task) -> Exit:
 
     seen = reach.look(task.clients, task.graph.regions)
     graph = reach.within(task.graph, seen)[0]
-    found = preflight.check(graph, task.clients, seen)
+    found = preflight.check(task.graph, task.clients, seen)
     judged = review(graph, task.clients, seen.standing)
     held = topology.held(topology.records(graph, task.clients), graph)
     steps = plan(task.graph, task.clients, seen, judged=judged, held=held)

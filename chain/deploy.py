@@ -73,7 +73,7 @@ def deploy(
             if state is not None and state.is_ours(stack.template.system, stack.suffix):
                 _lock(stack, state.outputs, held, note)
 
-        found = preflight.check(graph, clients, seen)
+        found = preflight.check(whole, clients, seen)
         known = topology.records(graph, clients)
         kept = topology.held(known, graph)
         findings = [*found.findings, *_harm(graph, clients, standing, kept)]

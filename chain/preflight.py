@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chain import ready
+from chain import ready, topology
 from chain.graph import Graph, Stack
-from chain.reach import Seen
+from chain.reach import Seen, within
 from chain.ready import Check
 from chain.resolve import named
 from chain.stack import Clients, Standing, code
@@ -39,14 +39,20 @@ class Found:
     unseen: tuple[str, ...]
 
 
-def check(graph: Graph, clients: Clients, seen: Seen) -> Found:
+def check(whole: Graph, clients: Clients, seen: Seen) -> Found:
     """All of it at once: regions, inputs of data that stands, AWS Backup's settings, and what new stacks need."""
+    graph, _ = within(whole, seen)
+    untold = tuple(
+        f"whether {place.system} has failed over: {seen.dark[place.region]}"
+        for place in topology.places([stack.template for stack in whole.stacks], "")
+        if place.region in seen.dark
+    )
     closed = tuple(
         f"The account has not opted in to {region}: aws account enable-region --region-name {region}, which takes some minutes"
         for region in sorted(seen.closed)
     )
     asked = gathered([*ready.checks(graph, clients, seen), Check("AWS Backup's settings", lambda: opt_ins(graph, clients))])
-    return Found((*closed, *exchanged(graph, seen.standing), *asked.findings), asked.unseen)
+    return Found((*closed, *exchanged(graph, seen.standing), *asked.findings), (*asked.unseen, *untold))
 
 
 def gathered(checks: Sequence[Check]) -> Found:

@@ -282,6 +282,16 @@ class Refusing:
         return {"Account": "1", "Arn": "a"}
 
 
+def test_that_nobody_knows_who_writes_is_said_before_anything_is_deployed(checkout: Checkout, sky: Cloud) -> None:
+    checkout.layer("alone", sites={"primary": REGION})
+    checkout.layer("failover", sites={"recovery": AWAY})
+    sky.weather.dark = {AWAY}
+    result = put(checkout, sky)
+    assert set(result.done) == {checkout.id("alone")}
+    said = f"not checked beforehand: whether shop has failed over: {AWAY} does not answer (ReadTimeoutError)"
+    assert said in result.warnings
+
+
 def test_nothing_is_destroyed_while_a_region_cannot_be_looked_into(checkout: Checkout) -> None:
     pair(checkout)
     templates = load(checkout.root / "templates")
