@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from threading import Condition
+from threading import Condition, local
 from typing import Any
 
 THROTTLED = {
@@ -71,11 +71,20 @@ def attach(client: Any, pace: Pace) -> Any:
     A service that has answered is asked again as often as the client's configuration says; one that never has may be lost.
     """
     service = client.meta.service_model.service_id.hyphenize()
+    attempt = local()
 
     def begin(**_: Any) -> None:
         pace()
+        attempt.under_way = True
+
+    def lost(**_: Any) -> None:
+        """An answer that cannot be read, such as a proxy's page, is no attempt that botocore would tell the end of."""
+        if getattr(attempt, "under_way", False):
+            attempt.under_way = False
+            pace.done("")
 
     def end(response: Any = None, attempts: int = 1, caught_exception: Exception | None = None, **_: Any) -> None:
+        attempt.under_way = False
         error = response[1].get("Error", {}) if response is not None and isinstance(response[1], dict) else {}
         pace.done(str(error.get("Code", "")))
         give_up(attempts, caught_exception)
@@ -91,4 +100,5 @@ def attach(client: Any, pace: Pace) -> Any:
 
     client.meta.events.register_first(f"before-send.{service}", begin)
     client.meta.events.register_first(f"needs-retry.{service}", end)
+    client.meta.events.register_first(f"after-call-error.{service}", lost)
     return client

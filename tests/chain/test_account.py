@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from http.server import BaseHTTPRequestHandler
+from threading import Thread
+from typing import Any
 
 import botocore.exceptions
 import pytest
+from botocore.parsers import ResponseParserError
 
 import emulator
 from chain.account import access, caller, ordinary_clients
 from chain.outcome import AccessError
+from chain.pace import AT_ONCE
 from chain.templates import parse
 from tests.chain.test_drift import run
 from tests.chain.world import REGION, REPOSITORY, Checkout, Clients
@@ -95,6 +99,26 @@ def test_something_else_that_answers_is_not_taken_for_aws(page: bytes, monkeypat
     monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
     with pytest.raises(AccessError, match="Invalid endpoint: nonsense: AWS_ENDPOINT_URL is the address of an AWS"):
         caller(ordinary_clients(), [REGION])
+
+
+def test_answers_that_cannot_be_read_do_not_use_up_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setattr("http.server.ThreadingHTTPServer.page", b"<html>", raising=False)
+    asked: list[int] = []
+
+    def ask(client: Any) -> None:
+        for number in range(2 * AT_ONCE):
+            with pytest.raises(ResponseParserError):
+                client.get_caller_identity()
+            asked.append(number)
+
+    with serving(Page) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        asking = Thread(target=ask, args=(ordinary_clients()("sts", REGION),), daemon=True)
+        asking.start()
+        asking.join(20)
+    assert len(asked) == 2 * AT_ONCE
 
 
 def test_other_errors_pass(checkout: Checkout, clients: Clients) -> None:
