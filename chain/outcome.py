@@ -30,7 +30,7 @@ class Exit(IntEnum):
 MEANING = {
     Exit.OK: "done, or nothing to do",
     Exit.FAILED: "a stack failed; what depends on it was held back",
-    Exit.INPUT: "the command line, a parameter file or a template is not usable; nothing was called",
+    Exit.INPUT: "the command line, a parameter file or a template is not usable; nothing was changed",
     Exit.DRIFT: "drift: a resource differs from its template",
     Exit.ACCESS: "no credentials, or AWS was not reached or refused the caller",
     Exit.LEFTOVERS: "destroy: something is left besides keys in their waiting period, or the question was not answered with yes",
@@ -54,13 +54,14 @@ ENDS: Mapping[str, tuple[Exit, ...]] = {
     "drift": (Exit.OK, Exit.DRIFT, Exit.UNSEEN, Exit.ABSENT),
     "unlock": (Exit.OK, Exit.LOCKED, Exit.UNSEEN),
     "destroy": (Exit.OK, Exit.FAILED, Exit.LEFTOVERS, Exit.NOT_READY, Exit.LOCKED),
-    "show": (Exit.OK, Exit.BROKEN),
+    "show": (Exit.OK, Exit.INPUT, Exit.BROKEN),
     "failover": (Exit.OK, Exit.FAILED, Exit.NOT_READY, Exit.REFUSED, Exit.WAITING),
     "failback": (Exit.OK, Exit.FAILED, Exit.DRIFT, Exit.NOT_READY, Exit.REFUSED),
 }
-"""How each command can end, besides the ways in which all of them can."""
+"""How each command can end, besides the ways in which all can that ask AWS."""
 
 ALWAYS = (Exit.INPUT, Exit.ACCESS, Exit.INTERRUPTED)
+OFFLINE = ("show",)  # asks nobody
 
 
 def markdown() -> str:
@@ -68,7 +69,9 @@ def markdown() -> str:
     codes = sorted(MEANING)
     head = "".join(f" {code.value} |" for code in codes)
     rows = "".join(
-        f"| `{command}` |" + "".join(" x |" if code in ends or code in ALWAYS else "  |" for code in codes) + "\n"
+        f"| `{command}` |"
+        + "".join(" x |" if code in ends or (code in ALWAYS and command not in OFFLINE) else "  |" for code in codes)
+        + "\n"
         for command, ends in ENDS.items()
     )
     meanings = "".join(f"| {code.value} | {MEANING[code]} |\n" for code in codes)

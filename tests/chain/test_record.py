@@ -188,6 +188,8 @@ def test_every_exit_code_is_distinct_documented_and_given_by_some_command() -> N
     assert set(MEANING) == set(Exit)
     assert {code for codes in ENDS.values() for code in codes} | {Exit.INPUT, Exit.ACCESS, Exit.INTERRUPTED} == set(Exit)
     assert (REPOSITORY / "docs" / "exit-codes.md").read_text() == markdown()
+    (shown,) = [line for line in markdown().splitlines() if line.startswith("| `show` |")]
+    assert shown.count("x") == 3, "who asks nobody cannot be refused by AWS"
     assert (ended(InputError(["x"])), ended(AccessError()), ended(KeyboardInterrupt())) == (2, 4, 130)
     assert ended(ValueError()) == Exit.FAILED
 
