@@ -228,21 +228,25 @@ def _remembered(task: Task) -> tuple[list[topology.Record], list[str]]:
     known: list[topology.Record] = []
     silent: list[str] = []
     for place in topology.places([stack.template for stack in task.graph.stacks], task.options.env):
-        found = reach.hear(partial(topology.read, task.clients, place))
-        if isinstance(found, Exception):
-            silent.append(f"{place.system}-{place.suffix}  NOT SEEN: {reach.reason(place.region, found)}")
-        else:
-            known.append(found)
+        found, why = reach.asked(place.region, partial(topology.read, task.clients, place))
+        known += [found] if found is not None else []
+        silent += [f"{place.system}-{place.suffix}  NOT SEEN: {why}"] if why else []
     return known, silent
 
 
 def _drift(task: Task) -> Exit:
+    from chain import reach
     from chain.drift import drift
     from chain.outside import outside
 
     known, silent = _remembered(task)
     found = drift(task.graph, task.clients)
-    held, beyond = topology.held(known, task.graph), [arn for each in known for arn in outside(each, task.clients)]
+    held = topology.held(known, task.graph)
+    beyond: list[str] = []
+    for each in known:
+        arns, why = reach.asked(each.place.region, partial(list[str], outside(each, task.clients)))
+        beyond += arns or []
+        silent += [f"{each.place.system}-{each.place.suffix}  NOT SEEN: what stands outside of every stack: {why}"] if why else []
     if task.options.json:
         _say([*lines.topology(known, silent), *lines.drift(found, held, beyond)])
     else:

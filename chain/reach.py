@@ -61,6 +61,17 @@ def hear(ask: Callable[[], T]) -> T | Exception:
         raise
 
 
+def asked(region: str, ask: Callable[[], T]) -> tuple[T | None, str]:
+    """An answer, or why there is none, silence or refusal: for what is worth less than what is shown beside it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        found = hear(ask)
+    except ClientError as error:
+        return None, str(cfn.explain(error))
+    return (None, reason(region, found)) if isinstance(found, Exception) else (found, "")
+
+
 def reason(region: str, error: Exception) -> str:
     """Why nothing is known about a region."""
     from botocore.exceptions import ClientError

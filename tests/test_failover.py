@@ -22,6 +22,7 @@ from chain.outcome import Exit
 from chain.topology import Place, read
 from tests.chain import two_regions
 from tests.chain.conftest import aws, checkout, clients  # noqa: F401
+from tests.chain.proxy import proxy
 from tests.chain.standin import failover, remember
 from tests.chain.test_deploy import run
 from tests.chain.test_lines import of
@@ -144,6 +145,34 @@ def test_a_program_reads_what_a_failover_would_do_did_and_left(
     *_, waits, ended = told("failover", "--mode", "switchover", "--yes", code=Exit.WAITING)
     assert waits["executions"] == [{"execution": ended["execution"], "request": "switchover", "acts": False, "waits": True}]
     assert (ended["outcome"], ended["why"]) == ("waiting-for-approval", ["The stand-in says so."])
+
+
+@pytest.mark.parametrize(
+    ("command", "operation", "said"),
+    [
+        ("status", "GetParametersByPath", "CREATE_COMPLETE"),
+        ("drift", "GetParametersByPath", "properties declared"),
+        ("drift", "GetResources", "properties declared"),
+    ],
+)
+def test_what_nobody_is_let_to_know_of_a_failover_hides_nothing_else(
+    shop: Checkout,
+    aws: emulator.Emulator,
+    command: str,
+    operation: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    denied = json.dumps({"__type": "AccessDeniedException", "message": "no"})
+    with proxy(aws.endpoint) as between:
+        between.says[operation] = lambda _: (400, denied)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", between.endpoint)
+        assert call(shop, command) == Exit.UNSEEN
+    shown = capsys.readouterr().out
+    assert said in shown
+    assert f"shop-{shop.suffix}  NOT SEEN: " in shown
+    assert f"AccessDeniedException on {operation}: no" in shown
 
 
 def test_nobody_to_ask_is_a_no(shop: Checkout, clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
