@@ -370,6 +370,50 @@ def test_server_that_is_behind_its_archive_begins_a_new_epoch(registry: Registry
     assert chain.entries[-1].epoch == 2
 
 
+def test_server_that_was_set_back_and_has_overtaken_its_archive_begins_a_new_epoch(
+    launch: Launch, authority: Authority, scratch: Path, secrets: SecretsManager
+) -> None:
+    """A snapshot that was restored under the old name: timeline, slot and history are the same, the latest part is not."""
+    server = launch("set-back", settings=SETTINGS, prepare=prepare, database="postgres")
+    registry = Registry.create(server, authority.root, scratch, secrets, SMALL)
+    registry.archive()
+    registry.run("INSERT INTO public.t VALUES (1)")
+    registry.archive()
+    server.stop()
+    owner, snapshot = server.data.stat(), scratch / "snapshot"
+    shutil.copytree(server.data, snapshot)
+    server.start()
+    registry.run("INSERT INTO public.t VALUES (2)")
+    archived = registry.archive()
+    server.stop()
+    shutil.rmtree(server.data)
+    shutil.copytree(snapshot, server.data)
+    for path in (server.data, *server.data.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    server.start()
+    registry.run("INSERT INTO public.t VALUES (3)", "SELECT pg_logical_emit_message(false, 'x', repeat('x', 20000000))")
+    assert registry.run(f"SELECT pg_current_wal_flush_lsn() > '{archived['position']}'") == [[True]]
+    registry.archive()
+    chain = _sound(registry)
+    [gap] = chain.gaps
+    assert "the server does not know transaction" in gap
+    assert chain.entries[-1].epoch == 2
+    [newest] = [entry.end["transactions"] for entry in chain.entries if entry.epoch == 2 and entry.kind == "segment"]
+    assert newest == 1, "what was committed after the snapshot's restoration is in the archive"
+    server.destroy()
+
+
+def test_server_that_keeps_no_times_is_archived_all_the_same(launch: Launch, registry: Registry) -> None:
+    server = launch("timeless", settings={**SETTINGS, "track_commit_timestamp": "off"}, prepare=prepare, database="postgres")
+    assert registry.service is not None
+    timeless = Registry.create(server, registry.root, registry.directory.parent, registry.service, SMALL)
+    for number in range(3):
+        timeless.run(f"INSERT INTO public.t VALUES ({number})")
+        timeless.archive()
+    assert _sound(timeless).gaps == ()
+    server.destroy()
+
+
 def test_other_server_begins_a_new_epoch(registry: Registry, launch: Launch) -> None:
     registry.archive()
     server = launch("other", settings=SETTINGS, prepare=prepare, database=registry.database)

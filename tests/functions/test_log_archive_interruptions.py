@@ -111,6 +111,26 @@ def test_first_run_killed_before_every_step_begins_all_the_same(registry: Regist
         assert chain.entries[0].kind == "begin"
 
 
+def test_slot_made_anew_is_a_gap_of_the_same_reason_wherever_the_run_is_killed(registry: Registry, archivers: Archivers) -> None:
+    registry.archive()
+    registry.forget()
+    steps = _steps(registry, archivers)
+    begun = len(verify(registry.directory).entries)
+    for at in range(_index(steps, "SELECT plugin"), _index(steps, "COPY")):
+        registry.forget()
+        assert archivers.run(registry, at=at, signal="SIGKILL") == {"killed": 9}, steps[at]
+        _work(registry, at)
+        assert "outcome" in archivers.run(registry), steps[at]
+        chain = verify(registry.directory)
+        assert chain.problems == (), steps[at]
+        opened = [entry for entry in chain.entries if entry.number > begun and entry.kind == "gap"]
+        assert {entry.header["reason"] for entry in opened} == {
+            "the slot was gone: the server was restored, or somebody dropped it"
+        }
+        assert len({entry.epoch for entry in chain.entries if entry.number == begun or entry in opened}) == 2, steps[at]
+        begun = len(chain.entries)
+
+
 def test_pruning_killed_before_every_step_leaves_a_chain_that_proves_itself(registry: Registry, archivers: Archivers) -> None:
     registry.extra["ARCHIVE_DAYS"] = "1"
     numbers = itertools.count()

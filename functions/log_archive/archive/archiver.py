@@ -25,7 +25,7 @@ FEW = 1_000  # rows that the first portion asks for; wide rows make even these m
 MANY = 256_000
 QUICK = 3.0  # seconds; a portion that took less makes the next one four times as large
 ENOUGH = 5.0  # seconds that must be left to begin another portion
-COMMIT = re.compile(rb"COMMIT \d+ \(at ([^)]+)\)")
+COMMIT = re.compile(rb"COMMIT (\d+) \(at ([^)]+)\)")
 
 
 @dataclass
@@ -51,6 +51,7 @@ class Rows:
     changes: int = 0
     first: str = ""
     last: int = 0  # the last commit that was delivered, archived or left out
+    xid: int = 0
     time: str = ""
     _begin: bytes | None = None
     _inside: bool = False
@@ -86,7 +87,7 @@ class Rows:
             self.part.write(row)
             self.transactions += 1
             found = COMMIT.match(text)
-            self.time = found[1].decode() if found else ""
+            self.xid, self.time = (int(found[1]), found[2].decode()) if found else (0, "")
         self._begin, self._inside = None, False
 
 
@@ -126,10 +127,15 @@ class Archiver:
     def _ready(self, system: str) -> Head:
         """The slot as it must be, and the entry to go on from; what has been lost since is written down first."""
         head, slot, now = self.directory.head(), self.server.find(), self.server.now()
-        lost, missing = slot is not None and slot.status == "lost", slot is None
-        if lost:
+        anew = slot is None or slot.status == "lost"
+        if head is not None and anew:
+            # Killed before the entry that says so, the next run would find a slot like any other.
+            head = replace(head, anew=head.anew or ("gone" if slot is None else "lost"))
+            self.directory.note(head)
+        if slot is not None and anew:
             self.server.drop()
-        confirmed = self._create() if slot is None or lost else slot.confirmed or 0
+        confirmed = self._create() if slot is None or anew else slot.confirmed or 0
+        lost, missing = (head.anew == "lost", head.anew == "gone") if head else (False, False)
         if head is None:
             reason = "first run"
         elif head.system != system:
@@ -140,6 +146,8 @@ class Archiver:
             reason = "the slot was gone: the server was restored, or somebody dropped it"
         elif head.position > now.flushed:
             reason, missing = f"the server is at {lsn.show(now.flushed)}, behind what was archived of it", True
+        elif head.xid and not self.server.knows(head.xid, head.committed):
+            reason, missing = f"the server does not know transaction {head.xid}, archived last: it was restored", True
         elif lost:
             reason = "the slot was lost: more log had piled up than max_slot_wal_keep_size lets the server keep"
         elif head.missing:
@@ -189,6 +197,8 @@ class Archiver:
             else:
                 position, at = max(rows.last, head.position), rows.time or head.complete
             ahead = replace(head, position=position, complete=at)
+            if rows.xid:
+                ahead = replace(ahead, xid=rows.xid, committed=rows.time)
             news = complete and (state.sequences != head.sequences or _first_of_day(head, now))
             if rows.transactions or news or state.fingerprint != head.fingerprint:
                 ahead = self._keep(part, ahead, state, now, **end)
@@ -233,7 +243,9 @@ class Archiver:
         # Without sequences in hand the newest entry was read from its file: all is told again then.
         whole = head.sequences is None or _first_of_day(head, now)
         told = state.told(head.fingerprint, head.sequences or {}, whole)
-        ahead = replace(head, number=head.number + 1, fingerprint=state.fingerprint, sequences=state.sequences, missing="")
+        ahead = replace(
+            head, number=head.number + 1, fingerprint=state.fingerprint, sequences=state.sequences, missing="", anew=""
+        )
         end = {"to": lsn.show(head.position), "complete": head.complete, "transactions": 0, "changes": 0, **end, **told}
         return self.directory.keep(part, ahead, end, now.day)
 

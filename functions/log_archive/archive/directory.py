@@ -34,7 +34,8 @@ class Head:
     """The newest entry, and the position up to which everything that was committed is in the archive.
 
     ``complete`` is the server's time at which that was so. ``sequences`` are those that were last told, None where nobody
-    knows. ``missing`` names an entry that head.json knows and nobody finds.
+    knows. ``missing`` names an entry that head.json knows and nobody finds. ``anew`` is why a slot is being made anew (``lost``,
+    ``gone``), until the entry that says so stands. ``xid`` and ``committed`` are the last transaction that was archived.
     """
 
     number: int
@@ -48,6 +49,9 @@ class Head:
     fingerprint: str = ""
     sequences: Mapping[str, int] | None = None
     missing: str = ""
+    anew: str = ""
+    xid: int = 0
+    committed: str = ""
 
 
 @dataclass(frozen=True)

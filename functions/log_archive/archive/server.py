@@ -43,6 +43,12 @@ FIND = """
 SELECT plugin, database = current_database(), confirmed_flush_lsn::text, wal_status, active, safe_wal_size, temporary
 FROM pg_replication_slots WHERE slot_name = :slot
 """
+# What is not remembered is NULL, as of a transaction that never was. The newest of an archive is forgotten only where it was
+# frozen, or the setting was off in between; a gap is written down then that is none.
+KNOWS = """
+SELECT CASE current_setting('track_commit_timestamp') WHEN 'on'
+THEN coalesce(pg_xact_commit_timestamp(CAST(:xid AS xid)) = CAST(:at AS timestamptz), false) ELSE true END
+"""
 # COPY takes no parameters; the slot's name has letters, digits and underscores only.
 PEEK = """
 COPY (SELECT lsn, data FROM pg_logical_slot_peek_changes(
@@ -143,6 +149,14 @@ class Server:
                 f"{'this' if here else 'another'} database). Drop it, or give the archiver another name in ARCHIVE_SLOT."
             )
         return Slot(lsn.parse(confirmed) if confirmed else None, status, active, safe)
+
+    def knows(self, xid: int, at: str) -> bool:
+        """Whether this transaction was committed here at this time; true where the server does not keep such times.
+
+        A server that was restored from a snapshot may have the same name, timeline and slot, and be at a later position again.
+        """
+        rows = self.connection.run(KNOWS, xid=str(xid), at=at)
+        return bool(rows[0][0])
 
     def create(self) -> int:
         """A new slot; returns the position from which on it sees everything.
