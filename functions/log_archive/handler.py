@@ -102,7 +102,7 @@ def _archive(settings: Settings, connection: Connection, deadline: float) -> dic
     server.settle()
     if not server.alone():
         return _other(settings)
-    archiver = Archiver(server, Directory(settings.directory), deadline, settings.days)
+    archiver = Archiver(server, Directory(settings.directory, server.still_alone), deadline, settings.days)
     try:
         archiver.run()
     except (DatabaseError, FunctionError):

@@ -145,7 +145,7 @@ def test_pruning_killed_before_every_step_leaves_a_chain_that_proves_itself(regi
     aged()
     steps = _steps(registry, archivers)
     first = _index(steps, "SELECT ('")
-    assert [step for step in steps if step.startswith("unlink")]
+    assert [step for step in steps if step.startswith("unlink 0")]
     for at in range(first, len(steps)):
         aged()
         assert archivers.run(registry, at=at, signal="SIGKILL") == {"killed": 9}, steps[at]
@@ -157,6 +157,27 @@ def test_pruning_killed_before_every_step_leaves_a_chain_that_proves_itself(regi
         assert not list(registry.directory.glob("epoch-*/2020-01-01/*"))
         for empty in registry.directory.glob("epoch-*/2020-01-01"):
             empty.rmdir()  # the next day's pruning would; today is about to be aged
+
+
+def test_run_that_has_lost_its_session_gives_way_to_the_next_one(registry: Registry, archivers: Archivers) -> None:
+    """Its file system stalls until the server has ended the session and with it the lock; then it goes on."""
+    registry.archive()
+    _work(registry, 0)
+    steps = _steps(registry, archivers)
+    count = 5
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'standby-log-archive'"
+    for step in ("write", "fsync next.tmp"):
+        _work(registry, count)
+        slow = archivers.run(registry, at=_index(steps, step, _index(steps, "COPY")), signal="SIGSTOP")
+        registry.run(ended)
+        _work(registry, count + 1)
+        assert "outcome" in archivers.run(registry)
+        answer = archivers.resume(slow["stopped"])
+        assert answer["failure"].startswith("FunctionError: "), step
+        count += 10
+        assert verify(registry.directory).problems == (), step
+    assert "outcome" in archivers.run(registry)
+    _check(registry, count)
 
 
 @pytest.mark.parametrize("seed", range(2))

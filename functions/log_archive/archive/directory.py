@@ -13,7 +13,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -56,9 +56,10 @@ class Head:
 
 @dataclass(frozen=True)
 class Directory:
-    """The archive in ``path``."""
+    """The archive in ``path``. ``ours`` raises where another archiver may have begun by now."""
 
     path: Path
+    ours: Callable[[], object] = lambda: None
 
     @property
     def _head(self) -> Path:
@@ -98,7 +99,7 @@ class Directory:
             if not level.is_dir():
                 level.mkdir()
                 _sync(level.parent)
-        os.replace(part.path, folder / label)  # noqa: PTH105  one name for tests to stop at
+        self._name(part.path, folder / label)
         _sync(folder)
         _sync(self.path)
         kept = replace(head, name=(folder / label).relative_to(self.path).as_posix(), sha256=digest)
@@ -109,11 +110,12 @@ class Directory:
         """Writes head.json."""
         values = {**vars(head), "position": lsn.show(head.position)}
         part = self.path / "head.tmp"
-        with part.open("w", encoding="utf-8") as file:
+        part.unlink(missing_ok=True)
+        with part.open("x", encoding="utf-8") as file:
             json.dump(values, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, self._head)  # noqa: PTH105
+        self._name(part, self._head)
         _sync(self.path)
 
     def expired(self, before: str) -> tuple[int, str] | None:
@@ -140,6 +142,11 @@ class Directory:
                 folder.rmdir()
         return len(removed)
 
+    def _name(self, part: Path, name: Path) -> None:
+        """Gives what is whole its name. Writing it may have taken so long that the server has ended the session, and the lock."""
+        self.ours()
+        os.replace(part, name)  # noqa: PTH105  one name for tests to stop at
+
     def _entries(self, reverse: bool = False) -> Iterator[tuple[str, Path]]:
         """Day and path of the entries; one folder is read at a time."""
         for epoch in _names(self.path, EPOCH, reverse):
@@ -154,7 +161,8 @@ class Part:
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
         self.path = path
         self.header = header
-        self._file: BinaryIO = path.open("wb")
+        path.unlink(missing_ok=True)  # never the file that a run which was held up goes on writing to
+        self._file: BinaryIO = path.open("xb")
         self._start()
 
     def write(self, data: bytes) -> None:

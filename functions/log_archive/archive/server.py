@@ -105,6 +105,10 @@ class Server:
         """Whether we are the only archiver of this database. The lock ends with the session."""
         return bool(self.connection.scalar(f"SELECT pg_try_advisory_lock({LOCK})"))
 
+    def still_alone(self) -> None:
+        """Raises where the session has ended, and the lock with it."""
+        self.connection.run("SELECT")
+
     def check(self) -> str:
         """The server's identity; refuses a server that cannot be archived."""
         [[standby, level, identity]] = self.connection.run(
