@@ -360,6 +360,16 @@ def test_head_that_is_lost_is_found_in_the_newest_entry(registry: Registry) -> N
     assert _end(registry.entries()[-2])["sequences"]["public.tickets"] == 1000, "told again, since nobody knows what was told"
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"number": 1}', '{"position": 1}', b"\xff"], ids=repr)
+def test_head_that_cannot_be_read_is_written_anew(registry: Registry, text: str | bytes) -> None:
+    registry.archive()
+    head = registry.directory / "head.json"
+    head.write_bytes(text if isinstance(text, bytes) else text.encode())
+    registry.run("INSERT INTO public.citizens VALUES (1)")
+    assert registry.archive()["transactions"] == 1
+    _sound(registry)
+
+
 def test_server_that_is_behind_its_archive_begins_a_new_epoch(registry: Registry) -> None:
     registry.archive()
     head = registry.directory / "head.json"

@@ -81,9 +81,9 @@ class Directory:
     def _known(self) -> Head | None:
         try:
             values = json.loads(self._head.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return Head(**{**values, "position": lsn.parse(values["position"])})
+            return Head(**{**values, "position": lsn.parse(values["position"])})
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            return None  # not there, damaged, or of a later version: the entries say enough to go on
 
     def begin(self, header: Mapping[str, Any]) -> Part:
         """The next entry, not yet to be seen."""
