@@ -313,8 +313,7 @@ class _Replayer:
             table = self.target.table(relation)
             if table is None:
                 raise _ConflictError(f"the target has no table {'.'.join(relation)}")
-            # A partitioned table has no rows of its own, and its partitions are named as well.
-            names.append(table.name if table.kind == "p" else f"ONLY {table.name}")
+            names.append(table.only)  # partitions are named as well
         batch.add(f"TRUNCATE {', '.join(names)}{' RESTART IDENTITY' if change.restart else ''}", 0)
         self.done.changes += 1
 

@@ -7,6 +7,7 @@ import os
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 from replay.chain import Chain, position, show, verify
 
 ROOTS = Path(__file__).resolve().parent.parent / "functions" / "common" / "rds-global-bundle.pem"
-CONNECT_TIMEOUT = 10  # seconds
 
 
 class Exit(IntEnum):
@@ -33,7 +33,8 @@ MEANING = {
     Exit.BROKEN: "the archive is broken; nothing was applied",
     Exit.INPUT: "wrong input, or the database does not let us in; nothing was applied",
     Exit.INCOMPLETE: "replayed, but for what is listed",
-    Exit.STOPPED: "stopped before a gap, a change of schema or a change that does not fit, or where to begin is not proven",
+    Exit.STOPPED: "stopped before a gap, a change of schema or a change that does not fit; or the session ended, or where to "
+    "begin is not proven",
 }
 EXPLANATION = """
 The target must be a copy of the archived server, restored from a snapshot and written to by nobody since. Where it was restored
@@ -114,8 +115,16 @@ def _apply(given: argparse.Namespace, chain: Chain) -> int:
     except StoppedError as stopped:
         print(stopped, file=sys.stderr)
         return Exit.STOPPED
+    except (DatabaseError, InterfaceError, OSError) as error:
+        sentence = said(error) if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}"
+        print(
+            f"The session with the database ended: {sentence}. What was applied stays; replay again, and it goes on from there.",
+            file=sys.stderr,
+        )
+        return Exit.STOPPED
     finally:
-        connection.close()
+        with suppress(InterfaceError, OSError):
+            connection.close()
     reached = done.reached
     where = f", up to {reached.xid}, committed {reached.time} at {show(reached.position)}" if reached else ""
     print(f"Replayed {done.transactions} transactions with {done.changes} changes{where}. Ended at {done.ended}.")

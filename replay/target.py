@@ -61,6 +61,11 @@ class Table:
     columns: Mapping[str, Column]
     key: tuple[str, ...]
 
+    @property
+    def only(self) -> str:
+        """It alone, without the tables that inherit from it. A partitioned one has no rows of its own."""
+        return self.name if self.kind == "p" else f"ONLY {self.name}"
+
     def copy(self, names: Sequence[str]) -> str:
         """Takes rows of these columns in, as COPY writes them."""
         return f"COPY {self.name} ({', '.join(map(identifier, names))}) FROM STDIN"
@@ -86,12 +91,12 @@ class Table:
             and not (name in self.columns and (self.columns[name].generated or self.columns[name].fixed))
         ]
         # Nothing to set: the row must be there all the same.
-        return where and f"UPDATE {self.name} SET {', '.join(sets) or self._same(new)} WHERE {where}"  # noqa: S608
+        return where and f"UPDATE {self.only} SET {', '.join(sets) or self._same(new)} WHERE {where}"  # noqa: S608
 
     def delete(self, change: Change) -> str | None:
         """Deletes the one row, or None where nothing tells which."""
         where = None if change.old is None else self._where(change.old, {})
-        return where and f"DELETE FROM {self.name} WHERE {where}"  # noqa: S608
+        return where and f"DELETE FROM {self.only} WHERE {where}"  # noqa: S608
 
     def _same(self, new: Row) -> str:
         name = identifier(next(name for name in new if not self.columns[name].generated and not self.columns[name].fixed))
@@ -109,7 +114,7 @@ class Table:
             f"format('%s', {identifier(name)}) = {literal(value or '')} AND {_present(identifier(name), value)}"
             for name, value in ((name, old.get(name)) for name in self.columns)
         )
-        return f"ctid = (SELECT ctid FROM {self.name} WHERE {tests} LIMIT 1)"  # noqa: S608
+        return f"ctid = (SELECT ctid FROM {self.only} WHERE {tests} LIMIT 1)"  # noqa: S608
 
 
 def _present(name: str, value: Value) -> str:

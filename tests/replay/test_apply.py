@@ -175,6 +175,25 @@ def test_row_of_which_nothing_can_be_set_must_be_there_all_the_same(source: Regi
     assert target.hashes() == source.hashes()
 
 
+def test_change_of_a_parent_does_not_touch_the_tables_that_inherit_from_it(source: Registry) -> None:
+    schema = (
+        "CREATE TABLE public.whole (a integer PRIMARY KEY, b text); CREATE TABLE public.part () INHERITS (public.whole);"
+        "CREATE TABLE public.loose (a integer, b text); ALTER TABLE public.loose REPLICA IDENTITY FULL;"
+        "CREATE TABLE public.looser () INHERITS (public.loose); ALTER TABLE public.looser REPLICA IDENTITY FULL"
+    )
+    source.run(
+        schema,
+        *(f"INSERT INTO public.{table} VALUES (1, 'x'), (2, 'y')" for table in ("whole", "part", "loose", "looser")),
+        *(f"UPDATE ONLY public.{table} SET b = '{table}' WHERE a = 1" for table in ("whole", "loose", "looser")),
+        *(f"DELETE FROM ONLY public.{table} WHERE a = 2" for table in ("whole", "loose")),
+    )
+    source.archive()
+    target = source.fresh(TABLE + ";" + schema)
+    assert replayed(source, target, schemas=[""]).whole
+    assert target.hashes() == source.hashes()
+    assert target.run("SELECT b FROM public.part ORDER BY 1") == [["x"], ["y"]]
+
+
 def test_sequence_that_the_target_lacks_is_named_and_one_that_is_ahead_stays(source: Registry) -> None:
     source.run("CREATE SEQUENCE public.s", "CREATE SEQUENCE public.u", "SELECT setval('public.s', 10), setval('public.u', 10)")
     source.archive()

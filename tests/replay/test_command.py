@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +102,28 @@ def test_start_that_is_not_proven_stops(source: Registry, target: Registry, caps
     captured = capsys.readouterr()
     assert "is the last that the target has" in captured.out
     assert main(["apply", str(source.directory), "--from", "0/1"]) == Exit.STOPPED
+
+
+def test_session_that_ends_is_no_broken_archive_and_the_next_replay_goes_on(
+    source: Registry, target: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with target.login() as other:
+        other.run("BEGIN")
+        other.run("INSERT INTO public.t VALUES (3)")  # so that the third transaction waits
+        ended: list[int] = []
+        replay = threading.Thread(target=lambda: ended.append(main(["apply", str(source.directory), *_start(source)])))
+        replay.start()
+        waiting = "SELECT pid FROM pg_stat_activity WHERE application_name = 'standby-replay' AND wait_event_type = 'Lock'"
+        while not (found := target.run(waiting)):
+            time.sleep(0.05)
+        target.run(f"SELECT pg_terminate_backend({found[0][0]})")
+        replay.join()
+        other.run("ROLLBACK")
+    assert ended == [Exit.STOPPED]
+    assert "What was applied stays; replay again, and it goes on from there" in capsys.readouterr().err
+    assert target.run("SELECT count(*) FROM public.t") == [[2]]
+    assert main(["apply", str(source.directory)]) == Exit.DONE
+    assert target.run("SELECT count(*) FROM public.t") == [[3]]
 
 
 def test_gap_is_shown(source: Registry, target: Registry, capsys: pytest.CaptureFixture[str]) -> None:
