@@ -20,7 +20,17 @@ from typing import IO, Any, cast
 FORMAT = 1
 NAME = re.compile(r"epoch-(\d{6})/\d{4}-\d{2}-\d{2}/(\d{12})-(begin|gap|prune|segment)-([0-9A-F]{16})-([0-9A-F]{16})\.log\.gz")
 HEADER = {"number": int, "kind": str, "previous": str, "epoch": int, "system": str, "timeline": int, "after": str}
-END = {"to": str, "complete": str, "transactions": int, "changes": int, "fingerprint": str, "sequences": dict}
+END = {
+    "to": str,
+    "complete": str,
+    "transactions": int,
+    "changes": int,
+    "fingerprint": str,
+    "sequences": dict,
+    "large_objects": int,
+    "unreadable_sequences": list,
+}
+POSITION = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
 COMMIT = re.compile(rb"COMMIT (\d+) \(at ([^)]+)\)")
 
 
@@ -190,9 +200,14 @@ def _read(path: Path) -> Entry:
                         raise _DamageError(f"line {count} is a change outside a transaction.")
         except (OSError, EOFError, zlib.error) as error:
             raise _DamageError(f"cannot be unpacked beyond line {count}: {error}") from None
+        except ValueError:
+            raise _DamageError(f"line {count} is a COMMIT without a position.") from None
     if count < 2:
         raise _DamageError("holds no end: it was cut off.")
     end = _json(line, END, "end")
+    for text in (header["after"], end["to"]):
+        if not POSITION.fullmatch(text):
+            raise _DamageError(f"says {text!r} where a position belongs.")
     if (end["transactions"], end["changes"]) != (transactions, changes):
         raise _DamageError(
             f"its end says {end['transactions']} transactions with {end['changes']} changes, and it holds {transactions} "
