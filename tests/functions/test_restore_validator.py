@@ -388,6 +388,25 @@ def test_two_runs_at_once_do_no_harm(world: World) -> None:
     assert [report().said, report().said] == ["reported SUCCESSFUL: well", "somebody else has reported"]
 
 
+def test_time_of_a_restore_is_measured_although_the_run_is_killed_as_soon_as_it_has_reported(
+    world: World, late: stand_in.Backup
+) -> None:
+    job = late.restored("Aurora", f"{ACCOUNT}:cluster:x")
+    backup = clients.client("backup")
+
+    def killed(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    backup.meta.events.register("after-call.backup.PutRestoreValidationResult", killed)
+    rehearsal = validator.Rehearsal(dict(os.environ), lambda _: backup, validator.Job.read(backup, job))
+    world.capfd.readouterr()
+    with pytest.raises(KeyboardInterrupt):
+        rehearsal.report(validator.Verdict(True, 1, "well"))
+    world.said = [json.loads(line) for line in world.capfd.readouterr().out.splitlines()]
+    assert late.jobs[job]["ValidationStatus"] == "SUCCESSFUL"
+    assert world.measured[("validator",)] == {"RestoreValid": 1, "RestoreSeconds": 1}
+
+
 def test_other_refusals_are_not_swallowed(world: World, late: stand_in.Backup) -> None:
     job = late.restored("RDS", f"{ACCOUNT}:db:x")
     rehearsal = world.rehearsal(job)
