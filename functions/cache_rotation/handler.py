@@ -99,7 +99,7 @@ def handler(event: Mapping[str, Any], context: object) -> None:  # noqa: ARG001 
     """What Secrets Manager invokes, once for each step."""
     step, secret, token = event["Step"], event["SecretId"], event["ClientRequestToken"]
     rotation = Rotation(
-        secrets.client(),
+        clients.client("secretsmanager"),
         secret,
         token,
         event.get("RotationToken"),

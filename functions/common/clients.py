@@ -1,33 +1,44 @@
-"""Clients of AWS services that give up in time, and what to tell an operator when one did."""
+"""Clients of AWS services that give up in time, and what to tell an operator when one did.
+
+boto3 is loaded at once: a function begins with a whole processor and goes on with the fraction that its memory gives it.
+"""
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
-from common import secret
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
-UNREACHABLE = ("ConnectTimeoutError", "EndpointConnectionError", "ReadTimeoutError", "ConnectionClosedError")
+# Seconds. An endpoint inside the VPC answers in milliseconds; where it does not answer at all, two attempts of one call still
+# leave most of a function's 60 seconds.
+CONNECT_TIMEOUT = 3
+READ_TIMEOUT = 6
+ATTEMPTS = 2
+UNREACHABLE = (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, ConnectionClosedError)
+MAKING = threading.Lock()
 
 
 def client(service: str) -> Any:
-    """A client from the runtime's own boto3, with the bounds that the client of a secret has.
+    """A client from the runtime's own boto3, by the ordinary AWS configuration alone.
 
-    Each has a session of its own: the default one is not made for several threads.
+    All come from the one session of the process, which has read what there is to know of a service once; it is not made for
+    several threads, as its clients are.
     """
-    import boto3
-    from botocore.config import Config
-
     config = Config(
-        connect_timeout=secret.CONNECT_TIMEOUT,
-        read_timeout=secret.READ_TIMEOUT,
-        retries={"mode": "standard", "total_max_attempts": secret.ATTEMPTS},
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
     )
-    session: Any = boto3.session.Session()
-    return session.client(service, config=config)
+    make: Any = boto3.client  # whose type is a list of all services
+    with MAKING:
+        return make(service, config=config)
 
 
 def said(error: Exception) -> str:
     """An error of a client as a sentence; what a subnet without a way out looks like comes with its remedy."""
-    if type(error).__name__ in UNREACHABLE and type(error).__module__.startswith("botocore."):
+    if isinstance(error, UNREACHABLE):
         return f"{error} The function's subnets need an endpoint for this service that its security group reaches."
     return str(error)

@@ -123,13 +123,11 @@ Kind = TypeVar("Kind", bound=Rotation)
 
 def run(steps: Mapping[str, Callable[[Kind], str]], step: str, rotation: Kind) -> str:
     """Runs one step and says what it did. A rotation that has ended needs nothing more."""
-    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
-
     if step not in steps:
         raise FunctionError(f"{step} is no step of a rotation; they are {', '.join(steps)}.")
     try:
         if CURRENT in rotation.stages()[rotation.token]:
             return f"nothing: this version is {CURRENT} already"
         return steps[step](rotation)
-    except (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError) as error:
+    except clients.UNREACHABLE as error:
         raise FunctionError(clients.said(error)) from None

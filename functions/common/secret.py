@@ -1,4 +1,4 @@
-"""A database's secret in Secrets Manager: a client that gives up in time, and credentials that never show their password."""
+"""A database's secret in Secrets Manager: credentials that never show their password."""
 
 from __future__ import annotations
 
@@ -8,25 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common.report import FunctionError
-
-# Seconds. An endpoint inside the VPC answers in milliseconds; where it does not answer at all, two attempts of one call still
-# leave most of a function's 60 seconds.
-CONNECT_TIMEOUT = 3
-READ_TIMEOUT = 6
-ATTEMPTS = 2
-
-
-def client() -> Any:
-    """A Secrets Manager client from the runtime's own boto3, by the ordinary AWS configuration alone."""
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-    )
-    return boto3.client("secretsmanager", config=config)
 
 
 def code(error: Any) -> str:

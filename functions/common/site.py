@@ -11,9 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from common import database, login
-from common import secret as secrets
-from common.clients import said
+from common import clients, database, login
 from common.database import Connection, Server
 from common.report import FunctionError
 from common.secret import Credential
@@ -41,7 +39,7 @@ def adopt(application: str, check: Callable[[Connection], object]) -> dict[str, 
     would keep every later rotation from beginning.
     """
     environment = dict(os.environ)
-    server, secret, client = Server.of(environment), needed(environment, "SECRET_ARN"), secrets.client()
+    server, secret, client = Server.of(environment), needed(environment, "SECRET_ARN"), clients.client("secretsmanager")
     for label in (login.CURRENT, login.PENDING, login.PREVIOUS):
         credential = login.read(client, secret, label)
         connection = database.connect(server, credential, application) if credential else None
@@ -68,7 +66,7 @@ def _session(environment: Mapping[str, str], server: Server, application: str) -
     except FunctionError:
         raise
     except Exception as error:  # of botocore, which is loaded where it is used alone
-        raise FunctionError(f"{secret} cannot be read: {type(error).__name__}: {said(error)}") from None
+        raise FunctionError(f"{secret} cannot be read: {type(error).__name__}: {clients.said(error)}") from None
     if connection is None:
         raise FunctionError(
             f"{server} refuses the password of {secret}: of its current, pending and previous version. Rotate the secret; where "
@@ -82,7 +80,7 @@ def _credentials(secret: str) -> Iterator[Credential | None]:
 
     A replica that is behind has the password of before a rotation that its secret has seen already.
     """
-    client: Any = secrets.client()
+    client: Any = clients.client("secretsmanager")
     yield login.read(client, secret, login.CURRENT)
     yield login.read(client, secret, login.PENDING)
     yield login.read(client, secret, login.CURRENT)

@@ -25,7 +25,7 @@ from common.secret import Credential
 
 APPLICATION = "standby-health"
 MARKED = "health"  # what keys of our items and objects begin with
-# Seconds. Three calls of two attempts each that are never answered take about 40 (see common/secret.py), a login with each of
+# Seconds. Three calls of two attempts each that are never answered take about 40 (see common/clients.py), a login with each of
 # three passwords less; the function's own 60 are above all of them.
 BOUNDS = {"secret": 18.0, "database": 42.0, "table": 42.0, "bucket": 42.0}
 RESERVE = 5.0  # seconds of the function's time that are left for the report

@@ -19,8 +19,7 @@ from archive import lsn
 from archive.archiver import Archiver
 from archive.directory import Directory
 from archive.server import OBJECT_IN_USE, Server
-from common import database, login, metrics
-from common import secret as secrets
+from common import clients, database, login, metrics
 from common.database import Connection
 from common.report import FunctionError, say
 from pg8000.exceptions import DatabaseError
@@ -86,7 +85,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: 
 
 def _connect(settings: Settings) -> Connection:
     """A session as the secret's user; in the moment of a rotation its pending password may be the right one already."""
-    client = secrets.client()
+    client = clients.client("secretsmanager")
     credentials = (login.read(client, settings.secret, label) for label in (login.CURRENT, login.PENDING))
     connection = login.connect(credentials, settings.server, APPLICATION)
     if connection is not None:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from common import database, rotating, scram
-from common import secret as secrets
+from common import clients, database, rotating, scram
 from common.database import Connection, Server
 from common.report import FunctionError, say
 from common.rotating import CURRENT, PREVIOUS
@@ -71,7 +70,7 @@ def handler(event: Mapping[str, Any], context: object) -> None:  # noqa: ARG001 
     """What Secrets Manager invokes, once for each step."""
     server = Server.of(os.environ)
     step, secret, token = event["Step"], event["SecretId"], event["ClientRequestToken"]
-    rotation = Rotation(secrets.client(), secret, token, event.get("RotationToken"), server)
+    rotation = Rotation(clients.client("secretsmanager"), secret, token, event.get("RotationToken"), server)
     try:
         did = rotating.run(STEPS, step, rotation)
     except database.BROKEN as error:

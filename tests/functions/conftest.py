@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
 # In a package the folder of a function and the shared one lie side by side at the top; here the path makes it so.
@@ -18,6 +19,12 @@ from tests.functions.rotations import Rotator, Runner  # noqa: E402
 from tests.servers import secrets_manager  # noqa: E402
 from tests.servers.fixtures import authority, launch, postgres, scratch  # noqa: E402, F401
 from tests.servers.secrets_manager import SecretsManager  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _own_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session that a function's clients share keeps the credentials that it was made with; a test has its own."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 @pytest.fixture(scope="session")

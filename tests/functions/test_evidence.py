@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from common import database, secret
+from common import clients, database
 from common.database import BROKEN, Connection
 from common.report import FunctionError
 from common.secret import Credential
@@ -184,7 +184,7 @@ def world(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((secret, "CONNECT_TIMEOUT"), (secret, "READ_TIMEOUT"), (database, "CONNECT_TIMEOUT")):
+    for module, name in ((clients, "CONNECT_TIMEOUT"), (clients, "READ_TIMEOUT"), (database, "CONNECT_TIMEOUT")):
         monkeypatch.setattr(module, name, 0.3)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from common import database, secret
+from common import clients, database
 from common.report import FunctionError
 from health import handler as health
 
@@ -139,7 +139,7 @@ def world(
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same bounds in the same order, twenty times as short."""
     for name in ("CONNECT_TIMEOUT", "READ_TIMEOUT"):
-        monkeypatch.setattr(secret, name, getattr(secret, name) / 20)
+        monkeypatch.setattr(clients, name, getattr(clients, name) / 20)
     for name in ("CONNECT_TIMEOUT", "ANSWER_TIMEOUT"):
         monkeypatch.setattr(database, name, getattr(database, name) / 20)
     # What does not shrink: up to a second between attempts, one for S3's "100 Continue", and making a client.
@@ -370,7 +370,7 @@ def test_silent_services_are_given_up_within_25_seconds_of_real_time(world: Worl
 def test_bounds_leave_time_within_the_functions_60_seconds() -> None:
     assert max(health.BOUNDS.values()) + health.RESERVE < 60
     # Nothing is given up before its own timeouts have told what is wrong; up to a second lies between two attempts.
-    call = secret.ATTEMPTS * secret.READ_TIMEOUT + (secret.ATTEMPTS - 1)
+    call = clients.ATTEMPTS * clients.READ_TIMEOUT + (clients.ATTEMPTS - 1)
     assert call <= health.BOUNDS["secret"]
     assert 3 * call <= health.BOUNDS["table"]
     assert 3 * call <= health.BOUNDS["bucket"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from common import database, secret
+from common import clients, database
 from common.report import FunctionError
 from rotation.handler import EXCLUDED, LOCK, handler
 
@@ -331,8 +331,8 @@ def test_secrets_manager_that_does_not_answer_is_given_up_in_time(
 ) -> None:
     token = rotator.service.rotate(rotator.arn)
     # One call that is never answered, the pause between its attempts (a second at most) included, ends well within 60 s.
-    assert secret.ATTEMPTS * (secret.CONNECT_TIMEOUT + secret.READ_TIMEOUT + 1) < 30
-    monkeypatch.setattr(secret, "READ_TIMEOUT", 0.2)
+    assert clients.ATTEMPTS * (clients.CONNECT_TIMEOUT + clients.READ_TIMEOUT + 1) < 30
+    monkeypatch.setattr(clients, "READ_TIMEOUT", 0.2)
     with _silence() as port:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
         said = rotator.refusal(rotator.events(token)[0], capfd)
