@@ -53,7 +53,7 @@ class CacheRotation(Layer):
             # ElastiCache takes a minute or more to bring a password to every node; the function waits four at most.
             timeout=timedelta(minutes=5),
             statements=[
-                *rotates(secret, secrets_key, [under_its_key(secret)]),
+                *rotates(secret, secrets_key, under_its_key(secret)),
                 policies.allow("GiveThisUserPasswords", [cache_actions.DescribeUsers, cache_actions.ModifyUser], [user_arn]),
             ],
         )

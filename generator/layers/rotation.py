@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from awacs.aws import ConditionElement, StringEquals, StringLike
-from troposphere import GetAtt, Ref, Select, Split, Sub
+from troposphere import GetAtt, Ref
 
 from generator.layer import Layer
 from generator.parts.alarm import Metric, alarm
@@ -48,7 +47,7 @@ class Rotation(Layer):
             logs_key=t.output_of("keys.LogsKeyArn"),
             timeout=timedelta(seconds=60),
             log_retention=self.log_retention,
-            statements=rotates(secret, secrets_key, self._within(secret)),
+            statements=rotates(secret, secrets_key, under_its_key(secret, replica=self.standby)),
         )
         t.section("The function, with a role that can touch one secret.", rotation.group, rotation.role, rotation.function)
 
@@ -81,14 +80,3 @@ class Rotation(Layer):
             t.output("SecretArn", secret, "The secret's replica at this site, for whoever else reads it here.")
         t.output("FunctionName", Ref(rotation.function), "The function that rotates.")
         t.output("FunctionArn", GetAtt(rotation.function, "Arn"), "The function that rotates.")
-
-    def _within(self, secret: Ref) -> list[ConditionElement]:
-        """Through Secrets Manager only, and for this secret only; a replica's context may name the region that it came from."""
-        through = {"kms:ViaService": Sub("secretsmanager.${AWS::Region}.amazonaws.com")}
-        context = "kms:EncryptionContext:SecretARN"
-        if not self.standby:
-            return [under_its_key(secret)]
-        anywhere = Sub(
-            "arn:${AWS::Partition}:secretsmanager:*:${AWS::AccountId}:secret:${Name}", Name=Select(6, Split(":", secret))
-        )
-        return [StringEquals(through), StringLike({context: anywhere})]

@@ -7,12 +7,13 @@ from typing import Any
 
 from awacs import kms as key_actions
 from awacs import secretsmanager as secret_actions
-from awacs.aws import Statement, StringEquals, StringLike
-from troposphere import Ref, Select, Split, Sub, awslambda, cloudwatch
+from awacs.aws import Statement
+from troposphere import Ref, awslambda, cloudwatch
 
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import Function, function
+from generator.parts.secret import reads, under_its_key
 from generator.template import Template
 
 SECRET = "secrets.DatabaseSecretArn"  # noqa: S105  an address
@@ -38,7 +39,6 @@ def at_database(
     Its role may do ``more``.
     """
     credential = t.output_of(secret, name=secret_named)
-    within = _within(credential, replica=replica)
     return function(
         t,
         name,
@@ -55,22 +55,15 @@ def at_database(
         timeout=timedelta(seconds=30),
         log_retention=log_retention,
         statements=[
-            policies.allow("ReadTheCredential", [secret_actions.GetSecretValue], [credential]),
-            policies.allow(
-                "ReadTheSecretUnderItsKey",
-                [key_actions.Decrypt],
-                [t.output_of("keys.SecretsKeyArn")],
-                *within,
-            ),
-            *_may_write(credential, t.output_of("keys.SecretsKeyArn"), within if writes else []),
+            *reads(credential, t.output_of("keys.SecretsKeyArn"), replica=replica),
+            *(_writes(credential, t.output_of("keys.SecretsKeyArn"), replica=replica) if writes else []),
             *(more or []),
         ],
     )
 
 
-def _may_write(credential: Ref, key: Ref, within: list[Any]) -> list[Statement]:
-    if not within:
-        return []
+def _writes(credential: Ref, key: Ref, *, replica: bool) -> list[Statement]:
+    within = under_its_key(credential, replica=replica)
     return [
         policies.allow("WriteTheCredential", [secret_actions.PutSecretValue], [credential]),
         policies.allow("WriteTheSecretUnderItsKey", [key_actions.GenerateDataKey], [key], *within),
@@ -96,14 +89,3 @@ def fails(t: Template, title: str, kind: str, description: str, code: awslambda.
         periods=periods,
         missing="notBreaching",
     )
-
-
-def _within(secret: Ref, *, replica: bool) -> list[Any]:
-    """Through Secrets Manager only, and for this secret only; a replica's context may name the region that it came from."""
-    through = {"kms:ViaService": Sub("secretsmanager.${AWS::Region}.amazonaws.com")}
-    context = "kms:EncryptionContext:SecretARN"
-    if not replica:
-        return [StringEquals({**through, context: secret})]
-    name = Select(6, Split(":", secret))
-    anywhere = Sub("arn:${AWS::Partition}:secretsmanager:*:${AWS::AccountId}:secret:${Name}", Name=name)
-    return [StringEquals(through), StringLike({context: anywhere})]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from awacs import kms
 from awacs import secretsmanager as actions
-from awacs.aws import Action, Bool, Statement, StringEquals, StringNotEquals
-from troposphere import Ref, Sub, secretsmanager
+from awacs.aws import Action, Bool, ConditionElement, Statement, StringEquals, StringLike, StringNotEquals
+from troposphere import Ref, Select, Split, Sub, secretsmanager
 
 from generator.parts import policies
 
@@ -30,17 +30,23 @@ def own_account_only(secret: secretsmanager.Secret) -> secretsmanager.ResourcePo
     )
 
 
-def under_its_key(secret: Ref) -> StringEquals:
-    """Through Secrets Manager of this region only, and for this secret only."""
-    through = Sub("secretsmanager.${AWS::Region}.amazonaws.com")
-    return StringEquals({"kms:ViaService": through, "kms:EncryptionContext:SecretARN": secret})
+def under_its_key(secret: Ref, *, replica: bool = False) -> list[ConditionElement]:
+    """Through Secrets Manager of this region only, and for this secret only; a replica's context may name the region that it
+    came from.
+    """
+    through = {"kms:ViaService": Sub("secretsmanager.${AWS::Region}.amazonaws.com")}
+    context = "kms:EncryptionContext:SecretARN"
+    if not replica:
+        return [StringEquals({**through, context: secret})]
+    anywhere = Sub("arn:${AWS::Partition}:secretsmanager:*:${AWS::AccountId}:secret:${Name}", Name=Select(6, Split(":", secret)))
+    return [StringEquals(through), StringLike({context: anywhere})]
 
 
-def reads(secret: Ref, key: Ref) -> list[Statement]:
+def reads(secret: Ref, key: Ref, *, replica: bool = False) -> list[Statement]:
     """Read one secret, a credential, under its key."""
     return [
         policies.allow("ReadTheCredential", [actions.GetSecretValue], [secret]),
-        policies.allow("ReadTheSecretUnderItsKey", [kms.Decrypt], [key], under_its_key(secret)),
+        policies.allow("ReadTheSecretUnderItsKey", [kms.Decrypt], [key], *under_its_key(secret, replica=replica)),
     ]
 
 
