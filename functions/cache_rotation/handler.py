@@ -17,9 +17,10 @@ from typing import Any
 from common import cache, clients, rotating
 from common import secret as secrets
 from common.cache import Cache
+from common.environment import needed
 from common.report import FunctionError, say
-from common.rotating import CURRENT, PENDING, PREVIOUS, Stages
-from common.secret import Credential
+from common.rotating import Stages
+from common.secret import CURRENT, PENDING, PREVIOUS, Credential
 
 ACTIVE_TIMEOUT = 240.0  # seconds that setSecret waits for ElastiCache in all; the function's own limit is above that
 PAUSE = 1.0  # seconds between two looks at the user
@@ -104,9 +105,9 @@ def handler(event: Mapping[str, Any], context: object) -> None:  # noqa: ARG001 
         token,
         event.get("RotationToken"),
         clients.client("elasticache"),
-        os.environ["CACHE_USER"],
+        needed(os.environ, "CACHE_USER"),
         Cache.of(os.environ),
-        os.environ["CACHE_KEY"],
+        needed(os.environ, "CACHE_KEY"),
     )
     did = rotating.run(STEPS, step, rotation)
     say(step=step, secret=secret, version=token, cache=str(rotation.cache), did=did)

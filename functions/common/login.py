@@ -8,22 +8,12 @@ from typing import Any
 from common import database
 from common import secret as secrets
 from common.database import Connection, Server
-from common.secret import Credential
-
-CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+from common.secret import CURRENT, Credential
 
 
 def read(client: Any, secret: str, label: str) -> Credential | None:
-    """The version of a secret with this staging label, or None where there is none or it is still empty."""
-    from botocore.exceptions import ClientError
-
-    try:
-        answer = client.get_secret_value(SecretId=secret, VersionStage=label)
-    except ClientError as error:
-        if label == CURRENT or secrets.code(error) != "ResourceNotFoundException":
-            raise
-        return None
-    return Credential.parse(answer.get("SecretString", ""), f"The version {label} of {secret}")
+    """The version of a secret with this staging label, or None; the current one must be there."""
+    return secrets.read(client, secret, {"VersionStage": label}, must=label == CURRENT)
 
 
 def connect(credentials: Iterable[Credential | None], server: Server, application: str) -> Connection | None:

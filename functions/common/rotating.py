@@ -13,10 +13,9 @@ from typing import Any, TypeVar
 from common import clients
 from common import secret as secrets
 from common.report import FunctionError
-from common.secret import Credential
+from common.secret import CURRENT, PENDING, Credential
 
 LENGTH = 32
-CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
 Stages = Mapping[str, tuple[str, ...]]
@@ -52,15 +51,7 @@ class Rotation:
 
     def read(self, **version: str) -> Credential | None:
         """One version of the secret, or None where there is none or it is still empty."""
-        from botocore.exceptions import ClientError
-
-        try:
-            answer = self.client.get_secret_value(SecretId=self.secret, **version)
-        except ClientError as error:
-            if secrets.code(error) != "ResourceNotFoundException":
-                raise
-            return None
-        return Credential.parse(answer.get("SecretString", ""), f"The version {' '.join(version.values())} of {self.secret}")
+        return secrets.read(self.client, self.secret, version)
 
     def pending(self) -> Credential:
         """The version that this rotation is about."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from common.report import FunctionError
 
+CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+
 
 def code(error: Any) -> str:
     """The AWS error code of a ClientError."""
@@ -53,6 +55,22 @@ class Credential:
     def with_password(self, password: str) -> str:
         """The JSON of the same secret with another password; every other key stays as it is."""
         return json.dumps({**self.values, "password": password})
+
+
+def read(client: Any, secret: str, version: Mapping[str, str], *, must: bool = False) -> Credential | None:
+    """The version of a secret with this VersionId or VersionStage, or None where there is none or it is still empty.
+
+    Where it ``must`` be there, Secrets Manager's own error is raised instead.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = client.get_secret_value(SecretId=secret, **version)
+    except ClientError as error:
+        if must or code(error) != "ResourceNotFoundException":
+            raise
+        return None
+    return Credential.parse(answer.get("SecretString", ""), f"The version {' '.join(version.values())} of {secret}")
 
 
 def _json(text: str) -> object:

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 from common import clients, database, login
 from common.database import Connection, Server
+from common.environment import needed
 from common.report import FunctionError
-from common.secret import Credential
+from common.secret import CURRENT, PENDING, PREVIOUS, Credential
 
 Answer = TypeVar("Answer")
 
@@ -40,22 +41,22 @@ def adopt(application: str, check: Callable[[Connection], object]) -> dict[str, 
     """
     environment = dict(os.environ)
     server, secret, client = Server.of(environment), needed(environment, "SECRET_ARN"), clients.client("secretsmanager")
-    for label in (login.CURRENT, login.PENDING, login.PREVIOUS):
+    for label in (CURRENT, PENDING, PREVIOUS):
         credential = login.read(client, secret, label)
         connection = database.connect(server, credential, application) if credential else None
         if credential is not None and connection is not None:
             break
     else:
-        raise FunctionError(f"{server} refuses every password of {secret}. Set the one of {login.CURRENT} at the server.")
+        raise FunctionError(f"{server} refuses every password of {secret}. Set the one of {CURRENT} at the server.")
     try:
         check(connection)
     finally:
         database.close(connection)
     value = {**credential.values, "host": server.host, "port": server.port}
-    stages = client.get_secret_value(SecretId=secret, VersionStage=login.CURRENT)["VersionStages"]
-    if label == login.CURRENT and value == credential.values and login.PENDING in stages:
+    stages = client.get_secret_value(SecretId=secret, VersionStage=CURRENT)["VersionStages"]
+    if label == CURRENT and value == credential.values and PENDING in stages:
         return {"adopted": False, "host": server.host, "opened_by": label}
-    client.put_secret_value(SecretId=secret, SecretString=json.dumps(value), VersionStages=[login.CURRENT, login.PENDING])
+    client.put_secret_value(SecretId=secret, SecretString=json.dumps(value), VersionStages=[CURRENT, PENDING])
     return {"adopted": True, "host": server.host, "opened_by": label}
 
 
@@ -81,14 +82,7 @@ def _credentials(secret: str) -> Iterator[Credential | None]:
     A replica that is behind has the password of before a rotation that its secret has seen already.
     """
     client: Any = clients.client("secretsmanager")
-    yield login.read(client, secret, login.CURRENT)
-    yield login.read(client, secret, login.PENDING)
-    yield login.read(client, secret, login.CURRENT)
-    yield login.read(client, secret, login.PREVIOUS)
-
-
-def needed(environment: Mapping[str, str], name: str) -> str:
-    """A variable of the function's environment that it cannot do without."""
-    if not environment.get(name):
-        raise FunctionError(f"The function's environment lacks {name}. Set it.")
-    return environment[name]
+    yield login.read(client, secret, CURRENT)
+    yield login.read(client, secret, PENDING)
+    yield login.read(client, secret, CURRENT)
+    yield login.read(client, secret, PREVIOUS)

@@ -20,8 +20,9 @@ from typing import Any
 
 from common import clients, database, login, metrics, parallel
 from common.database import Server
+from common.environment import needed
 from common.report import FunctionError, say
-from common.secret import Credential
+from common.secret import CURRENT, PENDING, Credential
 
 APPLICATION = "standby-health"
 MARKED = "health"  # what keys of our items and objects begin with
@@ -84,10 +85,10 @@ def _measure(function: str, dependency: str, told: Mapping[str, Any]) -> None:
 def _secret(environment: Mapping[str, str], found: Future[Credential]) -> float:
     """Reads the secret, and hands it to the check of the database."""
     try:
-        secret = _needed(environment, "DB_SECRET_ARN")
+        secret = needed(environment, "DB_SECRET_ARN")
         client = clients.client("secretsmanager")
         began = time.monotonic()
-        credential = login.read(client, secret, login.CURRENT)
+        credential = login.read(client, secret, CURRENT)
         took = time.monotonic() - began
         assert credential is not None  # noqa: S101  the current version is there, or reading it has raised
     except Exception as error:
@@ -126,13 +127,13 @@ def _credentials(secret: str, current: Credential) -> Iterator[Credential | None
     """A rotation may be under way: the pending password is the right one before it becomes current, which it may be by now."""
     yield current
     client = clients.client("secretsmanager")
-    yield login.read(client, secret, login.PENDING)
-    yield login.read(client, secret, login.CURRENT)
+    yield login.read(client, secret, PENDING)
+    yield login.read(client, secret, CURRENT)
 
 
 def _check_belongs(credential: Credential, server: Server, environment: Mapping[str, str]) -> None:
     """The secret, DATABASE_HOST and DB_CLUSTER_ARN are of one cluster; what its attachment wrote into the secret says so."""
-    secret, cluster = environment["DB_SECRET_ARN"], _needed(environment, "DB_CLUSTER_ARN").rsplit(":", 1)[-1]
+    secret, cluster = environment["DB_SECRET_ARN"], needed(environment, "DB_CLUSTER_ARN").rsplit(":", 1)[-1]
     if credential.host and credential.host.lower() != server.host.lower():
         raise FunctionError(
             f"{secret} belongs to {credential.host}, and DATABASE_HOST is {server.host}. Give those of one cluster."
@@ -162,7 +163,7 @@ def _shake_hands(server: Server) -> None:
 
 def _table(environment: Mapping[str, str]) -> float:
     """Writes an item, reads it back and deletes it."""
-    table = _needed(environment, "DYNAMODB_TABLE")
+    table = needed(environment, "DYNAMODB_TABLE")
     client = clients.client("dynamodb")
     marker = uuid.uuid4().hex
     key = {"id": {"S": f"{MARKED}#{marker}"}}
@@ -183,7 +184,7 @@ def _table(environment: Mapping[str, str]) -> float:
 
 def _bucket(environment: Mapping[str, str]) -> float:
     """Writes an object, reads it back and deletes that version of it, so that none stays for the life of old versions."""
-    bucket = _needed(environment, "S3_BUCKET")
+    bucket = needed(environment, "S3_BUCKET")
     client = clients.client("s3")
     marker = uuid.uuid4().hex
     place = {"Bucket": bucket, "Key": f"{MARKED}/{marker}"}
@@ -200,9 +201,3 @@ def _bucket(environment: Mapping[str, str]) -> float:
     if read != marker.encode():
         raise FunctionError(f"{bucket} does not give back what was written: {read!r} in place of {marker!r}.")
     return time.monotonic() - began
-
-
-def _needed(environment: Mapping[str, str], name: str) -> str:
-    if not environment.get(name):
-        raise FunctionError(f"The function's environment lacks {name}. Set it.")
-    return environment[name]

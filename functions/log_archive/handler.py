@@ -22,6 +22,7 @@ from archive.server import OBJECT_IN_USE, Server
 from common import clients, database, login, metrics
 from common.database import Connection
 from common.report import FunctionError, say
+from common.secret import CURRENT, PENDING
 from pg8000.exceptions import DatabaseError
 
 APPLICATION = "standby-log-archive"
@@ -86,7 +87,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: 
 def _connect(settings: Settings) -> Connection:
     """A session as the secret's user; in the moment of a rotation its pending password may be the right one already."""
     client = clients.client("secretsmanager")
-    credentials = (login.read(client, settings.secret, label) for label in (login.CURRENT, login.PENDING))
+    credentials = (login.read(client, settings.secret, label) for label in (CURRENT, PENDING))
     connection = login.connect(credentials, settings.server, APPLICATION)
     if connection is not None:
         return connection

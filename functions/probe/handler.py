@@ -17,6 +17,7 @@ from typing import Any
 
 from common import clients, database, epoch, site
 from common.database import Connection, Server
+from common.environment import needed
 from common.epoch import Epoch
 from common.report import FunctionError, say
 from pg8000.exceptions import DatabaseError
@@ -204,15 +205,15 @@ def _steer(*, closed: bool) -> str:
     wrong is returned, not raised.
     """
     environment = dict(os.environ)
-    own, theirs = (site.needed(environment, name) for name in ("DATABASE_GROUP_ID", "CLIENT_GROUP_ID"))
+    own, theirs = (needed(environment, name) for name in ("DATABASE_GROUP_ID", "CLIENT_GROUP_ID"))
     rule = {
         "IpProtocol": "tcp",
         "FromPort": 5432,
         "ToPort": 5432,
         "ReferencedGroupId": own if closed else theirs,
-        "Description": "Fenced: no client" if closed else site.needed(environment, "CLIENT_RULE_DESCRIPTION"),
+        "Description": "Fenced: no client" if closed else needed(environment, "CLIENT_RULE_DESCRIPTION"),
     }
-    change = {"SecurityGroupRuleId": site.needed(environment, "CLIENT_RULE_ID"), "SecurityGroupRule": rule}
+    change = {"SecurityGroupRuleId": needed(environment, "CLIENT_RULE_ID"), "SecurityGroupRule": rule}
     try:
         clients.client("ec2").modify_security_group_rules(GroupId=own, SecurityGroupRules=[change])
     except Exception as error:  # of botocore, which is loaded where it is used alone

@@ -20,8 +20,9 @@ from typing import Any
 from common import clients, database, login, metrics
 from common import secret as secrets
 from common.database import Connection, Server
+from common.environment import needed
 from common.report import FunctionError, say
-from common.secret import Credential
+from common.secret import CURRENT, PENDING, PREVIOUS, Credential
 
 APPLICATION = "standby-restore-validator"
 SUCCESSFUL, FAILED = "SUCCESSFUL", "FAILED"
@@ -128,11 +129,6 @@ class Rehearsal:
     environment: Mapping[str, str]
     client: Callable[[str], Any]
     job: Job
-
-    def needed(self, name: str) -> str:
-        if not self.environment.get(name):
-            raise FunctionError(f"The function's environment lacks {name}. Set it.")
-        return self.environment[name]
 
     def report(self, verdict: Verdict) -> Step:
         """Tells CloudWatch, and AWS Backup once."""
@@ -250,7 +246,7 @@ def _instance(rehearsal: Rehearsal) -> str:
 
 def _cluster(rehearsal: Rehearsal) -> Step:
     """A cluster is given an instance, which lets us in and answers, and is deleted."""
-    job, rds, name = rehearsal.job, rehearsal.client("rds"), rehearsal.needed("INSTANCE_IDENTIFIER")
+    job, rds, name = rehearsal.job, rehearsal.client("rds"), needed(rehearsal.environment, "INSTANCE_IDENTIFIER")
     instance = _find_instance(rehearsal, name)
     if instance is not None and instance.get("DBClusterIdentifier") != job.name:
         return _others(rehearsal, instance)
@@ -286,7 +282,7 @@ def _add_instance(rehearsal: Rehearsal, cluster: Mapping[str, Any], name: str) -
     try:
         rehearsal.client("rds").create_db_instance(
             DBInstanceIdentifier=name,
-            DBInstanceClass=rehearsal.needed("INSTANCE_CLASS"),
+            DBInstanceClass=needed(rehearsal.environment, "INSTANCE_CLASS"),
             DBClusterIdentifier=cluster["DBClusterIdentifier"],
             Engine=cluster["Engine"],
             PubliclyAccessible=False,
@@ -370,7 +366,7 @@ def _ask(rehearsal: Rehearsal, instance: Mapping[str, Any]) -> str:
         raise NotYetError(f"{name} is {status}.")
     place = {"DATABASE_HOST": instance["Endpoint"]["Address"], "DATABASE_PORT": str(instance["Endpoint"]["Port"])}
     server = Server.of({**rehearsal.environment, **place})
-    secret = rehearsal.needed("DB_SECRET_ARN")
+    secret = needed(rehearsal.environment, "DB_SECRET_ARN")
     credentials = list(_credentials(rehearsal.client("secretsmanager"), secret))
     try:
         connection = login.connect(credentials, server, APPLICATION)
@@ -392,7 +388,7 @@ def _ask(rehearsal: Rehearsal, instance: Mapping[str, Any]) -> str:
 
 def _credentials(client: Any, secret: str) -> Iterator[Credential | None]:
     """The restored database has the password of the backup's time."""
-    for label in (login.CURRENT, login.PREVIOUS, login.PENDING):
+    for label in (CURRENT, PREVIOUS, PENDING):
         yield login.read(client, secret, label)
 
 

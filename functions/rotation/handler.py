@@ -15,8 +15,7 @@ from typing import Any
 from common import clients, database, rotating, scram
 from common.database import Connection, Server
 from common.report import FunctionError, say
-from common.rotating import CURRENT, PREVIOUS
-from common.secret import Credential
+from common.secret import CURRENT, PREVIOUS, Credential
 
 # Left are letters, digits and the four other characters that RFC 3986 reserves nowhere (- . _ ~): a password that can stand in a
 # URL, an SQL literal, a shell word and a configuration file as it is. RDS itself refuses / @ " and spaces.
