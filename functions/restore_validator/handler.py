@@ -27,6 +27,7 @@ from common.secret import CURRENT, PENDING, PREVIOUS, Credential
 APPLICATION = "standby-restore-validator"
 SUCCESSFUL, FAILED = "SUCCESSFUL", "FAILED"
 ENDED = (SUCCESSFUL, FAILED, "TIMED_OUT")
+KIND = "Aurora"  # as AWS Backup calls it
 PAUSE = 15.0  # seconds between two looks at what is not ready
 RESERVE = 100.0  # seconds of the function's time that a step may take: a login, a few queries, some calls
 PATIENCE = 1800.0  # seconds after which what is not ready or not reachable counts as no good; an instance takes about 600
@@ -60,7 +61,6 @@ class Job:
     """A restore job of AWS Backup. ``seconds`` is how long it took."""
 
     id: str
-    kind: str
     resource: str
     validation: str
     completed: datetime
@@ -74,10 +74,11 @@ class Job:
             raise FunctionError(f"The restore job {job} is none of a restore testing plan: what it restored is left alone.")
         if answer["Status"] != "COMPLETED":
             raise FunctionError(f"The restore job {job} is {answer['Status']}: there is nothing to validate.")
+        if answer["ResourceType"] != KIND:
+            raise FunctionError(f"The restore job {job} restored {answer['ResourceType']}, and only {KIND} is validated here.")
         completed = answer["CompletionDate"]
         return cls(
             job,
-            answer["ResourceType"],
             answer["CreatedResourceArn"],
             answer.get("ValidationStatus", ""),
             completed,
@@ -147,12 +148,9 @@ class Rehearsal:
         return Step(f"reported {status}: {said}", left=False, failure=not verdict.good)
 
     def _measure(self, verdict: Verdict) -> None:
-        """The time under the function alone, for one alarm whatever is restored, and by the type of what was restored."""
         function = self.environment.get("AWS_LAMBDA_FUNCTION_NAME", "restore-validator")
         took: dict[str, tuple[float, str]] = {"RestoreSeconds": (round(verdict.seconds, 1), "Seconds")} if verdict.good else {}
-        result: dict[str, tuple[float, str]] = {"RestoreValid": (int(verdict.good), "Count"), **took}
-        metrics.emit({"FunctionName": function}, result)
-        metrics.emit({"FunctionName": function, "ResourceType": self.job.kind}, result)
+        metrics.emit({"FunctionName": function}, {"RestoreValid": (int(verdict.good), "Count"), **took})
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
@@ -177,18 +175,6 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
         time.sleep(pause)
 
 
-def _step(rehearsal: Rehearsal) -> Step:
-    """The next step of the validation, whatever was done so far and by whom."""
-    job = rehearsal.job
-    if job.kind not in VALIDATIONS:
-        raise FunctionError(f"A restored {job.kind} cannot be validated here, only {', '.join(VALIDATIONS)}.")
-    return VALIDATIONS[job.kind](rehearsal)
-
-
-def _done(job: Job) -> Step:
-    return Step(f"found {job.validation}: nothing is left to do", left=False)
-
-
 def _judged(job: Job, since: datetime, look: Callable[[], str]) -> Verdict | Step:
     """The verdict of ``look``, or that it has to wait: from ``since`` on there is patience with what is not ready yet."""
     waited = (datetime.now(UTC) - since).total_seconds()
@@ -203,55 +189,19 @@ def _judged(job: Job, since: datetime, look: Callable[[], str]) -> Verdict | Ste
     return Verdict(True, job.seconds, said)
 
 
-def _simple(look: Callable[[Rehearsal], str]) -> Callable[[Rehearsal], Step]:
-    """The validation of what can be looked at as it was restored."""
-
-    def validate(rehearsal: Rehearsal) -> Step:
-        if rehearsal.job.validation in ENDED:
-            return _done(rehearsal.job)
-        judged = _judged(rehearsal.job, rehearsal.job.completed, lambda: look(rehearsal))
-        return judged if isinstance(judged, Step) else rehearsal.report(judged)
-
-    return validate
-
-
-def _table(rehearsal: Rehearsal) -> str:
-    """A table is active, and gives an item."""
-    dynamodb, name = rehearsal.client("dynamodb"), rehearsal.job.name
-    table = _described(lambda: dynamodb.describe_table(TableName=name)["Table"], "ResourceNotFoundException", name)
-    if table["TableStatus"] != "ACTIVE":
-        raise NotYetError(f"{name} is {table['TableStatus']}.")
-    read = dynamodb.scan(TableName=name, Limit=1, ConsistentRead=True)["Count"]
-    return f"The table is active and gave {read} item; its own count, hours old at best, is {table.get('ItemCount', 0)}."
-
-
-def _files(rehearsal: Rehearsal) -> str:
-    """A file system is available and encrypted. No file is read: it has no mount target."""
-    efs, name = rehearsal.client("efs"), rehearsal.job.name
-    found = _described(lambda: efs.describe_file_systems(FileSystemId=name)["FileSystems"][0], "FileSystemNotFound", name)
-    if found["LifeCycleState"] != "available":
-        raise NotYetError(f"{name} is {found['LifeCycleState']}.")
-    if not found.get("Encrypted"):
-        raise UselessError(f"{name} was restored without encryption.")
-    return f"The file system is available and encrypted, with {found['SizeInBytes']['Value']} bytes; no file was read."
-
-
-def _instance(rehearsal: Rehearsal) -> str:
-    """An instance lets us in and answers."""
-    instance = _find_instance(rehearsal, rehearsal.job.name)
-    if instance is None:
-        raise UselessError(f"{rehearsal.job.name} does not exist any more.")
-    return _ask(rehearsal, instance)
-
-
-def _cluster(rehearsal: Rehearsal) -> Step:
-    """A cluster is given an instance, which lets us in and answers, and is deleted."""
+def _step(rehearsal: Rehearsal) -> Step:
+    """The next step of the validation, whatever was done so far and by whom: the cluster is given an instance, which lets us in
+    and answers, and is deleted.
+    """
     job, rds, name = rehearsal.job, rehearsal.client("rds"), needed(rehearsal.environment, "INSTANCE_IDENTIFIER")
     instance = _find_instance(rehearsal, name)
-    if instance is not None and instance.get("DBClusterIdentifier") != job.name:
-        return _others(rehearsal, instance)
+    ours = instance is None or instance.get("DBClusterIdentifier") == job.name
     if job.validation in ENDED:
-        return _delete(rds, instance) if _stands(instance) else _done(job)
+        if ours and _stands(instance):
+            return _delete(rds, instance)
+        return Step(f"found {job.validation}: nothing is left to do", left=False)
+    if instance is not None and not ours:
+        return _others(rehearsal, instance)
     try:
         cluster = _described(
             lambda: rds.describe_db_clusters(DBClusterIdentifier=job.name)["DBClusters"][0], "DBClusterNotFoundFault", job.name
@@ -291,6 +241,8 @@ def _add_instance(rehearsal: Rehearsal, cluster: Mapping[str, Any], name: str) -
             **({"DBSubnetGroupName": group} if group else {}),
         )
     except ClientError as error:
+        if secrets.code(error) == "InvalidDBClusterStateFault":
+            return Step(f"waits: {cluster['DBClusterIdentifier']} is {cluster['Status']} and takes no instance", waits=True)
         if secrets.code(error) != "DBInstanceAlreadyExists":
             raise
         return Step(f"found that another run has added {name}")
@@ -312,7 +264,7 @@ def _delete(rds: Any, instance: Mapping[str, Any] | None) -> Step:
     try:
         rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
     except ClientError as error:
-        if secrets.code(error) not in ("DBInstanceNotFound", "InvalidDBInstanceState"):
+        if secrets.code(error) not in ("DBInstanceNotFound", "InvalidDBInstanceState", "InvalidDBClusterStateFault"):
             raise
         return Step(f"waits: {name} cannot be deleted just now", waits=True)
     return Step(f"deletes the instance {name}")
@@ -405,11 +357,3 @@ def _read(connection: Connection) -> str:
         rows += len(connection.run(statement))
         read += 1
     return f"It let us in over TLS. {read} of {len(statements)} tables were read and {rows} had rows."
-
-
-VALIDATIONS: Mapping[str, Callable[[Rehearsal], Step]] = {
-    "Aurora": _cluster,
-    "RDS": _simple(_instance),
-    "DynamoDB": _simple(_table),
-    "EFS": _simple(_files),
-}
