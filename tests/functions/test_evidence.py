@@ -417,6 +417,33 @@ def test_fence_that_is_killed_at_any_call_is_completed_by_the_next_one(world: Wo
         assert not world.ask(do="probe")["writable"]
 
 
+@pytest.mark.parametrize("do", ["unfence", "verify", "adopt"])
+def test_what_is_killed_at_any_call_is_completed_by_the_next_one(world: World, runner: Runner, do: str) -> None:
+    def before(number: int) -> dict[str, Any]:
+        if do == "unfence":
+            world.ask(do="fence", epoch=number, token=number)
+        if do == "adopt":
+            world.write_secret("Another-password.of_the~master", VersionStages=["AWSPENDING"])
+            world.write_secret(PASSWORD)
+        return {"do": do} if do == "adopt" else {"do": do, "epoch": number, "token": number}
+
+    world.ask(do="probe")  # the first of all makes a table
+    whole = runner.run([before(1)], world.environment, function="probe")
+    assert whole["outcomes"] == [""]
+    for number in range(len(whole["calls"])):
+        event = before(number + 2)
+        assert "killed" in runner.run([event], world.environment, function="probe", at=number, when="before", signal="SIGKILL")
+        world.ask(**event)
+        found = world.ask(do="probe")
+        assert (found["writable"], found["fenced"], world.lets_in()) == (True, False, "clients")
+        if do == "adopt":
+            current = world.aws.client("secretsmanager").get_secret_value(SecretId=world.name)
+            assert json.loads(current["SecretString"])["host"] == world.writer.host
+            assert set(current["VersionStages"]) == {"AWSCURRENT", "AWSPENDING"}
+        else:
+            assert world.epoch() == [number + 2, number + 2, None]
+
+
 # Verify
 
 
