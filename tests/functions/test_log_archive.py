@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import resource
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,6 +114,37 @@ def test_backlog_is_archived_in_portions_that_grow(registry: Registry, monkeypat
     sizes = [entry.end["transactions"] for entry in _sound(registry).entries[1:]]
     assert sizes[0] < sizes[1] < 60
     assert sum(sizes) == 60
+
+
+def test_run_ends_when_it_has_caught_up_although_the_database_goes_on_writing(registry: Registry) -> None:
+    """Else it would write as many small segments as its minute allows, hundreds of thousands a day."""
+    registry.archive()
+    stop = threading.Event()
+
+    def write() -> None:
+        with registry.login() as connection:
+            for number in itertools.count():
+                connection.run(f"INSERT INTO public.citizens VALUES ({number})")
+                if stop.is_set():
+                    return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        time.sleep(0.5)
+        began = time.monotonic()
+        found = registry.archive(seconds=30)
+        assert time.monotonic() - began < 10
+    finally:
+        stop.set()
+        writer.join()
+    assert found["idle"]
+    assert found["segments"] < 10, "the portions grow until one holds the rest"
+    assert found["transactions"] > 5
+    registry.archive()
+    target = registry.fresh()
+    _replayed(registry, target)
+    assert target.hashes() == registry.hashes()
 
 
 def test_messages_outside_transactions_do_not_hold_the_archive_up(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,9 +191,9 @@ class Archiver:
             self._peek(changes, rows)
             state = State.of(self.server.connection)
             end = {"first": rows.first, "transactions": rows.transactions, "changes": rows.changes}
-            complete = rows.count < changes and not rows.last
+            complete = rows.count < changes  # the server had no more; what was committed since is the next run's
             if complete:
-                position, at = max(now.flushed, head.position), now.time
+                position, at = max(now.flushed, rows.last, head.position), now.time
             else:
                 position, at = max(rows.last, head.position), rows.time or head.complete
             ahead = replace(head, position=position, complete=at)
