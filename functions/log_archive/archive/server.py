@@ -6,7 +6,6 @@ since ``pgoutput`` needs a publication, and with one for all tables an UPDATE of
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -92,8 +91,6 @@ class Server:
 
     def settle(self) -> None:
         """Sets the session up."""
-        # A statement with parameters is several small messages: each would wait 40 ms for the last one's receipt.
-        self.connection._usock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection.run("; ".join(f"SET {name} = '{value}'" for name, value in SESSION.items()))
 
     def allow(self, seconds: float) -> None:
