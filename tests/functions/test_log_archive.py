@@ -24,9 +24,11 @@ from tests.functions import archives  # isort: skip  first of all: it puts the f
 
 from archive import archiver as archiving
 from archive import lsn
+from archive import server as server_of
 from archive.archiver import Rows
 from archive.directory import Directory, Part
 from archive.server import LOCK
+from common import database
 from common.report import FunctionError
 from common.secret import Credential
 
@@ -261,6 +263,25 @@ def test_second_archiver_leaves_in_peace(registry: Registry, archivers: Archiver
         capfd.readouterr()
         assert registry.archive() == {}
     assert f"another archiver is at work on {registry.slot}" in capfd.readouterr().out
+
+
+def test_lock_of_a_run_that_was_frozen_goes_with_its_session(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(server_of.SESSION, "idle_session_timeout", "300ms")
+    server = database.Server(registry.server.host, registry.server.port, registry.root)
+    credential = Credential({"username": USER, "password": PASSWORD, "dbname": registry.database})
+    connections = [connection for _ in range(2) if (connection := database.connect(server, credential, "an-archiver"))]
+    frozen, other = (server_of.Server(connection, registry.slot) for connection in connections)
+    frozen.settle()
+    assert frozen.alone()
+    assert not other.alone()
+    deadline = time.monotonic() + 10
+    while not other.alone():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with pytest.raises(database.BROKEN):
+        frozen.still_alone()
+    for connection in connections:
+        database.close(connection)
 
 
 def test_slot_that_is_being_streamed_is_left_alone(registry: Registry, capfd: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from common import clients, database
 from common.report import FunctionError
+from common.secret import Credential
 from rotation.handler import EXCLUDED, LOCK, handler
 
 from emulator.authority import Authority
@@ -338,6 +339,26 @@ def test_secrets_manager_that_does_not_answer_is_given_up_in_time(
         said = rotator.refusal(rotator.events(token)[0], capfd)
     assert "Read timeout on endpoint URL" in said
     assert "need an endpoint for this service" in said
+
+
+def test_transaction_of_a_run_that_was_frozen_in_it_is_ended_by_the_server(
+    rotator: Rotator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "IDLE_TIMEOUT", 0.3)
+    server = database.Server.of(rotator.environment)
+    credential = Credential(rotator.service.value(rotator.arn))
+    frozen, next_one = (database.connect(server, credential, "a-run") for _ in range(2))
+    assert frozen is not None
+    assert next_one is not None
+    try:
+        frozen.run("BEGIN")
+        frozen.run(f"SELECT pg_advisory_xact_lock({LOCK})")
+        next_one.run(f"SELECT pg_advisory_xact_lock({LOCK})")  # within its own five seconds
+        with pytest.raises(database.BROKEN):
+            frozen.run("COMMIT")
+    finally:
+        database.close(frozen)
+        database.close(next_one)
 
 
 def test_server_that_does_not_answer_is_given_up_in_time(
