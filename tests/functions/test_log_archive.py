@@ -401,6 +401,8 @@ def test_head_that_is_lost_is_found_in_the_newest_entry(registry: Registry) -> N
     registry.archive()
     registry.run("INSERT INTO public.citizens VALUES (1)", "SELECT nextval('public.tickets')")
     registry.archive()
+    registry.fresh(SMALL).run("INSERT INTO public.t VALUES (1)")  # moves the server on
+    assert registry.archive()["segments"] == 0
     head = Directory(registry.directory).head()
     (registry.directory / "head.json").unlink()
     found = Directory(registry.directory).head()
