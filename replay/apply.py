@@ -185,6 +185,8 @@ class _Replayer:
 
     def _check(self, previous: Entry | None, entry: Entry, *, first: bool) -> None:
         """Refuses to go over what is missing, and over a schema that the target may not have."""
+        if entry.gap and not first and entry.set_back:
+            raise StoppedError(f"{entry.gap} Replay ends before it. For what follows restore a snapshot taken after it.")
         if entry.gap and not first and not self.options.over_gaps:
             raise StoppedError(
                 f"{entry.gap} Replay stands before it. Restore a snapshot taken after it, or go on all the same: --over-gaps."

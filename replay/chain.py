@@ -96,11 +96,22 @@ class Entry:
         return position(self.end["to"])
 
     @property
+    def set_back(self) -> bool:
+        """Whether the server went on from before the end of what was archived of it: what follows does not go with that."""
+        gap = self.header.get("gap")
+        return gap is not None and position(gap["until"]) < position(gap["after"])
+
+    @property
     def gap(self) -> str | None:
         """A sentence, where something was lost before this entry."""
         gap = self.header.get("gap")
         if self.kind != "gap" or not gap:
             return None
+        if self.set_back:
+            return (
+                f"Entry {self.number} begins another history: the server was set back from {gap['after']} to {gap['until']} "
+                f"({self.header['reason']})."
+            )
         return (
             f"Entry {self.number} is a gap: what was committed between {gap['after']} and {gap['until']} is not in the archive "
             f"({self.header['reason']})."

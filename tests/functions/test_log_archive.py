@@ -35,7 +35,7 @@ from common.secret import Credential
 from emulator.authority import Authority
 from emulator.postgres import Server
 from replay import Chain, Replayed, apply, verify
-from replay.apply import Options
+from replay.apply import Options, StoppedError
 from tests.servers.fixtures import PASSWORD, USER, Launch
 from tests.servers.secrets_manager import SecretsManager
 
@@ -466,6 +466,10 @@ def test_server_that_was_set_back_and_has_overtaken_its_archive_begins_a_new_epo
     assert chain.entries[-1].epoch == 2
     [newest] = [entry.end["transactions"] for entry in chain.entries if entry.epoch == 2 and entry.kind == "segment"]
     assert newest == 1, "what was committed after the snapshot's restoration is in the archive"
+    target = registry.fresh(SMALL)
+    with pytest.raises(StoppedError, match="begins another history: the server was set back"):
+        _replayed(registry, target, over_gaps=True)
+    assert target.run("SELECT id FROM public.t ORDER BY 1") == [[1], [2]], "the two histories are not mixed"
     server.destroy()
 
 
