@@ -32,7 +32,10 @@ def findings(system: System, templates: Mapping[str, Document]) -> tuple[Finding
     found = []
     for rule, controls in questions(system).items():
         for resource in view.resources(*rule.types):
-            decided_by, met = rule.judge(resource)
+            verdict = rule.judge(resource)
+            if verdict is None:
+                continue
+            decided_by, met = verdict
             deviation = explained.get((rule.id, f"{resource.layer}.{resource.id}"))
             found.append(Finding(rule, resource.layer, resource.id, decided_by, met, controls, deviation))
     return tuple(found)

@@ -20,7 +20,8 @@ HEAD = """\
 # Compliance
 
 What the rendered templates show of each control, and on which line. A row is **evidence for** its control: a property
-shows part of a control, never that the control is satisfied. A property that a parameter feeds counts only if the
+shows part of a control, never that the control is satisfied. Of what a rule has nothing to ask (a bucket that is not
+replicated, a function that decides on no failover) there is no row. A property that a parameter feeds counts only if the
 parameter's own constraints prove it for every environment. A wire from an earlier layer is followed; a value given in a
 parameter file for an import cuts the wire, and with it the evidence for that environment. What no template shows stands
 as *not evidenced by templates*. Resource `Template` means the whole of a template, its parameters and outputs included.

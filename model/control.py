@@ -13,7 +13,8 @@ class Rule:
 
     ``id`` is ``family.name`` (``rds.tls_forced``), ``statement`` the sentence that is true when it is met, ``source`` where
     AWS says so. ``types`` are the resource types that it asks; ``judge`` takes one such resource, in sight of all templates
-    of its system, and returns the property that decided and whether it is met.
+    of its system, and returns the property that decided and whether it is met; None where it has nothing to ask of this one:
+    what a rule does not ask of a resource, the resource is no evidence of.
     """
 
     id: str
@@ -21,7 +22,7 @@ class Rule:
     reason: str
     source: str
     types: tuple[str, ...]
-    judge: Callable[[Any], tuple[str, bool]]
+    judge: Callable[[Any], tuple[str, bool] | None]
 
 
 @dataclass(frozen=True)

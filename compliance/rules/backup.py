@@ -70,11 +70,13 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | str) and str(value).isdigit() else None
 
 
-def _continuous(plan: Resource) -> tuple[str, bool]:
+def _continuous(plan: Resource) -> tuple[str, bool] | None:
     """Whether each continuous rule is kept for as long as AWS Backup can, and everything selected can be restored so."""
     rules = [rule for rule in rules_of(plan) if rule.get("EnableContinuousBackup")]
+    if not rules:
+        return None
     legal = all(_continuous_legal(plan, rule) for rule in rules)
-    return "BackupPlan.BackupPlanRule", legal and (not rules or all(each.type in CONTINUOUS for each in selected_by(plan)))
+    return "BackupPlan.BackupPlanRule", legal and all(each.type in CONTINUOUS for each in selected_by(plan))
 
 
 def _continuous_legal(plan: Resource, rule: Document) -> bool:
@@ -97,7 +99,7 @@ def _least_days(rule: Document) -> float:
     return 1 if cold is None else (_number(cold) or float("inf")) + LEAST_COLD_DAYS
 
 
-def _retention_agrees(database: Resource) -> tuple[str, bool]:
+def _retention_agrees(database: Resource) -> tuple[str, bool] | None:
     """Whether a database whose point-in-time recovery AWS Backup owns says what the continuous rule says."""
     owner = rds.cluster_of(database) or database
     days = {
@@ -107,9 +109,11 @@ def _retention_agrees(database: Resource) -> tuple[str, bool]:
         for rule in rules_of(plan)
         if rule.get("EnableContinuousBackup")
     }
+    if not days:
+        return None
     agrees = days == {owner.text("BackupRetentionPeriod")} and None not in days
     unset = owner.type != rds.CLUSTER or owner.get("PreferredBackupWindow") is None
-    return "BackupRetentionPeriod", not days or (agrees and unset)
+    return "BackupRetentionPeriod", agrees and unset
 
 
 def _covers(plan: Resource) -> tuple[str, bool]:
@@ -141,9 +145,11 @@ def _every_week(expression: str) -> frozenset[int]:
     return frozenset() if dated else schedule.fires(expression) or frozenset()
 
 
-def _clear_of_windows(plan: Resource) -> tuple[str, bool]:
+def _clear_of_windows(plan: Resource) -> tuple[str, bool] | None:
     """Whether no job of the plan can start within an hour of an instance's own windows; clusters are exempt."""
     instances = [each for each in selected_by(plan) if each.type == DATABASES[0]]
+    if not instances:
+        return None
     return "BackupPlan.BackupPlanRule", all(_clear(rule, instance) for rule in rules_of(plan) for instance in instances)
 
 
@@ -246,10 +252,10 @@ def _rehearsed(plan: Resource) -> tuple[str, bool]:
     )
 
 
-def _validated(selection: Resource) -> tuple[str, bool]:
+def _validated(selection: Resource) -> tuple[str, bool] | None:
     """Whether a function of ours hears that a cluster was restored, and an alarm watches how long it took until it answered."""
     if selection.get("ProtectedResourceType") != "Aurora":
-        return "ValidationWindowHours", True
+        return None
     validators = [
         function
         for rule in selection.view.resources("AWS::Events::Rule")
@@ -293,22 +299,26 @@ def _without_hyphen(value: Any) -> bool:
     return isinstance(value, str) and "-" not in value
 
 
-def _own_network(selection: Resource) -> tuple[str, bool]:
+def _own_network(selection: Resource) -> tuple[str, bool] | None:
+    if selection.get("ProtectedResourceType") not in ("RDS", "Aurora"):
+        return None
     given = _overrides(selection)
     placement = selection.view.follow(selection.layer, given.get("dbsubnetgroupname"))
     group = selection.view.follow(selection.layer, given.get("vpcsecuritygroupids"))
     placed = placement is not None and placement.type == "AWS::RDS::DBSubnetGroup"
     guarded = group is not None and group.type == GROUP
-    return "RestoreMetadataOverrides", selection.get("ProtectedResourceType") not in ("RDS", "Aurora") or (placed and guarded)
+    return "RestoreMetadataOverrides", placed and guarded
 
 
-def _own_key(selection: Resource) -> tuple[str, bool]:
+def _own_key(selection: Resource) -> tuple[str, bool] | None:
     given, type_ = _overrides(selection), selection.get("ProtectedResourceType")
     name = {"EFS": "kmskeyid", "DynamoDB": "kmsmasterkeyarn"}.get(type_)
-    key = selection.view.follow(selection.layer, given.get(name)) if name else None
+    if name is None:
+        return None
+    key = selection.view.follow(selection.layer, given.get(name))
     customer = key is not None and key.type == kms.KEY
     chosen = type_ != "DynamoDB" or given.get("encryptiontype") == "KMS"
-    return "RestoreMetadataOverrides", name is None or (customer and chosen)
+    return "RestoreMetadataOverrides", customer and chosen
 
 
 def _overrides(selection: Resource) -> dict[str, Any]:

@@ -7,7 +7,7 @@ followed from there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -117,9 +117,9 @@ LAGS = frozenset({"ReplicaLag", "AuroraGlobalDBReplicationLag", "AuroraGlobalDBR
 """What RDS measures of a replica by itself."""
 
 
-def _only_notifies(alarm: Resource) -> tuple[str, bool]:
+def _only_notifies(alarm: Resource) -> tuple[str, bool] | None:
     if not any(metric.get("MetricName") in LAGS for metric in alarms.metrics_of(alarm)):
-        return "AlarmActions", True
+        return None
     if any(alarm.is_(one) for composite in alarm.view.resources(COMPOSITE) for one in mentioned(composite)):
         return "MetricName", False
     if any(alarm.is_(one) for rule in alarm.view.resources(EVENTS) for one in _follows(rule) if list(_targets(rule))):
@@ -183,8 +183,13 @@ def _heard(queue: Resource) -> bool:
     )
 
 
+def _of_the_decider(test: Callable[[Resource], tuple[str, bool]]) -> Callable[[Resource], tuple[str, bool] | None]:
+    """Asks ``test`` of the function that decides, and nothing of any other."""
+    return lambda function: test(function) if decides(function) else None
+
+
 def _goes_on(function: Resource) -> tuple[str, bool]:
-    return "FunctionName", not decides(function) or any(
+    return "FunctionName", any(
         function.is_(one) and rule.certain and rule.get("State") in (None, "ENABLED") and _lets(rule, function)
         for rule in function.view.resources(EVENTS)
         if rule.get("ScheduleExpression") in EVERY_MINUTE
@@ -193,17 +198,15 @@ def _goes_on(function: Resource) -> tuple[str, bool]:
 
 
 def _outside(function: Resource) -> tuple[str, bool]:
-    return "VpcConfig", not decides(function) or function.get("VpcConfig") is None
+    return "VpcConfig", function.get("VpcConfig") is None
 
 
 def _short(function: Resource) -> tuple[str, bool]:
-    return "Timeout", not decides(function) or function.bounded("Timeout", least=1, most=LEASE.total_seconds() - 1)
+    return "Timeout", function.bounded("Timeout", least=1, most=LEASE.total_seconds() - 1)
 
 
 def _configured(function: Resource) -> tuple[str, bool]:
     """Whether the function's role is denied to write what it is told, whatever else it may write there."""
-    if not decides(function):
-        return "Role", True
     role = function.follow("Role")
     if role is None:
         return "Role", False
@@ -253,10 +256,10 @@ def decision(view: View) -> Iterator[Resource]:
         yield from (one for one in view.resources(PARAMETER) if CONFIGURATION in (one.text("Name") or ""))
 
 
-def _apart(one: Resource) -> tuple[str, bool]:
+def _apart(one: Resource) -> tuple[str, bool] | None:
     """Whether it stands at the recovery site, alone or as one of two alike, and hangs on nothing of the other site."""
     if not any(one.is_(each) for each in decision(one.view)):
-        return "Sites", True
+        return None
     metadata = one.view.templates[one.layer].get("Metadata", {}).get("Layer", {})
     sites, imports = list(metadata.get("Sites", {})), metadata.get("Imports", {})
     here = sites == ALONE or (one.type == TOPIC and ALONE[0] in sites)
@@ -328,7 +331,7 @@ goes_on = Rule(
     "It makes one act in each run: what was killed between two goes on by the clock, and asks the primary by it.",
     "AWS Lambda Developer Guide, Invoking a Lambda function on a schedule",
     (FUNCTION,),
-    _goes_on,
+    _of_the_decider(_goes_on),
 )
 outside = Rule(
     "failover.outside_of_networks",
@@ -336,7 +339,7 @@ outside = Rule(
     "It calls AWS only; a subnet, a group or an endpoint would be one more thing to lose when it is needed.",
     "AWS Lambda Developer Guide, Giving Lambda functions access to resources in an Amazon VPC",
     (FUNCTION,),
-    _outside,
+    _of_the_decider(_outside),
 )
 short = Rule(
     "failover.shorter_than_lease",
@@ -344,7 +347,7 @@ short = Rule(
     "With the lease over, another run acts: two that act at once could promote and undo each other's work.",
     "AWS Lambda Developer Guide, Configure Lambda function timeout",
     (FUNCTION,),
-    _short,
+    _of_the_decider(_short),
 )
 configured = Rule(
     "failover.configuration_kept",
@@ -352,7 +355,7 @@ configured = Rule(
     "A mode that the function can set is none that an operator can rely on.",
     "AWS IAM User Guide, Policy evaluation logic: an explicit deny",
     (FUNCTION,),
-    _configured,
+    _of_the_decider(_configured),
 )
 apart = Rule(
     "failover.apart_from_the_primary",

@@ -76,9 +76,10 @@ def _replicated(files: Resource) -> tuple[str, bool]:
     return "ReplicationConfiguration", replica_of(files) is not None or any(files.is_(replica_of(each)) for each in sources)
 
 
-def _replica_watched(files: Resource) -> tuple[str, bool]:
-    replicates = files.get("ReplicationConfiguration") is not None
-    return "ReplicationConfiguration", not replicates or any(
+def _replica_watched(files: Resource) -> tuple[str, bool] | None:
+    if files.get("ReplicationConfiguration") is None:
+        return None
+    return "ReplicationConfiguration", any(
         alarm.certain
         and alarm.get("MetricName") == "TimeSinceLastSync"
         and str(alarm.get("ComparisonOperator")).startswith("GreaterThan")

@@ -18,11 +18,12 @@ def _log_group_first(function: Resource) -> tuple[str, bool]:
     return "FunctionName", name is not None and group_stands_first(function, f"/aws/lambda/{name}")
 
 
-def _in_vpc(function: Resource) -> tuple[str, bool]:
+def _in_vpc(function: Resource) -> tuple[str, bool] | None:
+    if failover.decides(function):
+        return None
     subnets = function.members("VpcConfig", "SubnetIds")
     groups = function.members("VpcConfig", "SecurityGroupIds")
-    inside = bool(subnets) and bool(groups) and None not in subnets + groups
-    return "VpcConfig", inside or failover.decides(function)
+    return "VpcConfig", bool(subnets) and bool(groups) and None not in subnets + groups
 
 
 def _invoked_by_ours(permission: Resource) -> tuple[str, bool]:

@@ -31,8 +31,10 @@ CALLER_KEYS = (
 """Condition keys that say who the caller must be."""
 
 
-def _nobody_named(resource: Resource) -> tuple[str, bool]:
+def _nobody_named(resource: Resource) -> tuple[str, bool] | None:
     name = DOCUMENTS.get(resource.type, "PolicyDocument")
+    if resource.get(name) is None:
+        return None
     return name, all(
         kind != "AWS" or text in ("*", ACCOUNT_ROOT, "${AWS::AccountId}")
         for statement in statements.of(resource, name)
@@ -40,10 +42,12 @@ def _nobody_named(resource: Resource) -> tuple[str, bool]:
     )
 
 
-def _not_public(resource: Resource) -> tuple[str, bool]:
+def _not_public(resource: Resource) -> tuple[str, bool] | None:
     name = DOCUMENTS[resource.type]
+    if resource.get(name) is None:
+        return None
     found = statements.of(resource, name)
-    return name, (bool(found) or resource.get(name) is None) and not any(
+    return name, bool(found) and not any(
         _lets_anyone(statement) or (statement.allows and statement.inverted) for statement in found
     )
 

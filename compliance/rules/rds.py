@@ -45,12 +45,13 @@ def members_of(cluster: Resource) -> list[Resource]:
     return [each for each in cluster.view.resources(*INSTANCE) if each.certain and cluster.is_(cluster_of(each))]
 
 
-def _held(name: str, test: Callable[[Resource], bool]) -> Callable[[Resource], tuple[str, bool]]:
+def _held(name: str, test: Callable[[Resource], bool | None]) -> Callable[[Resource], tuple[str, bool] | None]:
     """Asks ``test`` of the cluster where the database is a member of one; ``name`` is the property that decides otherwise."""
 
-    def judge(database: Resource) -> tuple[str, bool]:
+    def judge(database: Resource) -> tuple[str, bool] | None:
         cluster = cluster_of(database)
-        return (name, test(database)) if cluster is None else ("DBClusterIdentifier", test(cluster))
+        met = test(cluster or database)
+        return None if met is None else (name if cluster is None else "DBClusterIdentifier", met)
 
     return judge
 
@@ -90,12 +91,10 @@ def _approved_suites(database: Resource) -> bool:
 
 
 def replicated(instance: Resource) -> bool:
-    """Whether an instance has a replica in another region, or is one of an instance there; a cluster's is its own matter.
+    """Whether an instance has a replica in another region, or is one of an instance there.
 
     A cluster has one where another follows the global database that was made around it.
     """
-    if cluster_of(instance) is not None:
-        return True
     if instance.type == CLUSTER:
         return any(
             each.certain and each.elsewhere(instance) and instance.is_(whole.follow("SourceDBClusterIdentifier"))
@@ -110,12 +109,15 @@ def replicated(instance: Resource) -> bool:
     )
 
 
-def _replicated(instance: Resource) -> tuple[str, bool]:
-    return "SourceDBInstanceIdentifier", replicated(instance)
+def _replicated(instance: Resource) -> tuple[str, bool] | None:
+    """Of a member of a cluster it asks nothing: the volume is the cluster's."""
+    return None if cluster_of(instance) is not None else ("SourceDBInstanceIdentifier", replicated(instance))
 
 
-def _replica_watched(instance: Resource) -> tuple[str, bool]:
+def _replica_watched(instance: Resource) -> tuple[str, bool] | None:
     """Whether a lag that is too large rings, and one that nobody knows, too."""
+    if not is_replica(instance):
+        return None
     alarms = [
         alarm
         for alarm in instance.view.resources("AWS::CloudWatch::Alarm")
@@ -126,7 +128,7 @@ def _replica_watched(instance: Resource) -> tuple[str, bool]:
         str(alarm.get("ComparisonOperator")).startswith("LessThan") and alarm.get("TreatMissingData") == "breaching"
         for alarm in alarms
     )
-    return "SourceDBInstanceIdentifier", not is_replica(instance) or (large and unknown)
+    return "SourceDBInstanceIdentifier", large and unknown
 
 
 def _tls_forced(database: Resource) -> bool:
@@ -259,14 +261,17 @@ def _replicates_logically(database: Resource) -> bool:
     return group is None or not group.proves(lambda value: value is None or str(value) == "0", "Parameters", name)
 
 
-def _slots_bounded(database: Resource) -> bool:
+def _slots_bounded(database: Resource) -> bool | None:
+    if not _replicates_logically(database):
+        return None
     group = group_of(database)
-    bounded = group is not None and group.bounded("Parameters", "max_slot_wal_keep_size", least=1)
-    return bounded or not _replicates_logically(database)
+    return group is not None and group.bounded("Parameters", "max_slot_wal_keep_size", least=1)
 
 
-def _slots_watched(database: Resource) -> bool:
-    return not _replicates_logically(database) or any(
+def _slots_watched(database: Resource) -> bool | None:
+    if not _replicates_logically(database):
+        return None
+    return any(
         alarm.certain and alarm.get("MetricName") in SLOT_METRICS and watches(alarm, database)
         for alarm in database.view.resources("AWS::CloudWatch::Alarm")
     )

@@ -29,17 +29,20 @@ ENDPOINT_NAMES = {"cloudwatch": "monitoring", "kms": "kms", "states": "states"}
 """Where an endpoint is not named after the prefix of the service's actions."""
 
 
-def _reached(function: Resource) -> tuple[str, bool]:
+def _reached(function: Resource) -> tuple[str, bool] | None:
     subnets = function.members("VpcConfig", "SubnetIds")
     groups = [group for group in function.members("VpcConfig", "SecurityGroupIds") if group is not None]
     isolated = [subnet for subnet in subnets if subnet is not None and without_way_out(subnet)]
-    return "VpcConfig", not isolated or all(
+    calls = list(_calls(function))
+    if not isolated or not calls:
+        return None
+    return "VpcConfig", all(
         any(
             endpoint.certain and _leads(endpoint, isolated, groups) and _lets_through(endpoint, action)
             for endpoint in function.view.resources(ENDPOINT)
             if _service(endpoint) == ENDPOINT_NAMES.get(service, service)
         )
-        for service, action in _calls(function)
+        for service, action in calls
     )
 
 
@@ -68,12 +71,14 @@ def _leads(endpoint: Resource, subnets: list[Resource], groups: list[Resource]) 
     return out and all(table is not None and any(table.is_(each) for each in routed) for table in tables)
 
 
-def _peers(function: Resource) -> tuple[str, bool]:
+def _peers(function: Resource) -> tuple[str, bool] | None:
     groups = [group for group in function.members("VpcConfig", "SecurityGroupIds") if group is not None]
     named = [function.view.follow(function.layer, value) for value in (function.get("Environment", "Variables") or {}).values()]
     # Whoever decides on a failover calls AWS about a database, and never the database.
     databases = [each for each in named if each is not None and each.type in GROUPS and not decides(function)]
     mounts = [function.view.follow(function.layer, mount.get("Arn")) for mount in function.get("FileSystemConfigs") or []]
+    if not databases and not mounts:
+        return None
     reached = all(
         _lets_in(database, property_, groups, port) for database in databases for property_, port in [GROUPS[database.type]]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from compliance import statements
@@ -86,8 +86,13 @@ def _on(part: Any) -> bool:
     return isinstance(part, dict) and part.get("Status") == "Enabled"
 
 
-def _replicated_in_time(bucket: Resource) -> tuple[str, bool]:
-    return "ReplicationConfiguration", all(_in_time(bucket, rule) for rule, _ in replicas_of(bucket))
+def _of_replicas(name: str, test: Callable[[Resource], bool]) -> Callable[[Resource], tuple[str, bool] | None]:
+    """Asks ``test`` of a bucket that is replicated, and nothing of any other."""
+    return lambda bucket: (name, test(bucket)) if replicas_of(bucket) else None
+
+
+def _replicated_in_time(bucket: Resource) -> bool:
+    return all(_in_time(bucket, rule) for rule, _ in replicas_of(bucket))
 
 
 def _in_time(bucket: Resource, rule: dict[str, Any]) -> bool:
@@ -109,13 +114,10 @@ READS = ("s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetO
 WRITES = ("s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags")
 
 
-def _replication_allowed(bucket: Resource) -> tuple[str, bool]:
+def _replication_allowed(bucket: Resource) -> bool:
     """Whether the role that S3 replicates with may read here, write there, and use a key for each."""
-    found = replicas_of(bucket)
     role = bucket.follow("ReplicationConfiguration", "Role")
-    return "ReplicationConfiguration.Role", not found or (
-        role is not None and all(there is not None and _may_replicate(role, bucket, there) for _, there in found)
-    )
+    return role is not None and all(there is not None and _may_replicate(role, bucket, there) for _, there in replicas_of(bucket))
 
 
 def _may_replicate(role: Resource, here: Resource, there: Resource) -> bool:
@@ -152,9 +154,9 @@ def _may_replicate(role: Resource, here: Resource, there: Resource) -> bool:
     )
 
 
-def _replication_watched(bucket: Resource) -> tuple[str, bool]:
+def _replication_watched(bucket: Resource) -> bool:
     """Whether failures are watched in this region, where S3 publishes them, and latency in that of the replicas."""
-    return "ReplicationConfiguration", all(
+    return all(
         there is not None
         and _rings(bucket, "OperationsFailedReplication", bucket, there, rule)
         and _rings(there, "ReplicationLatency", bucket, there, rule)
@@ -177,9 +179,9 @@ def _rings(place: Resource, metric: str, source: Resource, destination: Resource
     return False
 
 
-def _replica_kept_alike(bucket: Resource) -> tuple[str, bool]:
+def _replica_kept_alike(bucket: Resource) -> bool:
     name = "LifecycleConfiguration"
-    return name, all(there is not None and there.get(name) == bucket.get(name) for _, there in replicas_of(bucket))
+    return all(there is not None and there.get(name) == bucket.get(name) for _, there in replicas_of(bucket))
 
 
 def _no_acl(bucket: Resource) -> tuple[str, bool]:
@@ -202,7 +204,7 @@ replicated_in_time = Rule(
     "S3 leaves out delete markers and encrypted objects unless it is told, and promises no time.",
     "Amazon S3 User Guide, Meeting compliance requirements using S3 Replication Time Control; Replicating encrypted objects",
     BUCKET,
-    _replicated_in_time,
+    _of_replicas("ReplicationConfiguration", _replicated_in_time),
 )
 replication_allowed = Rule(
     "s3.replication_allowed",
@@ -210,7 +212,7 @@ replication_allowed = Rule(
     "Without one of these every object fails, and S3 does not try it again.",
     "Amazon S3 User Guide, Setting up permissions for live replication; Replicating encrypted objects",
     BUCKET,
-    _replication_allowed,
+    _of_replicas("ReplicationConfiguration.Role", _replication_allowed),
 )
 replication_watched = Rule(
     "s3.replication_watched",
@@ -218,7 +220,7 @@ replication_watched = Rule(
     "Each is published in that region only.",
     "Amazon S3 User Guide, Using S3 Replication metrics",
     BUCKET,
-    _replication_watched,
+    _of_replicas("ReplicationConfiguration", _replication_watched),
 )
 replica_kept_alike = Rule(
     "s3.replica_kept_alike",
@@ -226,7 +228,7 @@ replica_kept_alike = Rule(
     "What a lifecycle does is not replicated: a replica would keep, or lose, what its source does not.",
     "Amazon S3 User Guide, What does Amazon S3 replicate? What isn't replicated",
     BUCKET,
-    _replica_kept_alike,
+    _of_replicas("LifecycleConfiguration", _replica_kept_alike),
 )
 tls_only = Rule(
     "s3.tls_only",

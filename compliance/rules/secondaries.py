@@ -24,9 +24,9 @@ def members_of(whole: Resource) -> list[Resource]:
     return ([home] if home is not None and home.type == rds.CLUSTER else []) + following
 
 
-def _accepted(cluster: Resource) -> tuple[str, bool]:
+def _accepted(cluster: Resource) -> tuple[str, bool] | None:
     if cluster.get("GlobalClusterIdentifier") is None:
-        return "GlobalClusterIdentifier", True
+        return None
     whole = rds.followed_by(cluster)
     home = whole.follow("SourceDBClusterIdentifier") if whole is not None else None
     if home is None or home.type != rds.CLUSTER:
@@ -37,15 +37,16 @@ def _accepted(cluster: Resource) -> tuple[str, bool]:
     return (own or ["EngineVersion"])[0], alike and signed and not own
 
 
-def _own_key(cluster: Resource) -> tuple[str, bool]:
+def _own_key(cluster: Resource) -> tuple[str, bool] | None:
     """Whether the key is one of the secondary's own region: the wire to it must not lead to the other site."""
-    secondary = cluster.get("GlobalClusterIdentifier") is not None
+    if cluster.get("GlobalClusterIdentifier") is None:
+        return None
     imports = cluster.view.templates[cluster.layer].get("Metadata", {}).get("Layer", {}).get("Imports", {})
     value = cluster.get("KmsKeyId")
     wire = imports.get(value.get("Ref"), "") if isinstance(value, dict) else ""
     key = kms.key_of(cluster, "KmsKeyId")
     here = key is not None and ":" not in wire and set(cluster.regions) <= set(key.regions)
-    return "KmsKeyId", not secondary or here
+    return "KmsKeyId", here
 
 
 def _lag_watched(whole: Resource) -> tuple[str, bool]:
@@ -67,9 +68,10 @@ def _watches_lag(alarm: Resource, here: Resource, other: Resource) -> bool:
     )
 
 
-def _capacity_watched(cluster: Resource) -> tuple[str, bool]:
-    scales = cluster.get("ServerlessV2ScalingConfiguration") is not None
-    return "ServerlessV2ScalingConfiguration", not scales or any(
+def _capacity_watched(cluster: Resource) -> tuple[str, bool] | None:
+    if cluster.get("ServerlessV2ScalingConfiguration") is None:
+        return None
+    return "ServerlessV2ScalingConfiguration", any(
         alarm.certain and alarm.get("MetricName") == "ACUUtilization" and rds.watches(alarm, cluster)
         for alarm in cluster.view.resources(alarms.ALARM)
     )

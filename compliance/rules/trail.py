@@ -67,18 +67,22 @@ def _retained(trail: Resource) -> tuple[str, bool]:
     )
 
 
-def _data_events(trail: Resource) -> tuple[str, bool]:
+def _data_events(trail: Resource) -> tuple[str, bool] | None:
     """Whether calls on the objects of every bucket that holds data are recorded."""
     functions = trail.view.resources("AWS::Lambda::Function")
     apart = [trail.follow("S3BucketName"), *(function.follow("Code", "S3Bucket") for function in functions)]
     buckets = [each for each in trail.view.resources("AWS::S3::Bucket") if not any(each.is_(other) for other in apart)]
+    if not buckets:
+        return None
     beginnings = _beginnings(trail, "AWS::S3::Object", ":::")
     return "AdvancedEventSelectors", all(_begun(f"{bucket.text('BucketName')}/", beginnings) for bucket in buckets)
 
 
-def _calls_recorded(trail: Resource) -> tuple[str, bool]:
+def _calls_recorded(trail: Resource) -> tuple[str, bool] | None:
     """Whether the calls of every function are recorded, at every site."""
     functions = list(trail.view.resources("AWS::Lambda::Function"))
+    if not functions:
+        return None
     regions = {region for function in functions for region in function.regions}
     beginnings = _beginnings(trail, "AWS::Lambda::Function", ":function:")
     return "AdvancedEventSelectors", all(

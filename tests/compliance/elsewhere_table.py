@@ -82,8 +82,5 @@ BREAKS: list[tuple[str, str, Changes]] = [
 BEARS: list[tuple[str, str, Changes]] = [
     # rule, resource, what is changed: the rule is still met
     ("rds.approved_suites", "data.Instance", [(SUITES, "DHE-RSA-AES256-GCM-SHA384")]),
-    ("rds.replica_watched", "data.Instance", [("elsewhere/Resources/Behind", GONE)]),
-    ("rds.replicated_elsewhere", "platform.WriterInstance", [("elsewhere/Resources/Replica", GONE)]),
-    ("files.replica_watched", "elsewhere.FileSystem", [("platform/Resources/ReplicaTooOld", GONE)]),
     ("backup.elsewhere", "elsewhere.Daily", [(BACK, GONE)]),
 ]

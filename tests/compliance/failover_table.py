@@ -126,8 +126,5 @@ BEARS: list[tuple[str, str, Changes]] = [
         [(f"{BOTH}/AlarmRule", SHORT_NAMES)],
     ),
     ("failover.lag_only_notifies", "second.BehindPrimary", [(f"{LAG}/AlarmActions", GONE)]),
-    ("failover.outside_of_networks", "failover.Reader", [(f"{READER}/Timeout", 900)]),
-    ("failover.shorter_than_lease", "failover.Reader", [(f"{READER}/Timeout", 900)]),
     ("failover.configuration_kept", "failover.Function", [(f"{GRANTED}/2/Action", ["ssm:*"])]),
-    ("failover.apart_from_the_primary", "second.BehindPrimary", [("second/Metadata/Layer/Sites", {"primary": "us-west-2"})]),
 ]

@@ -126,7 +126,6 @@ BREAKS: list[tuple[str, str, Changes]] = [
 BEARS: list[tuple[str, str, Changes]] = [
     # rule, resource, what is changed: the rule is still met
     ("backup.elsewhere", "platform.Continuous", [UNCOPIED]),
-    ("secondaries.own_key", "platform.Cluster", [(f"{_of('platform', 'Cluster')}/KmsKeyId", GONE)]),
     ("trail.retained", "base.Trail", [(f"{KEPT}/LifecycleConfiguration/Rules/0", expiring(2557))]),
     (
         "trail.retained",
@@ -136,5 +135,4 @@ BEARS: list[tuple[str, str, Changes]] = [
             ("base/Parameters/Days", {"Type": "Number", "MinValue": 2192}),
         ],
     ),
-    ("s3.replica_kept_alike", "base.Bucket", [(f"{KEPT}/LifecycleConfiguration", GONE)]),
 ]

@@ -310,11 +310,6 @@ BREAKS: list[tuple[str, str, Changes]] = [
 BEARS: list[tuple[str, str, Changes]] = [
     # rule, resource, what is changed: the rule is still met
     ("rds.slots_bounded", "data.Instance", [(f"{PARAMETERS}/max_slot_wal_keep_size", ref("BackupDays"))]),
-    (
-        "rds.slots_bounded",
-        "data.Instance",
-        [(f"{PARAMETERS}/rds.logical_replication", "0"), (f"{PARAMETERS}/max_slot_wal_keep_size", GONE)],
-    ),
     ("alarms.metric_exists", "data.ArchiveTooLate", [(f"{FUNCTION}/Code/S3Key", "log_archive-ffffffff.zip")]),
     (
         "alarms.metric_exists",
@@ -342,16 +337,6 @@ BEARS: list[tuple[str, str, Changes]] = [
     ),
     (
         "reach.endpoints",
-        "data.Function",  # what has a way out needs no endpoint
-        [
-            ("network/Resources/TableOfA/Properties/RouteTableId", ref("OpenTable")),
-            ("network/Resources/TableOfB/Properties/RouteTableId", ref("OpenTable")),
-            ("network/Resources/Endpoint", GONE),
-        ],
-    ),
-    ("reach.endpoints", "data.Function", [(f"{FUNCTION}/Role", GONE)]),
-    (
-        "reach.endpoints",
         "data.Function",  # a rule within the group itself
         [
             ("network/Resources/ClientsOutToS3", GONE),
@@ -359,15 +344,6 @@ BEARS: list[tuple[str, str, Changes]] = [
                 "network/Resources/Clients/Properties/SecurityGroupEgress",
                 [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "DestinationPrefixListId": "pl-1"}],
             ),
-        ],
-    ),
-    (
-        "reach.peers",
-        "data.Function",
-        [
-            (f"{FUNCTION}/Environment/Variables/DATABASE_HOST", {"Fn::Sub": "${PlatformAccessPointArn}"}),
-            (f"{FUNCTION}/FileSystemConfigs", GONE),
-            ("network/Resources/ClientsOut", GONE),
         ],
     ),
     ("files.one_plan", "platform.FileSystem", [(f"{FILES}/BackupPolicy", GONE)]),

@@ -6,7 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from model import Document, read
+from model import Document, Rule, read
 from model.view import Resource, View
 
 GONE = object()
@@ -42,6 +42,12 @@ def resource(documents: dict[str, Document], address: str) -> Resource:
     found = View(documents).resource(layer, title)
     assert found is not None, address
     return found
+
+
+def verdict(rule: Rule, asked: Resource) -> bool | None:
+    """Whether the rule is met; None where it has nothing to ask of this resource."""
+    found = rule.judge(asked)
+    return None if found is None else found[1]
 
 
 _READ = {name: read((Path(__file__).parent / "small" / f"{name}.yaml").read_text()) for name in LAYERS}

@@ -9,7 +9,8 @@ import pytest
 from compliance.check import UnexplainedGapError, check, questions
 from compliance.profiles.baseline import BASELINE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT
-from compliance.rules import kms, rds, s3
+from compliance.profiles.hipaa import HIPAA
+from compliance.rules import failover, kms, rds, s3
 from model import PRIMARY, Deviation, Profile, System
 from model.view import TEMPLATE
 from tests.compliance.small import LAYERS, changed, templates
@@ -40,6 +41,12 @@ def complaint(declared: System, *changes: tuple[str, Any]) -> list[str]:
 def test_a_system_that_shows_everything_passes() -> None:
     found = check(system(), templates())
     assert all(finding.met and finding.deviation is None for finding in found)
+
+
+def test_what_a_rule_has_nothing_to_ask_of_is_evidence_of_no_control() -> None:
+    found = check(system(profile=HIPAA), templates())
+    decided = {(finding.layer, finding.resource) for finding in found if finding.rule is failover.short}
+    assert decided == {("failover", "Function")}
 
 
 def test_unexplained_gap_stops_the_build() -> None:

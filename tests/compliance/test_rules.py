@@ -20,7 +20,8 @@ from compliance.rules import alarms, all_rules, failover, iam, resources, sns
 from model import Rule
 from model.view import TEMPLATE, View
 from tests.compliance import cache_table, elsewhere_table, failover_table, global_table, packs_table, platform_table
-from tests.compliance.small import GONE, changed, resource, templates
+from tests.compliance.small import GONE, changed, resource, templates, verdict
+from tests.compliance.spared_table import SPARED
 from tests.systems import rendered
 
 RULES = {rule.id: rule for rule in all_rules()}
@@ -427,26 +428,31 @@ BEARS: list[tuple[str, str, list[tuple[str, Any]]]] = [
 ]
 
 
-def judged(rule: str, address: str, changes: list[tuple[str, Any]]) -> bool:
-    return RULES[rule].judge(resource(changed(*changes), address))[1]
+def judged(rule: str, address: str, changes: list[tuple[str, Any]]) -> bool | None:
+    return verdict(RULES[rule], resource(changed(*changes), address))
 
 
 @pytest.mark.parametrize(("rule", "address", "changes"), BREAKS)
 def test_rule_sees_the_change(rule: str, address: str, changes: list[tuple[str, Any]]) -> None:
-    assert judged(rule, address, [])
-    assert not judged(rule, address, changes)
+    assert judged(rule, address, []) is not False
+    assert judged(rule, address, changes) is False
 
 
 @pytest.mark.parametrize(("rule", "address", "changes"), BEARS)
 def test_rule_bears_the_change(rule: str, address: str, changes: list[tuple[str, Any]]) -> None:
-    assert judged(rule, address, changes)
+    assert judged(rule, address, changes) is True
+
+
+@pytest.mark.parametrize(("rule", "address", "changes"), SPARED)
+def test_what_a_rule_has_nothing_to_ask_of_is_no_evidence(rule: str, address: str, changes: list[tuple[str, Any]]) -> None:
+    assert judged(rule, address, changes) is None
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
 def test_rule_is_met_by_all_of_the_small_system_and_asked_of_some(rule: Rule) -> None:
-    asked = list(View(templates()).resources(*rule.types))
-    assert asked
-    assert [each.id for each in asked if not rule.judge(each)[1]] == []
+    found = {(each.layer, each.id): verdict(rule, each) for each in View(templates()).resources(*rule.types)}
+    assert True in found.values()
+    assert [name for name, met in found.items() if met is False] == []
 
 
 def test_every_rule_has_a_change_that_breaks_it() -> None:
@@ -478,9 +484,8 @@ def test_judging_a_resource_without_properties_is_unmet_or_met_but_never_an_erro
             body["Properties"] = {}
     for rule in RULES.values():
         for each in View(documents).resources(*rule.types):
-            decided_by, met = rule.judge(each)
-            assert isinstance(decided_by, str)
-            assert isinstance(met, bool)
+            found = rule.judge(each)
+            assert found is None or [type(part) for part in found] == [str, bool]
 
 
 def data(name: str) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from compliance.rules import all_rules
 from generator.systems import SYSTEMS
 from model import read
-from tests.compliance.small import GONE, changed, resource
+from tests.compliance.small import GONE, changed, resource, verdict
 
 RULES = {rule.id: rule for rule in all_rules()}
 ROOT = Path(__file__).parents[2] / "templates"
@@ -170,8 +170,8 @@ TRAPS = (
 @pytest.mark.parametrize("each", TRAPS, ids=lambda each: each.says)
 def test_a_trap_is_seen_by_its_rule(each: Trap) -> None:
     rule = RULES[each.rule]
-    assert rule.judge(resource(changed(), each.address))[1]
-    assert not rule.judge(resource(changed(*each.changes), each.address))[1]
+    assert verdict(rule, resource(changed(), each.address)) is True
+    assert verdict(rule, resource(changed(*each.changes), each.address)) is False
 
 
 def test_every_system_answers_every_rule_of_the_traps_that_it_has_resources_for() -> None:

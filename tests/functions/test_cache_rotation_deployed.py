@@ -36,6 +36,7 @@ from generator.render import render
 from model import PRIMARY, RECOVERY, Document, Rule, System
 from model.view import View
 from tests import unmeasured
+from tests.compliance.small import verdict
 
 pytestmark = pytest.mark.xdist_group("cache rotation deployed")  # else every worker would set up what they share
 
@@ -103,9 +104,9 @@ def _documents() -> dict[str, Document]:
     ids=lambda one: one.id,
 )
 def test_layers_meet_the_rules(rule: Rule) -> None:
-    asked = list(View(_documents()).resources(*rule.types))
-    assert asked
-    assert [each.id for each in asked if not rule.judge(each)[1]] == []
+    found = {(each.layer, each.id): verdict(rule, each) for each in View(_documents()).resources(*rule.types)}
+    assert True in found.values()
+    assert [name for name, met in found.items() if met is False] == []
 
 
 def test_rotation_that_may_not_reach_the_cache_breaks_a_rule() -> None:
@@ -113,7 +114,7 @@ def test_rotation_that_may_not_reach_the_cache_breaks_a_rule() -> None:
     del documents["cache-rotation"]["Resources"]["CacheDoor"]
     function = View(documents).resource("cache-rotation", "Function")
     assert function is not None
-    assert not reach.peers.judge(function)[1]
+    assert verdict(reach.peers, function) is False
 
 
 def _version(aws: Emulator, label: str = "AWSCURRENT") -> dict[str, Any]:
