@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 DAY, WEEK = 24 * 60, 7 * 24 * 60
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -24,6 +25,12 @@ def fires(expression: str) -> frozenset[int] | None:
     except ValueError:
         return None
     return frozenset((day - 1) * DAY + hour * 60 + minute for day in days for hour in hours for minute in minutes)
+
+
+def longest_wait(starts: Iterable[int]) -> int | None:
+    """The most minutes between two of these minutes of a week and the next week's first; None of none."""
+    ordered = sorted(set(starts))
+    return max((after - before for before, after in pairwise([*ordered, *(WEEK + first for first in ordered[:1])])), default=None)
 
 
 def window(text: str) -> tuple[tuple[int, int], ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 from compliance.rules import alarms, kms, rds
@@ -132,9 +131,8 @@ def _often(plan: Resource) -> tuple[str, bool]:
     kept = all(
         plan.view.bounded(plan.layer, (rule.get("Lifecycle") or {}).get("DeleteAfterDays"), least=LEAST_DAYS) for rule in rules
     )
-    starts = sorted(minute for rule in rules for minute in _every_week(str(rule.get("ScheduleExpression"))))
-    gaps = [after - before for before, after in pairwise([*starts, *(minute + schedule.WEEK for minute in starts[:1])])]
-    return "BackupPlan.BackupPlanRule", kept and bool(gaps) and max(gaps) <= schedule.DAY
+    wait = schedule.longest_wait(minute for rule in rules for minute in _every_week(str(rule.get("ScheduleExpression"))))
+    return "BackupPlan.BackupPlanRule", kept and wait is not None and wait <= schedule.DAY
 
 
 def _every_week(expression: str) -> frozenset[int]:
@@ -207,22 +205,45 @@ def _elsewhere(plan: Resource) -> tuple[str, bool]:
 
 def _absence_told(plan: Resource) -> tuple[str, bool]:
     vaults = [plan.view.follow(plan.layer, rule.get("TargetBackupVault")) for rule in rules_of(plan)]
-    kinds = {PROTECTED[each.type] for each in selected_by(plan) if each.type in PROTECTED}
+    selected = {PROTECTED[each.type]: each for each in selected_by(plan) if each.type in PROTECTED}
     return "BackupPlan.BackupPlanRule", bool(vaults) and all(
-        vault is not None and all(_rings_without(vault, kind) for kind in kinds) for vault in vaults
+        vault is not None and all(_rings_without(vault, kind, _apart(one)) for kind, one in selected.items()) for vault in vaults
     )
 
 
-def _rings_without(vault: Resource, kind: str) -> bool:
-    """Whether an alarm rings when no job of this kind of resource ends well in the vault, or none says how it ended."""
+def _apart(protected: Resource) -> float:
+    """How many minutes may lie between the starts of two jobs of all rules for a resource, each starting when it likes."""
+    rules = [
+        rule
+        for plan in protected.view.resources(*PLAN)
+        if any(protected.is_(each) for each in selected_by(plan))
+        for rule in rules_of(plan)
+    ]
+    wait = schedule.longest_wait(minute for rule in rules for minute in _every_week(str(rule.get("ScheduleExpression"))))
+    windows = [_number(rule.get("StartWindowMinutes", DEFAULT_START)) or float("inf") for rule in rules]
+    return float("inf") if wait is None else wait + max(windows)
+
+
+def _rings_without(vault: Resource, kind: str, apart: float) -> bool:
+    """Whether an alarm rings when no job of this kind of resource ends well in the vault, or none says how it ended.
+
+    One that waits no longer than two jobs may be ``apart`` rings while all goes well: CloudWatch looks back from now.
+    """
     return any(
         alarm.certain
         and (alarm.get("Namespace"), alarm.get("MetricName")) == ("AWS/Backup", "NumberOfBackupJobsCompleted")
         and alarm.get("TreatMissingData") == "breaching"
         and str(alarm.get("ComparisonOperator")).startswith("LessThan")
+        and _waits(alarm) > apart
         and _dimensions_are(alarm, vault, kind)
         for alarm in vault.view.resources(alarms.ALARM)
     )
+
+
+def _waits(alarm: Resource) -> float:
+    """For how many minutes a metric must stay beyond an alarm's threshold."""
+    periods = alarm.get("DatapointsToAlarm") or alarm.get("EvaluationPeriods")
+    return (_number(alarm.get("Period")) or 0) * (_number(periods) or 0) / 60
 
 
 def _dimensions_are(alarm: Resource, vault: Resource, kind: str) -> bool:
@@ -392,9 +413,10 @@ failures_told = Rule(
 )
 absence_told = Rule(
     "backup.absence_told",
-    "An alarm rings for each kind of resource when no backup of it was completed, and when nothing is heard at all.",
-    "A plan that no longer runs makes no failed job.",
-    "AWS Backup Developer Guide, AWS Backup metrics with Amazon CloudWatch",
+    "An alarm rings for each kind of resource when no backup of it was completed for longer than two good ones may be apart, "
+    "and when nothing is heard at all.",
+    "A plan that no longer runs makes no failed job; an alarm that rings while all goes well is not heard when it does not.",
+    "AWS Backup Developer Guide, AWS Backup metrics with Amazon CloudWatch; CloudWatch User Guide, Alarm evaluation window",
     PLAN,
     _absence_told,
 )

@@ -17,13 +17,22 @@ from generator.parts.alarm import Metric, alarm
 from generator.parts.protected import FILE_SYSTEM, INSTANCE, Protected
 from generator.parts.rules import told
 from generator.template import Template
-from model import Site
+from model import Site, schedule
 
 ENDED_BADLY = ("ABORTED", "EXPIRED", "FAILED", "PARTIAL")
 EVERY_END = (*ENDED_BADLY, "COMPLETED")
 """States of a job that operators may be told of; of restore and copy jobs there are not all of them."""
 
-DAY = timedelta(days=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+
+START = timedelta(minutes=60)
+"""In which a job may start when it is free to: AWS Backup takes no shorter window."""
+
+RUN = timedelta(minutes=180)
+"""In which it must end."""
+
+SPARE = timedelta(hours=1)
+"""By how much one job may take longer than the one before."""
 
 COPIED = (
     "backup:*:${AWS::AccountId}:recovery-point:*",
@@ -71,14 +80,26 @@ class Plan:
 THREE_A_DAY = Rule("three-a-day", "cron(0 0,8,16 * * ? *)", timedelta(days=35))
 
 
+def apart(rules: Sequence[Rule]) -> timedelta:
+    """How much time may pass between two jobs that end well, in whole hours.
+
+    An alarm's window slides: of a daily job 24 hours hold none whenever today's is later than yesterday's.
+    """
+    wait = schedule.longest_wait(minute for rule in rules for minute in schedule.fires(rule.schedule) or ())
+    if wait is None:
+        named = ", ".join(f"{rule.name} ({rule.schedule})" for rule in rules)
+        raise ValueError(f"no cron expression of the backup rules {named} says when a job starts; AWS takes cron(0 2 * * ? *)")
+    return -(-(wait * MINUTE + START + SPARE) // HOUR) * HOUR
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backup(Layer):
     """Recovery points on schedule, their restore rehearsed, and word of every job that ends badly or is missing.
 
     ``rehearsal`` is a cron expression in UTC; like the rules' it stays clear by more than an hour of an RDS instance's own backup
     and maintenance windows, in which AWS Backup's jobs fail. What is restored is kept for ``validation`` where a function of ours
-    looks at it, ``validated`` being its types, and removed at once where the restore itself is the proof. ``absent_after`` is
-    how long no job may have been completed. ``told_of`` are the states that operators are told.
+    looks at it, ``validated`` being its types, and removed at once where the restore itself is the proof. ``told_of`` are the
+    states that operators are told.
     """
 
     name: str = "backup"
@@ -87,7 +108,6 @@ class Backup(Layer):
     rehearsed_within: timedelta = timedelta(days=7)
     validated: tuple[str, ...] = ()
     validation: timedelta = timedelta(hours=4)
-    absent_after: timedelta = DAY
     told_of: tuple[str, ...] = ENDED_BADLY
 
     def define(self, t: Template) -> None:
@@ -190,9 +210,8 @@ class Backup(Layer):
                 RuleName=each.name,
                 TargetBackupVault=vault,
                 ScheduleExpression=each.schedule,
-                # AWS Backup takes no shorter window; a job starts when it is free to.
-                StartWindowMinutes=60,
-                CompletionWindowMinutes=180,
+                StartWindowMinutes=START // MINUTE,
+                CompletionWindowMinutes=RUN // MINUTE,
                 EnableContinuousBackup=each.continuous,
                 Lifecycle=kept,
                 **copies,
@@ -264,19 +283,15 @@ class Backup(Layer):
 
     def _absent(self, t: Template, vault: Ref, topic: Ref) -> list[AWSObject]:
         """Silence of a metric is the trouble here, so missing data are breaching."""
-        period = DAY if self.absent_after >= DAY else timedelta(hours=1)
-        since = (
-            f"{self.absent_after.days} days"
-            if self.absent_after >= 2 * DAY
-            else f"{self.absent_after // timedelta(hours=1)} hours"
-        )
 
-        def absent(one: Protected, what: str, titled: str, asked: str) -> AWSObject:
+        def absent(one: Protected, what: str, titled: str, rules: Sequence[Rule]) -> AWSObject:
+            asked = " or ".join(dict.fromkeys(rule.schedule for rule in rules))
+            hours = apart(rules) // HOUR
             return alarm(
                 t,
                 f"{one.type}{titled}Absent",
                 f"{one.kind}-{what}-absent",
-                f"For {since} no {what} of {one.type} was completed, where {asked} asks for more. "
+                f"For {hours} hours no {what} of {one.type} was completed, where {asked} asks for more. "
                 "Read the jobs of the vault; start one by hand. In a new environment it lasts until the first is completed.",
                 Metric(
                     namespace="AWS/Backup",
@@ -287,16 +302,16 @@ class Backup(Layer):
                 "LessThanThreshold",
                 1,
                 topic,
-                period=period,
-                periods=self.absent_after // period,
+                period=HOUR,
+                periods=hours,
                 missing="breaching",
             )
 
         alarms = []
         for one in self._protected():
             rules = [rule for plan in self.plans if one in plan.protected for rule in plan.rules]
-            alarms.append(absent(one, "backup", "Backup", " or ".join(dict.fromkeys(rule.schedule for rule in rules))))
-            copied = " or ".join(rule.schedule for rule in rules if rule.copy_to)
+            alarms.append(absent(one, "backup", "Backup", rules))
+            copied = [rule for rule in rules if rule.copy_to]
             if copied:
                 alarms.append(absent(one, "copy", "Copy", copied))
         return alarms

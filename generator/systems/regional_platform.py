@@ -55,7 +55,6 @@ REGIONAL_PLATFORM = System(
             rehearsal="cron(0 10 ? * MON,THU *)",
             rehearsed_within=timedelta(days=1),
             validated=(protected.CLUSTER.type,),
-            absent_after=timedelta(hours=3),
             told_of=EVERY_END,
         ),
         RestoreValidation(),

@@ -29,6 +29,7 @@ COPIED = f"{_of('platform', 'Snapshots')}/BackupPlan/BackupPlanRule/0/CopyAction
 BACK = f"{_of('elsewhere', 'Files')}/BackupPlan/BackupPlanRule/0/CopyActions"
 NEARBY = ("elsewhere/Metadata/Layer/Sites", {"primary": "us-east-1"})
 KMS = _of("network", "KmsFipsEndpoint")
+DAILY = f"{_of('elsewhere', 'Daily')}/BackupPlan/BackupPlanRule/0"
 
 BREAKS: list[tuple[str, str, Changes]] = [
     # rule, resource, what is changed: then the rule is unmet
@@ -65,6 +66,10 @@ BREAKS: list[tuple[str, str, Changes]] = [
         "platform.FileSystem",
         [(f"{TOO_OLD}/Dimensions/0/Value", "fs-1"), (f"{TOO_OLD}/Dimensions/1", GONE)],
     ),
+    # the jobs of a plan that runs once a day may be 25 hours apart
+    ("backup.absence_told", "elsewhere.Daily", [("elsewhere/Resources/RDSMissing/Properties/EvaluationPeriods", 24)]),
+    ("backup.absence_told", "elsewhere.Daily", [("elsewhere/Resources/RDSMissing/Properties/DatapointsToAlarm", 1)]),
+    ("backup.absence_told", "elsewhere.Daily", [(f"{DAILY}/ScheduleExpression", "cron(0 15 1 * ? *)")]),
     ("secrets.replicated", "data.Secret", [(SECRET, GONE)]),
     ("secrets.replicated", "data.Secret", [(f"{SECRET}/0/KmsKeyId", GONE)]),
     ("secrets.replicated", "data.Secret", [("base/Metadata/Layer/Sites", {"primary": "us-east-1"})]),

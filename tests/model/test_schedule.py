@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.schedule import DAY, WEEK, fires, meet, window
+from model.schedule import DAY, WEEK, fires, longest_wait, meet, window
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,20 @@ def test_a_cron_expression_fires_at_these_minutes_of_the_week(expression: str, m
 )
 def test_what_cannot_be_told_is_nothing(expression: str) -> None:
     assert fires(expression) is None
+
+
+@pytest.mark.parametrize(
+    ("starts", "wait"),
+    [
+        ({0, 60, 300}, WEEK - 300),
+        ({day * DAY + 180 for day in range(7)}, DAY),
+        ({day * DAY + hour * 60 for day in range(7) for hour in (0, 8, 10)}, 14 * 60),
+        ({180}, WEEK),
+        (set(), None),
+    ],
+)
+def test_the_longest_wait_goes_over_the_end_of_the_week(starts: set[int], wait: int | None) -> None:
+    assert longest_wait(starts) == wait
 
 
 @pytest.mark.parametrize(

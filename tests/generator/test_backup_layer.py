@@ -1,0 +1,27 @@
+"""How long the alarms on absent backups wait."""
+
+from datetime import timedelta
+
+import pytest
+
+from generator.layers.backup import Rule, apart
+
+WEEK = timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("schedules", "hours"),
+    [
+        (["cron(0 * * * ? *)"], 3),
+        (["cron(0 2 * * ? *)"], 26),
+        (["cron(0 0,8,16 * * ? *)"], 10),
+        (["cron(30 2 * * ? *)", "cron(0 12 * * ? *)"], 17),
+    ],
+)
+def test_an_alarm_on_absence_waits_longer_than_two_good_jobs_may_be_apart(schedules: list[str], hours: int) -> None:
+    assert apart([Rule(f"rule-{number}", each, WEEK) for number, each in enumerate(schedules)]) == timedelta(hours=hours)
+
+
+def test_a_schedule_that_names_no_minute_is_refused_by_its_rules_name() -> None:
+    with pytest.raises(ValueError, match=r"backup rules yearly \(rate\(1 day\)\) says when a job starts"):
+        apart([Rule("yearly", "rate(1 day)", WEEK)])
