@@ -18,18 +18,21 @@ from chain.statuses import STATEFUL
 PRECIOUS = STATEFUL | {"AWS::Backup::BackupVault", "AWS::CloudTrail::Trail", "AWS::KMS::Key", "AWS::Logs::LogGroup"}
 """Types of which a new one is not the old one: data, the keys that read it, and what was recorded."""
 
+SHORTER = "would shorten a retention"
+FEWER = "would drop a replica"
+
 LESS = {
-    "BackupRetentionPeriod",
-    "MinRetentionDays",
-    "NumCacheClusters",
-    "NumNodeGroups",
-    "PendingWindowInDays",
-    "RecoveryPeriodInDays",
-    "RecoveryWindowInDays",
-    "ReplicasPerNodeGroup",
-    "SnapshotRetentionLimit",
+    "BackupRetentionPeriod": SHORTER,
+    "MinRetentionDays": SHORTER,
+    "NumCacheClusters": FEWER,
+    "NumNodeGroups": "would drop a shard",
+    "PendingWindowInDays": SHORTER,
+    "RecoveryPeriodInDays": SHORTER,
+    "RecoveryWindowInDays": SHORTER,
+    "ReplicasPerNodeGroup": FEWER,
+    "SnapshotRetentionLimit": SHORTER,
 }
-"""Numbers of which less is worse, and none is least."""
+"""Numbers of which less is worse, and none is least, and what becomes of less."""
 
 FOREVER = {
     "DeleteAfterDays",
@@ -54,7 +57,6 @@ ON = {
     "EnableIAMDatabaseAuthentication": "access",
     "EnableKeyRotation": "the key",
     "EnableLogFileValidation": "the trail",
-    "Enabled": "the key",
     "Encrypted": "encryption",
     "IgnorePublicAcls": "access",
     "IncludeGlobalServiceEvents": "the trail",
@@ -69,6 +71,9 @@ ON = {
     "TransitEncryptionEnabled": "encryption",
 }
 """Switches that are better on, and what they are for."""
+
+ENABLED = {"AWS::KMS::Key": "the key", "AWS::RDS::EventSubscription": "what operators are told of"}
+"""What a resource is for whose own switch is called no more than Enabled, and is on where nothing is said."""
 
 OFF = {"BypassPolicyLockoutSafetyCheck", "DeleteAutomatedBackups", "MapPublicIpOnLaunch", "PubliclyAccessible"}
 """Switches that are better off."""
@@ -204,6 +209,8 @@ def _weaker(each: Difference) -> Iterator[str]:
         yield "would no longer rotate the secret"
     for one in each.properties:
         yield from _walk(one.path, one.path.rpartition(".")[2].partition("[")[0], one.before, one.after)
+        if one.path == "Enabled" and each.type in ENABLED and not _is_off(one.before) and _is_off(one.after):
+            yield f"would weaken {ENABLED[each.type]}: {one.path} {text(one.before)} -> {text(one.after)}"
 
 
 def _walk(path: str, name: str, before: Any, after: Any) -> Iterator[str]:
@@ -233,11 +240,9 @@ def _walk(path: str, name: str, before: Any, after: Any) -> Iterator[str]:
 
 def _leaf(path: str, name: str, before: Any, after: Any) -> str:
     if name in LESS and _number(after, 0.0) < _number(before, 0.0):
-        return (
-            "would shorten a retention" if "Retention" in name or "Window" in name or "Period" in name else "would drop a replica"
-        )
+        return LESS[name]
     if name in FOREVER and _number(after, float("inf")) < _number(before, float("inf")):
-        return "would shorten a retention"
+        return SHORTER
     if name in ON and _is_on(before) and not _is_on(after):
         return f"would weaken {ON[name]}"
     if name in OFF and _is_on(after) and not _is_on(before):
@@ -249,13 +254,17 @@ def _leaf(path: str, name: str, before: Any, after: Any) -> str:
     if name in ("DeletionPolicy", "UpdateReplacePolicy") and KEEPING.get(str(after), 1) < KEEPING.get(str(before), 1):
         return "would be kept less safely"
     for place, good in STATES.items():
-        if path.endswith(place) and before in good and after not in good:
+        if f".{path}".endswith(f".{place}") and before in good and after not in good:
             return "would give up what protects it"
     return ""
 
 
 def _is_on(value: Any) -> bool:
     return str(value).lower() == "true"
+
+
+def _is_off(value: Any) -> bool:
+    return str(value).lower() == "false"
 
 
 def _number(value: Any, absent: float) -> float:

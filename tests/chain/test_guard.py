@@ -51,7 +51,11 @@ def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
         ("AWS::S3::Bucket", {"ReplicationConfiguration": {"Role": "x"}}, {}, "would drop a copy"),
         ("AWS::S3::Bucket", {"VersioningConfiguration": {"Status": "Enabled"}},
          {"VersioningConfiguration": {"Status": "Suspended"}}, "would give up what protects it"),
+        ("AWS::ElastiCache::ReplicationGroup", {"NumNodeGroups": 3}, {"NumNodeGroups": 2}, "would drop a shard"),
         ("AWS::KMS::Key", {"EnableKeyRotation": True}, {"EnableKeyRotation": False}, "would weaken the key"),
+        ("AWS::KMS::Key", {"Enabled": True}, {"Enabled": False}, "would weaken the key: Enabled"),
+        ("AWS::KMS::Key", {}, {"Enabled": False}, "would weaken the key: Enabled"),
+        ("AWS::RDS::EventSubscription", {"Enabled": True}, {"Enabled": False}, "would weaken what operators are told of"),
         ("AWS::SNS::Topic", {"KmsMasterKeyId": "a"}, {"KmsMasterKeyId": "b"}, "would change how it is encrypted"),
         ("AWS::RDS::DBInstance", {"SourceDBInstanceIdentifier": "a"}, {}, "would end being a replica"),
         ("AWS::RDS::DBInstance", {}, {"PubliclyAccessible": True}, "would open or lose what was safe"),
@@ -99,6 +103,11 @@ def test_what_gets_worse_is_said(type_: str, before: dict[str, Any], after: dict
             {"SecurityGroupIngress": [{**OPEN, "CidrIp": "10.0.1.0/24"}]},
         ),
         ("AWS::SSM::Parameter", {"Name": "a"}, {"Name": "b"}),
+        (
+            "AWS::DynamoDB::Table",
+            {"TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": True}},
+            {"TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": False}},
+        ),
     ],
 )
 def test_what_gets_better_or_is_no_matter_is_not_said(type_: str, before: dict[str, Any], after: dict[str, Any]) -> None:
