@@ -1,7 +1,8 @@
 """Second opinions on what is committed: checkov on every template, policy_sentry on every policy.
 
 Each of their findings is mended or accepted, with its reason, in ``second_opinions.yaml``; none is silenced in a template.
-``python -m compliance.second`` fails on a finding that is neither, and on an acceptance of what is no longer found.
+``python -m compliance.second`` fails on a finding that is neither, on an acceptance of what is no longer found, and on a ``*``
+that has no reason in ``stars.yaml``.
 """
 
 from __future__ import annotations
@@ -135,11 +136,17 @@ def policy_sentry(templates: Mapping[str, Document]) -> list[Opinion]:
     ]
 
 
+INVERTED = ("NotAction", "NotPrincipal", "NotResource")
+"""Parts of a statement that say whom or what it is not for."""
+
+
 def _of_statement(kind: str, statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     from policy_sentry.querying.actions import get_action_matching_access_level, get_actions_for_service
 
     actions = listed(statement.get("Action"))
     granted = kind == "identity" and statement["Effect"] == "Allow"
+    if statement["Effect"] == "Allow":
+        yield from ((f"PS_INVERTED {part}", "allows whatever it does not name") for part in INVERTED if part in statement)
     for action in actions:
         service, _, name = action.partition(":")
         known = get_actions_for_service(service, lowercase=True)
@@ -172,15 +179,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--checkov", type=Path, required=True, help="the program, in an environment of its own")
     parser.add_argument("--templates", type=Path, default=Path("templates"))
     given = parser.parse_args(arguments)
+    from compliance import stars
+
     templates = {
         str(path.relative_to(given.templates).with_suffix("")): read(path.read_text())
         for path in sorted(given.templates.glob("*/*.yaml"))
     }
     resources = sum(len(template["Resources"]) for template in templates.values())
     found = [*checkov(given.checkov, given.templates, resources), *policy_sentry(templates)]
-    problems = unsettled(found, accepted(ACCEPTED.read_text()))
-    print("\n".join([*problems, f"{len(set(found))} findings of checkov and policy_sentry, {len(problems)} of them unsettled"]))
-    return 1 if problems else 0
+    opinions = unsettled(found, accepted(ACCEPTED.read_text()))
+    wild = list(stars.stars(templates))
+    puzzles = stars.unexplained(wild, stars.reasons(stars.REASONS.read_text()))
+    for line in (*opinions, *puzzles):
+        print(line)
+    print(f"{len(set(found))} findings of checkov and policy_sentry, {len(opinions)} of them unsettled")
+    print(f"{len(wild)} times a * in a policy, {len(puzzles)} of them, or of their reasons, unsettled")
+    return 1 if opinions or puzzles else 0
 
 
 if __name__ == "__main__":

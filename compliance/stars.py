@@ -72,7 +72,7 @@ def stars(templates: Mapping[str, Document]) -> Iterator[Star]:
                             statement.get("Sid", ""),
                             statement["Effect"],
                             part,
-                            tuple(listed(statement["Action"])),
+                            tuple(listed(statement.get("Action"))),
                         )
 
 

@@ -16,10 +16,11 @@ from compliance.profiles.fedramp_high import FEDRAMP_HIGH
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT
 from compliance.profiles.hipaa import HIPAA
-from compliance.rules import alarms, all_rules, failover, iam, resources, sns
+from compliance.rules import alarms, failover, iam, resources, sns
 from model import Rule
 from model.view import TEMPLATE, View
 from tests.compliance import cache_table, elsewhere_table, failover_table, global_table, packs_table, platform_table
+from tests.compliance.every_rule import all_rules
 from tests.compliance.small import GONE, changed, resource, templates, verdict
 from tests.compliance.spared_table import SPARED
 from tests.systems import rendered

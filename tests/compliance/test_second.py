@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from compliance import second
+from compliance import second, stars
 from compliance.second import Opinion
 from model import read
 
@@ -132,6 +132,9 @@ def test_a_run_of_checkov_without_a_report_is_told(tmp_path: Path) -> None:
         ({"Action": "s3:GetObjectVersion*", "Resource": "arn"}, []),
         ({"Action": "kms:CreateGrant", "Resource": "arn"}, ["PS_PERMISSIONS kms:CreateGrant"]),
         ({"Action": "kms:CreateGrant", "Resource": "*", "Effect": "Deny"}, []),
+        ({"NotAction": "iam:*", "Resource": "*"}, ["PS_INVERTED NotAction"]),
+        ({"Action": "s3:GetObject", "NotResource": "arn"}, ["PS_INVERTED NotResource"]),
+        ({"NotAction": "iam:*", "Resource": "*", "Effect": "Deny"}, []),
     ],
     ids=str,
 )
@@ -158,18 +161,29 @@ def test_every_finding_of_policy_sentry_here_is_accepted_and_nothing_more() -> N
 
 
 @NEEDS_POLICY_SENTRY
-@pytest.mark.parametrize(("mended", "status"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize(("mended", "explained", "status"), [(True, True, 0), (False, True, 1), (True, False, 1)])
 def test_the_command_fails_while_anything_is_unsettled(
-    mended: bool, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mended: bool,
+    explained: bool,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     templates = tmp_path / "templates"
     (templates / "small").mkdir(parents=True)
-    bucket = "{Bucket: {Type: AWS::S3::Bucket}, Other: {Type: AWS::S3::Bucket}}"
-    (templates / "small/base.yaml").write_text(f"Resources: {bucket}\n")
+    statement = "{Sid: Mine, Effect: Deny, Action: 's3:*', Resource: arn, Principal: {AWS: arn}}"
+    policy = f"{{Type: AWS::S3::BucketPolicy, Properties: {{PolicyDocument: {{Statement: {statement}}}}}}}"
+    (templates / "small/base.yaml").write_text(f"Resources: {{Bucket: {{Type: AWS::S3::Bucket}}, Policy: {policy}}}\n")
+    why = tmp_path / "stars.yaml"
+    why.write_text(f"stars: [{'{why: Because., types: [AWS::S3::BucketPolicy], part: Action}' if explained else ''}]\n")
+    monkeypatch.setattr(stars, "REASONS", why)
     entry = f"{{check: CKV_AWS_18, reason: Because., where: [{WHERE}]}}" if mended else ""
     accepted = tmp_path / "accepted.yaml"
     accepted.write_text(f"accepted: [{entry}]\n")
     monkeypatch.setattr(second, "ACCEPTED", accepted)
     arguments = ["--checkov", str(program(tmp_path, json.dumps(report()))), "--templates", str(templates)]
     assert second.main(arguments) == status
-    assert capsys.readouterr().out.endswith(f"1 findings of checkov and policy_sentry, {status} of them unsettled\n")
+    *_, opinions, wild = capsys.readouterr().out.splitlines()
+    assert opinions == f"1 findings of checkov and policy_sentry, {int(not mended)} of them unsettled"
+    assert wild == f"1 times a * in a policy, {int(not explained)} of them, or of their reasons, unsettled"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from compliance.rules import all_rules
 from generator.systems import SYSTEMS
 from model import read
+from tests.compliance.every_rule import all_rules
 from tests.compliance.small import GONE, changed, resource, verdict
 
 RULES = {rule.id: rule for rule in all_rules()}
