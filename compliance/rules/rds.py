@@ -59,8 +59,9 @@ def _held(name: str, test: Callable[[Resource], bool | None]) -> Callable[[Resou
 def _multi_az(database: Resource) -> bool:
     if database.type != CLUSTER:
         return database.true("MultiAZ")
-    zones = [member.get("AvailabilityZone") for member in members_of(database)]
-    return len(zones) >= 2 and all(zone is None or zones.count(zone) == 1 for zone in zones)
+    # Of a member that names none, RDS chooses a zone at random.
+    zones = [zone for member in members_of(database) if (zone := member.get("AvailabilityZone")) is not None]
+    return any(zone != zones[0] for zone in zones)
 
 
 def _storage_encrypted(database: Resource) -> bool:

@@ -54,6 +54,7 @@ BREAKS: list[tuple[str, str, Changes]] = [
     ("rds.multi_az", "platform.Cluster", [("platform/Resources/ReaderInstance", GONE)]),
     ("rds.multi_az", "platform.Cluster", [("platform/Resources/ReaderInstance/Condition", "Sometimes")]),
     ("rds.multi_az", "platform.Cluster", [(f"{_of('platform', 'WriterInstance')}/AvailabilityZone", "us-east-1b")]),
+    ("rds.multi_az", "platform.Cluster", [(f"{_of('platform', 'WriterInstance')}/AvailabilityZone", GONE)]),
     ("rds.multi_az", "platform.WriterInstance", [(f"{READER}/DBClusterIdentifier", "another")]),
     ("rds.storage_encrypted", "platform.WriterInstance", [(f"{CLUSTER}/StorageEncrypted", False)]),
     ("rds.customer_key", "platform.Cluster", [(f"{CLUSTER}/KmsKeyId", GONE)]),
