@@ -1,4 +1,4 @@
-"""The baseline: what this project's requirements ask of every system alike, A-03 to A-10, and what A-13 rests on."""
+"""The baseline: what this project's requirements ask of every system alike, A-02 to A-10, and what A-13 rests on."""
 
 from compliance.profiles import Control
 from compliance.rules import (
@@ -25,6 +25,12 @@ from compliance.rules import (
 from model import Profile
 
 CONTROLS = (
+    Control(
+        "A-02",
+        "Every name carries the environment's suffix, and AWS takes it whatever the suffix is.",
+        "The build holds every name of every system against its type's pattern and limit, with the longest suffix; here stand "
+        "those of which no schema speaks.",
+    ),
     Control(
         "A-03", "Everything can be destroyed without a manual step.", "The order of destruction is the chain's: `make destroy`."
     ),
@@ -55,8 +61,11 @@ CONTROLS = (
 BASELINE = Profile(
     name="baseline",
     title="What holds for all systems",
-    source="requirements of this project, A-03 to A-10 and A-13",
+    source="requirements of this project, A-02 to A-10 and A-13",
     controls={
+        ec2.group_name_legal: ("A-02",),
+        elasticache.name_legal: ("A-02",),
+        backup.restore_name_legal: ("A-02",),
         resources.destroyable: ("A-03",),
         resources.nothing_retained: ("A-03",),
         rds.destroyable: ("A-03",),
@@ -97,7 +106,6 @@ BASELINE = Profile(
         s3.not_public: ("A-06",),
         ec2.ingress_narrow: ("A-07",),
         ec2.egress_narrow: ("A-07",),
-        ec2.group_name_legal: ("A-07",),
         rds.not_public: ("A-07",),
         ec2.addresses_private: ("A-07",),
         rds.isolated: ("A-07",),
@@ -135,7 +143,6 @@ BASELINE = Profile(
         ec2.zones_distinct: ("A-13",),
         files.in_every_zone: ("A-13",),
         elasticache.multi_az: ("A-13",),
-        elasticache.name_legal: ("A-13",),
         elasticache.snapshots: ("A-13",),
         tables.recoverable: ("A-13",),
         tables.on_demand: ("A-13",),
@@ -147,7 +154,6 @@ BASELINE = Profile(
         backup.clear_of_windows: ("A-13",),
         backup.rehearsed: ("A-13",),
         backup.validated: ("A-13",),
-        backup.restore_name_legal: ("A-13",),
         backup.own_network: ("A-13",),
     },
 )
