@@ -81,6 +81,7 @@ FEDRAMP_MODERATE = Profile(
         rds.not_public: ("SC-7", "SC-7(3)"),
         rds.isolated: ("AC-4", "SC-7"),
         rds.statements_logged: ("AU-2", "AU-12"),
+        rds.logins_logged: ("AU-2", "AU-12"),
         rds.logs_exported: ("AU-12",),
         rds.monitored: ("SI-4",),
         rds.alarmed: ("SC-5", "SI-4", "SI-4(5)"),

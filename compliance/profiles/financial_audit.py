@@ -95,6 +95,7 @@ FINANCIAL_AUDIT = Profile(
         rds.not_public: ("CC6.6",),
         rds.isolated: ("CC6.6",),
         rds.statements_logged: ("CC7.2", "PI1.5"),
+        rds.logins_logged: ("CC7.2",),
         rds.logs_exported: ("CC2.1", "CC7.2"),
         kms.rotated: ("CC6.1",),
         kms.delegated: ("CC6.3",),

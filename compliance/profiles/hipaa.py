@@ -177,6 +177,7 @@ HIPAA = Profile(
         rds.not_public: (ACCESS,),
         rds.isolated: (ACCESS,),
         rds.statements_logged: (ACTIVITY,),
+        rds.logins_logged: (ACTIVITY, "164.308(a)(5)(ii)(C)"),
         rds.logs_exported: (ACTIVITY, "164.308(a)(5)(ii)(C)"),
         rds.monitored: (GOES_ON,),
         rds.alarmed: (GOES_ON,),

@@ -52,7 +52,7 @@ def _named(role: Resource) -> tuple[str, bool]:
 
 
 def _least(statement: Statement) -> bool:
-    wild = any(action == "*" or action.endswith(":*") for action in statement.actions)
+    wild = any("*" in action or "?" in action for action in statement.actions)
     explained = "*" not in statement.resources or (bool(statement.sid) and WITHOUT_RESOURCE.issuperset(statement.actions))
     return not wild and not statement.inverted and explained and None not in statement.resources
 

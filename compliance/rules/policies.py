@@ -80,7 +80,7 @@ nobody_named = Rule(
 )
 not_public = Rule(
     "policies.not_public",
-    "The resource's policy lets nobody in who is not bound to this account.",
+    "The resource's policy lets in nobody but services of AWS and callers that are bound to this account.",
     "An Allow for everyone without a condition on the caller is public.",
     "AWS IAM User Guide, AWS JSON policy elements: Principal, All principals",
     tuple(DOCUMENTS),

@@ -140,6 +140,10 @@ def _statements_logged(database: Resource) -> bool:
     return parameter(database, "log_statement", "ddl", "mod", "all")
 
 
+def _logins_logged(database: Resource) -> bool:
+    return all(parameter(database, name, "1") for name in ("log_connections", "log_disconnections"))
+
+
 def group_of(database: Resource) -> Resource | None:
     """The parameter group that a database is set up by, if every environment has it."""
     group = database.follow("DBClusterParameterGroupName" if database.type == CLUSTER else "DBParameterGroupName")
@@ -317,6 +321,14 @@ statements_logged = Rule(
     "Amazon RDS User Guide, RDS for PostgreSQL database log files",
     DATABASE,
     _held("DBParameterGroupName.Parameters.log_statement", _statements_logged),
+)
+logins_logged = Rule(
+    "rds.logins_logged",
+    "The server logs who connects, and who leaves.",
+    "It logs a password that is refused by itself; without this nobody can tell whose was taken, or from where.",
+    "PostgreSQL 15, 20.8 Error Reporting and Logging: log_connections, log_disconnections",
+    DATABASE,
+    _held("DBParameterGroupName.Parameters.log_connections", _logins_logged),
 )
 backup_retained = Rule(
     "rds.backup_retained",
