@@ -3,14 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from troposphere import GetAtt, Ref
-
 from generator.layer import Layer
-from generator.parts.at_database import SECRET, at_database, clients, fails
+from generator.parts.at_database import SECRET, by_the_clock
 from generator.parts.log_group import WORKING_LOGS
-from generator.parts.rules import every
 from generator.template import Template
-from model import PRIMARY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,29 +25,13 @@ class Heartbeat(Layer):
     log_retention: timedelta = WORKING_LOGS
 
     def define(self, t: Template) -> None:
-        writer = at_database(
+        by_the_clock(
             t,
+            self,
             "heartbeat",
             "Writes the time into the database, where it may be written to.",
-            database=self.database,
-            secret=self.secret,
-            secret_named=self.secret_named,
-            replica=self.sites != (PRIMARY,),
-            groups=clients(t),
-            log_retention=self.log_retention,
+            does="Writes a heartbeat.",
+            when="When: every minute, also at the site that does not write, where it stands idle.",
+            trouble="No heartbeat could be written for 3 minutes: the database does not answer, or refuses. Read the function's "
+            "log. This alarm stands beside the database; whether to fail over is decided at the other site.",
         )
-        t.section("The function, with a role that reads one secret.", writer.group, writer.role, writer.function)
-        rule, permission = every(t, "Schedule", "heartbeat", "Writes a heartbeat.", self.every, writer.function)
-        t.section("When: every minute, also at the site that does not write, where it stands idle.", rule, permission)
-        failed = fails(
-            t,
-            "HeartbeatFails",
-            "heartbeat-fails",
-            "No heartbeat could be written for 3 minutes: the database does not answer, or refuses. Read the function's log. "
-            "This alarm stands beside the database; whether to fail over is decided at the other site.",
-            writer.function,
-            periods=3,
-        )
-        t.section("Who hears of it when it fails.", failed)
-        t.output("FunctionName", Ref(writer.function), "The function.")
-        t.output("FunctionArn", GetAtt(writer.function, "Arn"), "The function.")

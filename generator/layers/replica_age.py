@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from troposphere import GetAtt, Ref
-
 from generator.layer import Layer
-from generator.parts.at_database import SECRET, at_database, clients, fails
+from generator.parts.at_database import SECRET, by_the_clock
 from generator.parts.log_group import WORKING_LOGS
-from generator.parts.rules import every
 from generator.template import Template
-from model import PRIMARY, RECOVERY, Site
+from model import RECOVERY, Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,29 +27,13 @@ class ReplicaAge(Layer):
     log_retention: timedelta = WORKING_LOGS
 
     def define(self, t: Template) -> None:
-        reader = at_database(
+        by_the_clock(
             t,
+            self,
             "replica-age",
             "Says how old the data of this site's database are.",
-            database=self.database,
-            secret=self.secret,
-            secret_named=self.secret_named,
-            replica=self.sites != (PRIMARY,),
-            groups=clients(t),
-            log_retention=self.log_retention,
+            does="Asks for the data's age.",
+            when="When: every minute.",
+            trouble="For 3 minutes nobody could read how old the data of this site are. Read the function's log. Until it works, "
+            "the data count as too old, and no failover begins by itself.",
         )
-        t.section("The function, with a role that reads one secret.", reader.group, reader.role, reader.function)
-        rule, permission = every(t, "Schedule", "replica-age", "Asks for the data's age.", self.every, reader.function)
-        t.section("When: every minute.", rule, permission)
-        failed = fails(
-            t,
-            "ReplicaAgeFails",
-            "replica-age-fails",
-            "For 3 minutes nobody could read how old the data of this site are. Read the function's log. Until it works, the "
-            "data count as too old, and no failover begins by itself.",
-            reader.function,
-            periods=3,
-        )
-        t.section("Who hears of it when it fails.", failed)
-        t.output("FunctionName", Ref(reader.function), "The function.")
-        t.output("FunctionArn", GetAtt(reader.function, "Arn"), "The function.")

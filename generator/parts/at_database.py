@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from awacs import kms as key_actions
 from awacs import secretsmanager as secret_actions
 from awacs.aws import Statement
-from troposphere import Ref, awslambda, cloudwatch
+from troposphere import GetAtt, Ref, awslambda, cloudwatch
 
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import Function, function
+from generator.parts.rules import every
 from generator.parts.secret import reads, under_its_key
 from generator.template import Template
+from model import PRIMARY, Site
 
 SECRET = "secrets.DatabaseSecretArn"  # noqa: S105  an address
 
@@ -68,6 +70,46 @@ def _writes(credential: Ref, key: Ref, *, replica: bool) -> list[Statement]:
         policies.allow("WriteTheCredential", [secret_actions.PutSecretValue], [credential]),
         policies.allow("WriteTheSecretUnderItsKey", [key_actions.GenerateDataKey], [key], *within),
     ]
+
+
+class Asking(Protocol):
+    """A layer of one function that asks its site's database by the clock."""
+
+    @property
+    def sites(self) -> tuple[Site, ...]: ...
+    @property
+    def database(self) -> str: ...
+    @property
+    def secret(self) -> str: ...
+    @property
+    def secret_named(self) -> str: ...
+    @property
+    def every(self) -> timedelta: ...
+    @property
+    def log_retention(self) -> timedelta: ...
+
+
+def by_the_clock(t: Template, layer: Asking, name: str, purpose: str, *, does: str, when: str, trouble: str) -> None:
+    """The whole of such a layer: what its schedule ``does`` and ``when``, and the ``trouble`` when it fails for three minutes."""
+    asking = at_database(
+        t,
+        name,
+        purpose,
+        database=layer.database,
+        secret=layer.secret,
+        secret_named=layer.secret_named,
+        replica=layer.sites != (PRIMARY,),
+        groups=clients(t),
+        log_retention=layer.log_retention,
+    )
+    t.section("The function, with a role that reads one secret.", asking.group, asking.role, asking.function)
+    rule, permission = every(t, "Schedule", name, does, layer.every, asking.function)
+    t.section(when, rule, permission)
+    title = "".join(part.capitalize() for part in name.split("-"))
+    failed = fails(t, f"{title}Fails", f"{name}-fails", trouble, asking.function, periods=3)
+    t.section("Who hears of it when it fails.", failed)
+    t.output("FunctionName", Ref(asking.function), "The function.")
+    t.output("FunctionArn", GetAtt(asking.function, "Arn"), "The function.")
 
 
 def clients(t: Template) -> list[Any]:
