@@ -83,7 +83,7 @@ def picture(world: World, sources: Sources, values: Mapping[str, Mapping[str, An
     """The picture, and below it the same as tables. ``values`` is the default parameter file: it names the zones."""
     system = world.system
     numbers = {key: number for site in system.regions for number, key in enumerate(world.keys(site), 1)}
-    encryption, copies = world.encryption(), world.copies()
+    encryption, copies = world.encryption(), world.copies
     keyed: dict[Address, list[Address]] = {}
     for edge in encryption:
         if edge.source[0] == edge.target[0]:

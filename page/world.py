@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from model import Document, Site, System
@@ -109,7 +110,7 @@ class World:
     def things(self, site: Site) -> list[Thing]:
         """What is drawn at a site: by kind, and then in the templates' order."""
         found = [self._thing(site, one) for type_ in KINDS for one in self.at(site, type_)]
-        secrets = {edge.target for edge in self.copies() if edge.how == REPLICA}
+        secrets = {edge.target for edge in self.copies if edge.how == REPLICA}
         return found + [
             Thing(site, layer, title, "Secret", "replica") for where, layer, title in sorted(secrets) if where == site
         ]
@@ -165,10 +166,11 @@ class World:
         """What is encrypted with a key that AWS manages, and the property that says so: encrypted, and no key is named."""
         return [(one, switch) for one in self.view.resources() if (switch := _managed(one))]
 
-    def copies(self) -> list[Edge]:
+    @cached_property
+    def copies(self) -> tuple[Edge, ...]:
         """What is copied from where to where."""
-        found = [edge for one in self.view.resources() for site in self.sites(one.layer) for edge in self._copies(one, site)]
-        return list(dict.fromkeys(found))
+        found = (edge for one in self.view.resources() for site in self.sites(one.layer) for edge in self._copies(one, site))
+        return tuple(dict.fromkeys(found))
 
     def _copies(self, one: Resource, site: Site) -> Iterator[Edge]:
         here = (site, one.layer, one.id)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from model import Disruption
 from model.view import Resource
 from recovery.sight import ALARM, COMPOSITE, RULE, SILENCE, Sight, constituents, interval, number
-from recovery.stores import BUCKET, CLUSTER, FILES, INSTANCE, SNAPSHOT, copied, destinations, nothing, place
-from recovery.terms import Chain, Phase, Term
+from recovery.stores import BUCKET, CLUSTER, FILES, INSTANCE, SNAPSHOT, copied, destinations, nothing, place, way
+from recovery.terms import Phase, Term
 from recovery.ways import Strategy, Way
 
 FUNCTION = "failover-"
@@ -44,10 +45,9 @@ def region_losses(sight: Sight, one: Resource) -> Iterator[Way]:
         return
     ways = list(_ways(sight, one))
     if not ways:
-        mechanism, strategy, time, loss = nothing(one)
-        ways = [_way(sight.home, one, mechanism, strategy, time, loss[0])]
-    for count, way in enumerate(ways):
-        yield Way(**{**vars(way), "first": count == 0})
+        ways = [way(Disruption.REGION, one, sight.home, *nothing(one))]
+    for count, found in enumerate(ways):
+        yield replace(found, first=count == 0)
 
 
 def _ways(sight: Sight, one: Resource) -> Iterator[Way]:
@@ -59,13 +59,13 @@ def _ways(sight: Sight, one: Resource) -> Iterator[Way]:
         if one.type in SERIES:
             acts = tuple(_in_series(sight))
         time = (*_begun(sight, sight.away), *acts, *_followed(sight, one.type))
-        yield _way(sight.away, one, mechanism, strategy, time, loss)
+        yield way(Disruption.REGION, one, sight.away, mechanism, strategy, time, (loss,))
     for plan, rule, loss in copied(sight, one, sight.away):
         person = (*_noticed(sight, sight.away), sight.term(Phase.DECIDE, "person.decides"), sight.term(Phase.ACT, "person.acts"))
         restore = sight.restore(SNAPSHOT[one.type], place(plan))
         again = sight.term(Phase.REDIRECT, "client.reconnect")
         said = f"The copy of a recovery point of `{rule['RuleName']}` is restored in {sight.away}"
-        yield _way(sight.away, one, said, Strategy.BACKUP, (*person, restore, again), loss)
+        yield way(Disruption.REGION, one, sight.away, said, Strategy.BACKUP, (*person, restore, again), (loss,))
 
 
 def _in_series(sight: Sight) -> Iterator[Term]:
@@ -74,18 +74,6 @@ def _in_series(sight: Sight) -> Iterator[Term]:
         for store in sight.at(sight.home, kind):
             found = _replica(sight, store)
             yield from found[2] if found is not None else ()
-
-
-def _way(region: str, one: Resource, mechanism: str, strategy: Strategy, time: tuple[Term, ...], loss: Term) -> Way:
-    return Way(
-        disruption=Disruption.REGION,
-        subject=place(one),
-        region=region,
-        mechanism=mechanism,
-        strategy=strategy,
-        time=Chain(time),
-        loss=Chain((loss,)),
-    )
 
 
 Replicated = tuple[str, Strategy, tuple[Term, ...], Term]
@@ -238,7 +226,7 @@ def _followed(sight: Sight, kind: str) -> tuple[Term, ...]:
         terms = [sight.term(Phase.REDIRECT, "route53.propagation", *(() if check is None else (place(check),)))]
         if alarm is not None and alarm.type == ALARM:
             seen = sight.in_alarm(alarm)
-            terms.insert(0, Term(**{**vars(seen), "phase": Phase.REDIRECT, "name": f"the health check follows {alarm.id}"}))
+            terms.insert(0, replace(seen, phase=Phase.REDIRECT, name=f"the health check follows {alarm.id}"))
         longest = None if ttl.worst is None else timedelta(seconds=ttl.worst)
         kept = Term(
             Phase.REDIRECT,

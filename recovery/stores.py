@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from model import Disruption
@@ -65,19 +66,34 @@ def within_the_region(sight: Sight, one: Resource) -> Iterator[Way]:
         for disruption in (Disruption.INSTANCE, Disruption.ZONE):
             found = _standing(sight, one, disruption)
             if found is not None:
-                mechanism, strategy, time, loss = found
-                yield Way(
-                    disruption=disruption,
-                    subject=place(one),
-                    region=region,
-                    mechanism=mechanism,
-                    strategy=strategy,
-                    time=Chain(time),
-                    loss=Chain(loss),
-                )
+                yield way(disruption, one, region, *found)
 
 
 Found = tuple[str, Strategy, tuple[Term, ...], tuple[Term, ...]]
+"""The mechanism and its strategy, what it takes and what it loses."""
+
+
+def way(
+    disruption: Disruption,
+    one: Resource,
+    region: str,
+    mechanism: str,
+    strategy: Strategy,
+    time: tuple[Term, ...],
+    loss: tuple[Term, ...],
+    reach: Reach | None = None,
+) -> Way:
+    """A way back for a store."""
+    return Way(
+        disruption=disruption,
+        subject=place(one),
+        region=region,
+        mechanism=mechanism,
+        strategy=strategy,
+        time=Chain(time),
+        loss=Chain(loss),
+        reach=reach,
+    )
 
 
 def _standing(sight: Sight, one: Resource, disruption: Disruption) -> Found | None:
@@ -119,7 +135,8 @@ def _standing(sight: Sight, one: Resource, disruption: Disruption) -> Found | No
 def _cluster(sight: Sight, one: Resource, disruption: Disruption, redirect: tuple[Term, ...]) -> Found:
     """A cluster fails over to a reader in another zone, or waits for its only instance."""
     instances = [member for member in sight.view.resources(INSTANCE) if one.is_(member.follow("DBClusterIdentifier"))]
-    zones = {json.dumps(_zone(member)) for member in instances if member.certain}
+    # Of a member that names none, RDS chooses a zone at random.
+    zones = {json.dumps(zone) for member in instances if member.certain and (zone := _zone(member)) is not None}
     where = tuple(place(member, "AvailabilityZone") for member in instances) or (place(one),)
     kept = Term(Phase.LOSS, "nothing: all instances share one volume in three zones", timedelta(), timedelta(), (place(one),))
     if len(zones) > 1:
@@ -146,10 +163,10 @@ def _zone(member: Resource) -> object:
 
 def _restored(sight: Sight, one: Resource) -> Found:
     """The first way back from a backup, as for a corruption."""
-    way = next(restores(sight, one, one.regions[0]), None)
-    if way is None:
+    best = next(restores(sight, one, one.regions[0]), None)
+    if best is None:
         return nothing(one)
-    return way.mechanism, way.strategy, way.time.terms, way.loss.terms
+    return best.mechanism, best.strategy, best.time.terms, best.loss.terms
 
 
 def nothing(one: Resource) -> Found:
@@ -168,10 +185,10 @@ def corruptions(sight: Sight, one: Resource) -> Iterator[Way]:
         if one.type == CACHE:
             anew = sight.restore("elasticache.anew", place(one))
             mechanism, time = "Sessions are thrown away and users sign in again", (*_person(sight), anew)
-        ways = [_way(one, region, mechanism, strategy, time, loss[0], None)]
+        ways = [way(Disruption.APPLICATION, one, region, mechanism, strategy, time, loss)]
     ways += _replayed(sight, one, region)
-    for number_, way in enumerate(ways):
-        yield Way(**{**vars(way), "first": number_ == 0 and not copy})
+    for number_, found in enumerate(ways):
+        yield replace(found, first=number_ == 0 and not copy)
 
 
 def restores(sight: Sight, one: Resource, region: str) -> Iterator[Way]:
@@ -186,19 +203,37 @@ def restores(sight: Sight, one: Resource, region: str) -> Iterator[Way]:
         restore = sight.restore(PITR[one.type], reach.place, *owners, *rehearsed, watched=watched)
         loss = sight.term(Phase.LOSS, RESTORABLE[one.type], reach.place)
         said = "Point-in-time recovery into a new one, beside the old"
-        yield _way(one, region, said, Strategy.BACKUP, (*_person(sight), restore, _swapped(sight)), loss, reach)
+        yield way(
+            Disruption.APPLICATION,
+            one,
+            region,
+            said,
+            Strategy.BACKUP,
+            (*_person(sight), restore, _swapped(sight)),
+            (loss,),
+            reach,
+        )
     if one.type == BUCKET and one.proves(lambda status: status == "Enabled", "VersioningConfiguration", "Status"):
         versioned = place(one, "VersioningConfiguration")
         restore = sight.restore("s3.versions", versioned)
         loss = Term(Phase.LOSS, "nothing: older versions are kept", timedelta(), timedelta(), (versioned,))
         said = "Older versions are brought back, in place"
-        yield _way(one, region, said, Strategy.BACKUP, (*_person(sight), restore), loss, _versions(one))
+        yield way(Disruption.APPLICATION, one, region, said, Strategy.BACKUP, (*_person(sight), restore), (loss,), _versions(one))
     for plan, rule in plans:
         if (plan, rule) not in continuous and one.type in SNAPSHOT:
             restore = sight.restore(SNAPSHOT[one.type], place(plan), *rehearsed, watched=watched)
             loss, kept = _age(sight, plan, rule)
             said = f"A recovery point of `{rule['RuleName']}` is restored into a new one"
-            yield _way(one, region, said, Strategy.BACKUP, (*_person(sight), restore, _swapped(sight)), loss, kept)
+            yield way(
+                Disruption.APPLICATION,
+                one,
+                region,
+                said,
+                Strategy.BACKUP,
+                (*_person(sight), restore, _swapped(sight)),
+                (loss,),
+                kept,
+            )
 
 
 ARCHIVER = "log_archive-"
@@ -231,28 +266,7 @@ def _replayed(sight: Sight, one: Resource, region: str) -> Iterator[Way]:
         )
         restore = sight.restore("log_archive.replay", place(function))
         said = "The archive's changes are replayed on a restored recovery point, without the transactions that did harm"
-        yield _way(one, region, said, Strategy.BACKUP, (*_person(sight), restore, _swapped(sight)), age, None)
-
-
-def _way(
-    one: Resource,
-    region: str,
-    mechanism: str,
-    strategy: Strategy,
-    time: tuple[Term, ...],
-    loss: Term,
-    reach: Reach | None,
-) -> Way:
-    return Way(
-        disruption=Disruption.APPLICATION,
-        subject=place(one),
-        region=region,
-        mechanism=mechanism,
-        strategy=strategy,
-        time=Chain(time),
-        loss=Chain((loss,)),
-        reach=reach,
-    )
+        yield way(Disruption.APPLICATION, one, region, said, Strategy.BACKUP, (*_person(sight), restore, _swapped(sight)), (age,))
 
 
 def _person(sight: Sight) -> tuple[Term, ...]:

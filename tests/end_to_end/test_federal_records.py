@@ -21,25 +21,12 @@ from emulator import Emulator
 from tests import unmeasured
 from tests.end_to_end.commands import ROOT, deploy_py
 from tests.end_to_end.roles import ON_BEHALF, granted
+from tests.systems.reference import REFERENCE_PRIMARY
 
 pytestmark = pytest.mark.xdist_group("federal-records")
 
 HERE, THERE = "eu-west-2", "eu-west-1"
 SUFFIX, AGENCY = "e2e", "agency"
-REFERENCE = {
-    "artifacts",
-    "backup",
-    "database",
-    "files",
-    "heartbeat",
-    "monitoring",
-    "network",
-    "notify",
-    "probe",
-    "rotation",
-    "secrets",
-}
-"""The layers at the primary site that are left out where an agency's database is followed."""
 
 PLAN = re.compile(r"^(\S+)/federal-records-(\S+?)-\w+: ", re.MULTILINE)
 
@@ -285,7 +272,7 @@ network: {{SourceSecretArn: '{agency["secret"]}'}}
     planned = _run_in(root, aws, AGENCY, "plan")
     assert planned.returncode == 0, planned.stderr
     left_out = set(re.findall(rf"federal-records-(\S+)-{AGENCY} at primary: optional", planned.stdout))
-    assert left_out == REFERENCE
+    assert left_out == REFERENCE_PRIMARY
     deployed = _run_in(root, aws, AGENCY, "deploy")
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
     try:

@@ -14,7 +14,7 @@ ZONES = ("ZoneAId", "ZoneBId", "ZoneCId")
 def _ends(world: World, how: str) -> set[tuple[str, str]]:
     return {
         (".".join(edge.source[1:]) + f"@{edge.source[0]}", ".".join(edge.target[1:]) + f"@{edge.target[0]}")
-        for edge in world.copies()
+        for edge in world.copies
         if edge.how == how
     }
 
@@ -112,4 +112,4 @@ def test_a_backup_whose_vault_is_unknown_is_not_drawn() -> None:
             }
         }
     )
-    assert world.copies() == []
+    assert world.copies == ()

@@ -91,8 +91,9 @@ def test_a_cluster_fails_over_to_a_reader_in_another_zone() -> None:
     assert named.time == replace(way.time, terms=named.time.terms)
 
 
-def test_a_reader_in_the_same_zone_survives_no_zone() -> None:
-    (way,) = found(cluster(zone(0), zone(0)), Disruption.ZONE)
+@pytest.mark.parametrize("zones", [(zone(0), zone(0)), (zone(0), None), (None, None)])
+def test_a_reader_that_may_stand_in_the_same_zone_survives_no_zone(zones: tuple[Any, ...]) -> None:
+    (way,) = found(cluster(*zones), Disruption.ZONE)
     assert [term.source for term in way.time.terms][:3] == ["rds.event", "person.decides", "aurora.instance_added"]
 
 

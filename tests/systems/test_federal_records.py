@@ -18,24 +18,10 @@ from generator.systems.federal_records import FEDERAL_RECORDS
 from model import BOTH, PRIMARY, RECOVERY, Document
 from model.schedule import fires, window
 from tests import unmeasured
+from tests.systems.reference import REFERENCE_PRIMARY
 from tests.systems.rendered import resources, templates
 
 NAME = "federal-records"
-
-REFERENCE_PRIMARY = {
-    "artifacts",
-    "backup",
-    "database",
-    "files",
-    "heartbeat",
-    "monitoring",
-    "network",
-    "notify",
-    "probe",
-    "rotation",
-    "secrets",
-}
-"""The layers at the primary site that an environment with SourceDatabaseArn leaves out."""
 
 RECEIVES_COPIES = {"keys", "vault"}
 """The layers at the primary site that every environment has: where copies of backups go, and the key that this needs."""
