@@ -180,14 +180,13 @@ class Backup(Layer):
         """A role that AWS Backup assumes, with the keys of what it touches."""
         protected = self._protected()
         vaults = [t.output_of("keys.BackupKeyArn"), *(t.output_of(f"{site}:keys.BackupKeyArn") for site in self._copied_to())]
+        every = [*(one.key_arn(t) for one in protected), *vaults]
         keys = [
             policies.allow(
-                "ServicesHoldTheKeysWhileTheyWork",
-                [kms.CreateGrant],
-                [*(one.key_arn(t) for one in protected), *vaults],
-                Bool("kms:GrantIsForAWSResource", "true"),
+                "ServicesHoldTheKeysWhileTheyWork", [kms.CreateGrant], every, Bool("kms:GrantIsForAWSResource", "true")
             ),
-            policies.allow("UseTheVaultUnderItsKey", [kms.Decrypt, kms.DescribeKey, kms.GenerateDataKey], vaults),
+            policies.allow("LookAtTheKeys", [kms.DescribeKey], every),
+            policies.allow("UseTheVaultUnderItsKey", [kms.Decrypt, kms.GenerateDataKey], vaults),
         ]
         return iam.Role(
             title,

@@ -59,7 +59,6 @@ def _under_key(t: Template, one: Protected, service: str) -> Statement:
         f"Restore{one.type}UnderItsKey",
         [
             kms.Decrypt,
-            kms.DescribeKey,
             kms.Encrypt,
             kms.GenerateDataKey,
             kms.GenerateDataKeyWithoutPlaintext,
@@ -253,7 +252,7 @@ def _backs_up_table(t: Template, one: Protected) -> list[Statement]:
         ),
         policies.allow(
             "ReadTheTableUnderItsKey",
-            [kms.Decrypt, kms.DescribeKey, kms.GenerateDataKey],
+            [kms.Decrypt, kms.GenerateDataKey],
             [one.key_arn(t)],
             _through("dynamodb"),
         ),

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from generator.layers.backup import Rule, apart
+from tests.systems.rendered import resources
 
 WEEK = timedelta(days=7)
 
@@ -25,3 +26,19 @@ def test_an_alarm_on_absence_waits_longer_than_two_good_jobs_may_be_apart(schedu
 def test_a_schedule_that_names_no_minute_is_refused_by_its_rules_name() -> None:
     with pytest.raises(ValueError, match=r"backup rules yearly \(rate\(1 day\)\) says when a job starts"):
         apart([Rule("yearly", "rate(1 day)", WEEK)])
+
+
+@pytest.mark.parametrize("system", ["citizen-registry", "federal-records", "healthcare", "regional-platform"])
+def test_the_roles_of_aws_backup_may_look_at_every_key_that_they_let_services_hold(system: str) -> None:
+    roles = [
+        body["Properties"] for name, body in resources(system, "AWS::IAM::Role") if name.endswith(("BackupRole", "RestoreRole"))
+    ]
+    assert roles
+    for role in roles:
+        (policy,) = role["Policies"]
+        held, seen = (
+            [str(key) for one in policy["PolicyDocument"]["Statement"] if action in one["Action"] for key in one["Resource"]]
+            for action in ("kms:CreateGrant", "kms:DescribeKey")
+        )
+        assert held == seen
+        assert not any("kms:DescribeKey" in one["Action"] and "Condition" in one for one in policy["PolicyDocument"]["Statement"])
