@@ -27,6 +27,16 @@ LOGICAL = "rds.logical_replication"
 # Lets in AWS's own superuser only, also in its standbys.
 DOOR = "".join(f"host {what} {postgres.SUPERUSER} 127.0.0.1/32 scram-sha-256\n" for what in ("all", "replication"))
 LOG = "archive"  # in a server's directory
+
+SUITES = {
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256": "ECDHE-RSA-AES128-SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
+}
+"""What RDS for PostgreSQL takes in ssl_ciphers from version 16 on, by IANA's names, and what OpenSSL calls it."""
+
 RELOAD_TIMEOUT = 10.0  # seconds
 REPLICATION_TIMEOUT = 30.0  # seconds for a standby to connect, and for one to receive what is left
 # A standby does not start with less than its source has (PostgreSQL, "Administrator's Overview" of hot standby).
@@ -521,6 +531,8 @@ def _kept(name: str) -> Path:
 def _settings(parameters: dict[str, str]) -> dict[str, str]:
     """Of a parameter group, what PostgreSQL itself knows, and what its server here understands of RDS's own."""
     known = {name: value for name, value in parameters.items() if name == SSL_FORCED or "." not in name}
+    if "ssl_ciphers" in known:
+        known["ssl_ciphers"] = ":".join(SUITES.get(suite, suite) for suite in known["ssl_ciphers"].split(","))
     return {"wal_level": "logical", **known} if parameters.get(LOGICAL) == "1" else known
 
 

@@ -24,8 +24,11 @@ WATCHED_IN_CLUSTER = ("CPUUtilization", "DatabaseConnections", "FreeableMemory")
 WRITER = {"Name": "Role", "Value": "WRITER"}
 SLOT_METRICS = {"OldestReplicationSlotLag", "ReplicationSlotDiskUsage", "TransactionLogsDiskUsage"}
 LEAST_BACKUP_DAYS = 7
-APPROVED = re.compile(r"(EC)?DHE-(RSA|ECDSA)-AES(128|256)-GCM-SHA(256|384)")
-"""TLS 1.2 suites, by OpenSSL's names, of algorithms that FIPS 140 approves, with forward secrecy."""
+APPROVED = re.compile(r"TLS_ECDHE_(RSA|ECDSA)_WITH_AES_(128_GCM_SHA256|256_GCM_SHA384)")
+"""TLS 1.2 suites, by IANA's names, of algorithms that FIPS 140 approves, with forward secrecy."""
+
+CHOOSABLE = re.compile(r"aurora-postgresql\d+|postgres(1[6-9]|[2-9]\d)")
+"""Families in which RDS takes ``ssl_ciphers`` at all; it refuses a group of any other with it."""
 
 
 def cluster_of(database: Resource) -> Resource | None:
@@ -82,12 +85,9 @@ def _approved_suites(database: Resource) -> bool:
     group = group_of(database)
     return (
         group is not None
-        and group.proves(lambda value: str(value) in ("TLSv1.2", "TLSv1.3"), "Parameters", "ssl_min_protocol_version")
-        and group.proves(
-            lambda value: all(map(APPROVED.fullmatch, str(value).split(":"))),
-            "Parameters",
-            "ssl_ciphers",
-        )
+        and group.proves(lambda value: CHOOSABLE.fullmatch(str(value)) is not None, "Family")
+        and all(parameter(database, f"ssl_{end}_protocol_version", "TLSv1.2") for end in ("min", "max"))
+        and group.proves(lambda value: all(map(APPROVED.fullmatch, str(value).split(","))), "Parameters", "ssl_ciphers")
     )
 
 
@@ -388,9 +388,9 @@ alarmed = Rule(
 )
 approved_suites = Rule(
     "rds.approved_suites",
-    "The server takes TLS 1.2 or later, and of TLS 1.2 only suites of FIPS-approved algorithms.",
-    "Which suite is used is agreed with the client; what the server does not offer cannot be agreed on.",
-    "NIST SP 800-52 Revision 2, 3.3.1 Cipher suites; PostgreSQL 15, 20.3 ssl_ciphers",
+    "The server takes TLS 1.2 with suites of FIPS-approved algorithms, and nothing else.",
+    "Which suite is used is agreed with the client; what is not offered cannot be agreed on. TLS 1.3 offers all of its own.",
+    "NIST SP 800-52 Revision 2, 3.3.1 Cipher suites; Amazon RDS User Guide, SSL cipher suites in RDS for PostgreSQL",
     DATABASE,
     _held("DBParameterGroupName.Parameters.ssl_ciphers", _approved_suites),
 )

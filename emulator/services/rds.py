@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 from xml.sax.saxutils import escape
@@ -217,9 +218,28 @@ def _delete_backup(p: Parameters) -> Answer:
     return answer
 
 
+SUITES = "ssl_ciphers"
+NO_CHOICE = re.compile(r"postgres(9\.\d|1[0-5])")
+"""Families in which RDS lets nobody choose the suites of TLS."""
+
+
+def _refused_suites(family: str, value: str) -> str:
+    """Why RDS does not take these suites in a group of this family; nothing where it does."""
+    if NO_CHOICE.fullmatch(family):
+        return f"The parameter {SUITES} of {family} cannot be modified."
+    strange = [suite for suite in value.split(",") if suite not in databases.SUITES]
+    return f"Invalid value {', '.join(strange)} for parameter {SUITES}." if strange else ""
+
+
 def _change_group(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
+    family = str(rds._param_groups.get(query.one(p, "DBParameterGroupName"), {}).get("DBParameterGroupFamily"))
+    for name in p:
+        if name.endswith(".ParameterName") and query.one(p, name) == SUITES:
+            why = _refused_suites(family, query.one(p, name.removesuffix("Name") + "Value"))
+            if why:
+                return query.error("InvalidParameterValue", why)
     answer = theirs(p)
     if answer[0] < 300:
         for instance in rds._instances.values():

@@ -22,15 +22,20 @@ CLASSES = [
 ]
 LOGS = ("postgresql", "upgrade")
 
-APPROVED_SUITES = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES128-GCM-SHA256",
-    "ECDHE-RSA-AES256-GCM-SHA384",
-)
-"""TLS 1.2 suites of FIPS-approved algorithms alone, with forward secrecy, by OpenSSL's names (NIST SP 800-52 Rev. 2, 3.3.1.1)."""
+SUITES_CHOSEN = "16.15"
+"""The newest version of the first major one in which RDS lets anybody choose suites (Amazon RDS User Guide, SSL cipher suites in
+RDS for PostgreSQL)."""
 
-FAMILIES = "^postgres(14|15|16|17)$"
+APPROVED_SUITES = (
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+)
+"""TLS 1.2 suites of FIPS-approved algorithms alone, with forward secrecy (NIST SP 800-52 Rev. 2, 3.3.1.1), by the names that RDS
+takes: IANA's."""
+
+FIRST_FAMILY, LAST_FAMILY = 14, 17
 """Of a replica's source: RDS keeps automated backups of a replica from PostgreSQL 14 on."""
 
 
@@ -39,8 +44,9 @@ class Database(Layer):
     """A Multi-AZ PostgreSQL instance: a synchronous standby in a second zone takes over by itself.
 
     ``customer_key`` encrypts with the keys layer's key instead of the AWS-managed one. ``tls_required`` refuses clients without
-    TLS, ``approved_suites`` those whose suite is not of FIPS-approved algorithms; ``logged_statements`` is PostgreSQL's
-    log_statement; ``archived`` lets a logical slot read changes, bounded on disk. The windows are UTC.
+    TLS, ``approved_suites`` those whose suite is not of FIPS-approved algorithms, and takes PostgreSQL 16 or later;
+    ``logged_statements`` is PostgreSQL's log_statement; ``archived`` lets a logical slot read changes, bounded on disk. The
+    windows are UTC.
 
     ``replica_of`` is the address of the instance that this one replicates from another region, ``source_named`` what the
     parameter for it is called where the requirements say so. A replica takes engine, version, storage and users from its source.
@@ -101,7 +107,12 @@ class Database(Layer):
                 # From PostgreSQL 15 RDS sets 1 by itself, so 0 must be said.
                 "rds.force_ssl": "1" if self.tls_required else "0",
                 "ssl_min_protocol_version": "TLSv1.2",
-                **({"ssl_ciphers": ":".join(APPROVED_SUITES)} if self.approved_suites else {}),
+                # Of TLS 1.3 the suites cannot be chosen, and one is not of approved algorithms.
+                **(
+                    {"ssl_max_protocol_version": "TLSv1.2", "ssl_ciphers": ",".join(APPROVED_SUITES)}
+                    if self.approved_suites
+                    else {}
+                ),
                 "password_encryption": "scram-sha-256",
                 "log_statement": self.logged_statements,
                 "log_connections": "1",
@@ -203,12 +214,14 @@ class Database(Layer):
         """Where the data come from: an engine of its own, or the source of a replica; and the parameter group's family."""
         if self.replica_of:
             source = t.output_of(self.replica_of, name=self.source_named)
+            first = int(SUITES_CHOSEN.split(".")[0]) if self.approved_suites else FIRST_FAMILY
+            why = "; before it RDS lets nobody choose suites" if self.approved_suites else ""
             family = t.parameter(
                 "EngineFamily",
                 "Parameter group family of the source's major version, which a replica takes over.",
                 Default=f"postgres{self.engine_version.split('.')[0]}",
-                AllowedPattern=FAMILIES,
-                ConstraintDescription="postgres14 to postgres17, the major version of the source",
+                AllowedPattern=f"^({'|'.join(f'postgres{major}' for major in range(first, LAST_FAMILY + 1))})$",
+                ConstraintDescription=f"postgres{first} to postgres{LAST_FAMILY}, the major version of the source{why}",
             )
             # An ARN names its region; without it RDS could not sign the request for the other region.
             return {"SourceDBInstanceIdentifier": source, "SourceRegion": Select(3, Split(":", source))}, family

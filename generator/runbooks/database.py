@@ -386,6 +386,7 @@ def _minor(facts: Facts, one: Resource) -> Section:
 def _major(facts: Facts, one: Resource) -> Section:
     restored = word(facts.name(one) + "-restored")
     group = next((facts.name(g) for g in facts.all("AWS::RDS::DBParameterGroup") if g.layer == one.layer), "")
+    following = int(str(one.properties["EngineVersion"]).split(".")[0]) + 1
     return Section(
         "Major engine upgrade",
         (
@@ -405,7 +406,7 @@ def _major(facts: Facts, one: Resource) -> Section:
             "version, so the "
             "copy takes AWS's default group of the new one.",
             shell(
-                "TARGET=16.10",
+                f"TARGET={following}.10",
                 command(
                     f'aws rds modify-db-instance --db-instance-identifier {restored} --engine-version "$TARGET"',
                     '--db-parameter-group-name "default.postgres${TARGET%%.*}"',

@@ -12,7 +12,7 @@ from generator.layers.backup import Backup, Plan, Rule
 from generator.layers.cache import Cache
 from generator.layers.cache_rotation import CacheRotation
 from generator.layers.configuration import Configuration
-from generator.layers.database import Database
+from generator.layers.database import SUITES_CHOSEN, Database
 from generator.layers.evidence import Evidence
 from generator.layers.failover import Failover
 from generator.layers.files import Files
@@ -83,7 +83,7 @@ FEDERAL_RECORDS = System(
         Vault(sites=BOTH),
         # The reference primary, where no agency's instance stands.
         Secrets(optional=True, replica_key="recovery:keys.SecretsKeyArn"),
-        Database(optional=True, database="records", approved_suites=True),
+        Database(optional=True, database="records", engine_version=SUITES_CHOSEN, approved_suites=True),
         Rotation(optional=REFERENCE, every=timedelta(days=30)),
         Files(
             optional=REFERENCE,
@@ -104,6 +104,7 @@ FEDERAL_RECORDS = System(
             sites=(RECOVERY,),
             replica_of="primary:database.InstanceArn",
             source_named=SOURCE,
+            engine_version=SUITES_CHOSEN,
             approved_suites=True,
             # Apart from the source's, and short: RDS promotes no replica during a backup.
             backup_window="01:00-01:30",
@@ -225,7 +226,8 @@ FEDERAL_RECORDS = System(
             "FR-08",
             "database-replica.ParameterGroup",
             "AWS does not say that the module with which PostgreSQL speaks TLS in these regions is validated. The suites are "
-            "limited to approved algorithms; those of TLS 1.3, which RDS offers from PostgreSQL 16 on, cannot be chosen.",
+            "limited to approved algorithms, which RDS allows from PostgreSQL 16 on: an agency's older instance is upgraded "
+            "first. TLS 1.3 is off, for its suites cannot be chosen, and one of them is not of approved algorithms.",
         ),
         Deviation(
             "FR-08",

@@ -19,6 +19,9 @@ def _of(layer: str, title: str) -> str:
 
 REPLICA, LAG, STOPPED = _of("elsewhere", "Replica"), _of("elsewhere", "Behind"), _of("elsewhere", "Stopped")
 SUITES = f"{_of('data', 'Parameters')}/Parameters/ssl_ciphers"
+MOST_TLS = f"{_of('data', 'Parameters')}/Parameters/ssl_max_protocol_version"
+FAMILY = f"{_of('data', 'Parameters')}/Family"
+GCM = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
 LEAST_TLS = f"{_of('data', 'Parameters')}/Parameters/ssl_min_protocol_version"
 CLUSTER_SUITES = f"{_of('platform', 'ClusterParameters')}/Parameters/ssl_ciphers"
 REPLICATION = f"{_of('platform', 'FileSystem')}/ReplicationConfiguration"
@@ -40,9 +43,14 @@ BREAKS: list[tuple[str, str, Changes]] = [
     ("rds.alarmed", "elsewhere.Replica", [("elsewhere/Resources/CpuTooHigh", GONE)]),
     ("rds.approved_suites", "data.Instance", [(SUITES, GONE)]),
     ("rds.approved_suites", "data.Instance", [(SUITES, "HIGH:!aNULL:!3DES")]),
-    ("rds.approved_suites", "data.Instance", [(SUITES, "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305")]),
-    ("rds.approved_suites", "data.Instance", [(SUITES, "AES256-GCM-SHA384")]),
+    ("rds.approved_suites", "data.Instance", [(SUITES, "ECDHE-RSA-AES256-GCM-SHA384")]),
+    ("rds.approved_suites", "data.Instance", [(SUITES, f"{GCM},TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256")]),
+    ("rds.approved_suites", "data.Instance", [(SUITES, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256")]),
     ("rds.approved_suites", "data.Instance", [(LEAST_TLS, "TLSv1.1")]),
+    ("rds.approved_suites", "data.Instance", [(MOST_TLS, "TLSv1.3")]),
+    ("rds.approved_suites", "data.Instance", [(MOST_TLS, GONE)]),
+    ("rds.approved_suites", "data.Instance", [(FAMILY, "postgres15")]),
+    ("rds.approved_suites", "data.Instance", [(FAMILY, ref("Days"))]),
     ("rds.approved_suites", "data.Instance", [(f"{_of('data', 'Instance')}/DBParameterGroupName", "default.postgres15")]),
     ("rds.approved_suites", "platform.WriterInstance", [(CLUSTER_SUITES, GONE)]),
     ("rds.replicated_elsewhere", "data.Instance", [("elsewhere/Resources/Replica", GONE)]),
@@ -86,6 +94,7 @@ BREAKS: list[tuple[str, str, Changes]] = [
 
 BEARS: list[tuple[str, str, Changes]] = [
     # rule, resource, what is changed: the rule is still met
-    ("rds.approved_suites", "data.Instance", [(SUITES, "DHE-RSA-AES256-GCM-SHA384")]),
+    ("rds.approved_suites", "data.Instance", [(SUITES, GCM)]),
+    ("rds.approved_suites", "data.Instance", [(FAMILY, "postgres17")]),
     ("backup.elsewhere", "elsewhere.Daily", [(BACK, GONE)]),
 ]

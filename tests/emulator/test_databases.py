@@ -8,6 +8,7 @@ from typing import Any
 
 import pg8000.native
 import pytest
+from botocore.exceptions import ClientError
 
 from emulator import Emulator, EmulatorError, postgres
 
@@ -108,6 +109,37 @@ def test_another_parameter_group_waits_for_a_restart(aws: Emulator, instance: di
     assert group() == ("another", "in-sync")
     rds.modify_db_instance(DBInstanceIdentifier=NAME, DBParameterGroupName="another", ApplyImmediately=True)
     assert group() == ("another", "in-sync")
+
+
+@pytest.mark.parametrize(
+    ("family", "suites"),
+    [
+        ("postgres15", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+        ("postgres16", "ECDHE-RSA-AES256-GCM-SHA384"),
+        ("postgres16", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,HIGH"),
+    ],
+)
+def test_suites_that_rds_does_not_take_are_refused(aws: Emulator, family: str, suites: str) -> None:
+    rds = aws.client("rds")
+    rds.create_db_parameter_group(DBParameterGroupName="suites", DBParameterGroupFamily=family, Description="x")
+    change = {"ParameterName": "ssl_ciphers", "ParameterValue": suites, "ApplyMethod": "pending-reboot"}
+    with pytest.raises(ClientError) as caught:
+        rds.modify_db_parameter_group(DBParameterGroupName="suites", Parameters=[change])
+    rds.delete_db_parameter_group(DBParameterGroupName="suites")
+    assert caught.value.response["Error"]["Code"] == "InvalidParameterValue"
+
+
+def test_suites_are_chosen_by_the_names_that_rds_takes(aws: Emulator, instance: dict[str, Any]) -> None:
+    rds = aws.client("rds")
+    rds.create_db_parameter_group(DBParameterGroupName="chosen", DBParameterGroupFamily="postgres16", Description="x")
+    suites = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
+    wanted = {"ssl_ciphers": suites, "ssl_max_protocol_version": "TLSv1.2"}
+    changes = [{"ParameterName": name, "ParameterValue": each, "ApplyMethod": "pending-reboot"} for name, each in wanted.items()]
+    rds.modify_db_parameter_group(DBParameterGroupName="chosen", Parameters=changes)
+    rds.modify_db_instance(DBInstanceIdentifier=NAME, DBParameterGroupName="chosen", ApplyImmediately=True)
+    rds.reboot_db_instance(DBInstanceIdentifier=NAME)
+    with connect(aws, instance, PASSWORD) as connection:
+        assert connection.run("show ssl_ciphers") == [["ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256"]]
 
 
 def test_the_server_goes_with_the_instance(aws: Emulator) -> None:

@@ -210,7 +210,7 @@ def agency(aws: Emulator) -> Iterator[dict[str, str]]:
     made = rds.create_db_instance(
         DBInstanceIdentifier="citizens",
         Engine="postgres",
-        EngineVersion="15.19",
+        EngineVersion="16.15",
         DBInstanceClass="db.r6g.large",
         AllocatedStorage=100,
         DBName="records",
@@ -264,7 +264,7 @@ def test_an_agencys_database_is_followed_without_the_reference_primary(
     aws: Emulator, agency: dict[str, str], tmp_path: Path
 ) -> None:
     values = f"""
-database-replica: {{SourceDatabaseArn: '{agency["database"]}', EngineFamily: postgres15}}
+database-replica: {{SourceDatabaseArn: '{agency["database"]}', EngineFamily: postgres16}}
 rotation-standby: {{SourceSecretArn: '{agency["secret"]}'}}
 network: {{SourceSecretArn: '{agency["secret"]}'}}
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -409,3 +410,9 @@ def test_what_leaves_its_region_says_how_and_the_way_back(system: System) -> Non
     assert away[:5] == [regions.SWITCHOVER, regions.FAILBACK, regions.LOSS, regions.BROKEN, regions.AGAINST]
     assert (regions.AGENCY in away) is (system is FEDERAL_RECORDS)
     assert [one.title for one in regions.sections(documents[PRIMARY])] == [regions.ZONE, regions.CORRUPTION]
+
+
+@pytest.mark.parametrize(("system", "target"), [("federal-records", "17."), ("ledger", "16.")])
+def test_a_major_upgrade_leads_to_the_next_version_of_what_runs(system: str, target: str) -> None:
+    page = Path("docs/operations", f"{system}.md").read_text()
+    assert f"\nTARGET={target}" in page

@@ -75,8 +75,8 @@ def test_fr_01_both_databases_are_multi_az_postgresql() -> None:
         assert _properties(f"{layer}.Instance")["MultiAZ"] is True
     assert _properties("database.Instance")["Engine"] == "postgres"
     family = _layer("database-replica")["Parameters"]["EngineFamily"]
-    assert re.fullmatch(family["AllowedPattern"], "postgres15")
-    assert not re.fullmatch(family["AllowedPattern"], "postgres13"), "its replicas keep no backups of their own"
+    assert re.fullmatch(family["AllowedPattern"], "postgres17")
+    assert not re.fullmatch(family["AllowedPattern"], "postgres15"), "RDS lets nobody choose its suites"
     assert family["Default"] == _properties("database.ParameterGroup")["Family"]
 
 
@@ -187,9 +187,12 @@ def test_fr_07_an_environment_with_an_agencys_database_has_nothing_there_but_wha
 def test_fr_08_tls_is_limited_to_approved_suites_on_both_databases() -> None:
     for layer in ("database", "database-replica"):
         given = _properties(f"{layer}.ParameterGroup")["Parameters"]
-        assert (given["rds.force_ssl"], given["ssl_min_protocol_version"]) == ("1", "TLSv1.2")
-        assert set(given["ssl_ciphers"].split(":")) == {
-            f"ECDHE-{kind}-AES{bits}-GCM-SHA{digest}" for kind in ("ECDSA", "RSA") for bits, digest in ((128, 256), (256, 384))
+        assert given["rds.force_ssl"] == "1"
+        assert given["ssl_min_protocol_version"] == given["ssl_max_protocol_version"] == "TLSv1.2"
+        assert set(given["ssl_ciphers"].split(",")) == {
+            f"TLS_ECDHE_{kind}_WITH_AES_{bits}_GCM_SHA{digest}"
+            for kind in ("ECDSA", "RSA")
+            for bits, digest in ((128, 256), (256, 384))
         }
 
 
