@@ -107,6 +107,14 @@ _OTHERWISE: Mapping[str, str] = {
     "BACKUP_PLAN_MIN_FREQUENCY_AND_MIN_RETENTION_CHECK": (
         "Seven days are asked, as the requirements ask them; the pack's default is 35, so a plan may fail there."
     ),
+    "CLOUDTRAIL_S3_DATAEVENTS_ENABLED": (
+        "Asked of buckets that hold data; packages and the trail's own files are left out, and with them the pack's rule fails, "
+        "which asks for every bucket of the account. Systems without such a bucket record no calls on objects."
+    ),
+    "LAMBDA_INSIDE_VPC": (
+        "Not asked of the function that decides on a failover: it stands outside of any VPC (failover.outside_of_networks), and "
+        "fails there."
+    ),
     "CLOUDWATCH_ALARM_ACTION_CHECK": (
         "An action on insufficient data is not asked: what silence means is said by each alarm's TreatMissingData."
     ),
