@@ -283,7 +283,7 @@ class Backup(Layer):
     def _absent(self, t: Template, vault: Ref, topic: Ref) -> list[AWSObject]:
         """Silence of a metric is the trouble here, so missing data are breaching."""
 
-        def absent(one: Protected, what: str, titled: str, rules: Sequence[Rule]) -> AWSObject:
+        def absent(one: Protected, what: str, titled: str, rules: Sequence[Rule], vault: Ref) -> AWSObject:
             asked = " or ".join(dict.fromkeys(rule.schedule for rule in rules))
             hours = apart(rules) // HOUR
             return alarm(
@@ -309,8 +309,10 @@ class Backup(Layer):
         alarms = []
         for one in self._protected():
             rules = [rule for plan in self.plans if one in plan.protected for rule in plan.rules]
-            alarms.append(absent(one, "backup", "Backup", rules))
-            copied = [rule for rule in rules if rule.copy_to]
-            if copied:
-                alarms.append(absent(one, "copy", "Copy", copied))
+            alarms.append(absent(one, "backup", "Backup", rules, vault))
+            for site in self._copied_to():
+                copied = [rule for rule in rules if rule.copy_to == site]
+                if copied:
+                    # A copy job counts under the name of the vault that it copies into, in the region that it starts in.
+                    alarms.append(absent(one, "copy", "Copy", copied, t.output_of(f"{site}:vault.VaultName")))
         return alarms

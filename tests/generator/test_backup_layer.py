@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from generator.layers.backup import Rule, apart
-from tests.systems.rendered import resources
+from tests.systems.rendered import resources, templates
 
 WEEK = timedelta(days=7)
 
@@ -42,3 +42,10 @@ def test_the_roles_of_aws_backup_may_look_at_every_key_that_they_let_services_ho
         )
         assert held == seen
         assert not any("kms:DescribeKey" in one["Action"] and "Condition" in one for one in policy["PolicyDocument"]["Statement"])
+
+
+@pytest.mark.parametrize(("system", "layer", "alarm"), [("healthcare", "backup", "Aurora"), ("federal-records", "backup", "EFS")])
+def test_copies_are_counted_under_the_vault_that_they_go_to(system: str, layer: str, alarm: str) -> None:
+    template = templates(system)[layer]
+    given = {each["Name"]: each["Value"] for each in template["Resources"][f"{alarm}CopyAbsent"]["Properties"]["Dimensions"]}
+    assert template["Metadata"]["Layer"]["Imports"][given["BackupVaultName"]["Ref"]] == "recovery:vault.VaultName"
