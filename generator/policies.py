@@ -95,6 +95,10 @@ UNSAID = {
 """What a type needs and its handlers do not name: whoever sends a cache's logs to a group lets the service write there
 (ElastiCache User Guide, Log delivery; CloudWatch Logs User Guide, Enable logging from AWS services)."""
 
+UNSCOPED = {"AWS::CloudWatch::CompositeAlarm": ("cloudwatch:DescribeAlarms", "cloudwatch:PutCompositeAlarm")}
+"""What AWS refuses, or answers with nothing, unless it is allowed on ``*``, though AWS's reference names a kind that it could be
+bound to (CloudWatch API Reference, PutCompositeAlarm and DescribeAlarms). Of a type, because alarms on metrics do without."""
+
 SERVICE_ROLES = {
     "AWS::ElastiCache::": ("FirstCacheOfTheAccount", "elasticache.amazonaws.com", "AWSServiceRoleForElastiCache"),
     "AWS::RDS::": ("FirstDatabaseOfTheAccount", "rds.amazonaws.com", "AWSServiceRoleForRDS"),
@@ -574,9 +578,10 @@ done
   reviewer's policies would refuse: attach it alone, for the failback, and detach it afterwards.
 - `*` stands as a resource only in statements named `AwsBindsTheseToNoResource…`, `LookAround`, `StopBackups` and
   `SweepFindsLogGroups`: AWS's Service Authorization Reference defines no resource for those actions. In
-  `DescribeStacksWithoutAName` and `DescribeBackupsWithoutAName` the question is about all of a kind, and in
-  `DeletePointsWithoutAName` about what other services name. Accounts are `*` in
-  ARNs because IAM takes no variable there; an identity's policy reaches another account only where that account lets it.
+  `DescribeStacksWithoutAName` and `DescribeBackupsWithoutAName` the question is about all of a kind, in
+  `DeletePointsWithoutAName` about what other services name, and in `CompositeAlarmsTakeNoScope` CloudWatch takes nothing
+  narrower, whatever the reference says. Accounts are `*` in ARNs because
+  IAM takes no variable there; an identity's policy reaches another account only where that account lets it.
 - Whoever may write roles named like ours can write powerful ones. Where that matters, attach a permissions boundary
   to the deployer.
 - KMS takes up to five minutes to see a new tag: a stack that fails within minutes of its first deployment may need
@@ -595,14 +600,16 @@ def _size(statements: list[dict[str, Any]]) -> int:
 
 
 def _bound(actions: Iterable[str], seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
-    """One statement per service for what can be bound to resources of ours, one for what handlers read beside these, and two for
-    what cannot be bound: regional, and global."""
+    """One statement per service for what can be bound to resources of ours, one for what handlers read beside these, and three
+    for what cannot be bound: what AWS's reference says could be, regional, and global."""
+    asked = set(actions)
+    unscoped = {action for type_ in seen.types for action in UNSCOPED.get(type_, ()) if action in asked}
     bound: dict[str, set[str]] = {}
     places: dict[str, set[str]] = {}
     sought: dict[str, set[str]] = {}
     around: dict[str, set[str]] = {}
     loose: set[str] = set()
-    for action in actions:
+    for action in asked - unscoped:
         service = action.partition(":")[0]
         kinds = _kinds(action, reference)
         arns = {arn for kind in kinds for arn in _places(service, kind, seen)}
@@ -623,9 +630,11 @@ def _bound(actions: Iterable[str], seen: Facts, reference: Mapping[str, Any]) ->
         for service in sorted(sought)
         if around[service]
     ]
+    here = StringEquals("aws:RequestedRegion", list(seen.regions))
+    if unscoped:
+        statements.append(_allow("CompositeAlarmsTakeNoScope", sorted(unscoped), ["*"], here))
     world = {action for action in loose if action.startswith(("iam:", "s3:", "organizations:"))}
     if loose - world:
-        here = StringEquals("aws:RequestedRegion", list(seen.regions))
         statements.append(_allow("AwsBindsTheseToNoResource", sorted(loose - world), ["*"], here))
     if world:
         statements.append(_allow("AwsBindsTheseToNoResourceOrRegion", sorted(world), ["*"]))

@@ -181,6 +181,20 @@ def refused(call: Any, arguments: dict[str, Any]) -> bool:
     return False
 
 
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ("put_composite_alarm", {"AlarmName": "both", "AlarmRule": "FALSE"}),
+        ("describe_alarms", {"AlarmNames": ["both"], "AlarmTypes": ["CompositeAlarm"]}),
+        ("describe_alarms", {"AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}),
+    ],
+)
+def test_composite_alarms_take_no_scope(world: World, call: str, arguments: dict[str, Any]) -> None:
+    api = world.aws.client("cloudwatch", REGION).meta.method_to_api_mapping[call]
+    for resources, said in ((["*"], False), ([f"{ALARM}:both", f"{ALARM}:*"], True)):
+        assert refused(getattr(session(world, "cloudwatch", f"cloudwatch:{api}", resources), call), arguments) is said
+
+
 @pytest.mark.parametrize(("service", "call", "arguments", "resources"), CALLS)
 def test_a_call_takes_its_resources_and_no_other_ones_will_do(
     world: World, service: str, call: str, arguments: dict[str, Any], resources: list[str]

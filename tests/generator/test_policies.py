@@ -84,8 +84,31 @@ def test_actions_are_named_exist_and_are_bound_unless_aws_binds_them_to_nothing(
                 "DescribeStacksWithoutAName",
                 "DescribeBackupsWithoutAName",
                 "DeletePointsWithoutAName",
+                "CompositeAlarmsTakeNoScope",
             )
             assert not kinds or about_all or "*" not in statement["Resource"], (statement["Sid"], action)
+
+
+def test_what_cloudwatch_takes_unscoped_only_is_allowed_unscoped_where_alarms_are_composed() -> None:
+    composed = {
+        system.name: any(
+            one["Type"] == "AWS::CloudWatch::CompositeAlarm"
+            for each in templates(system.name).values()
+            for one in each["Resources"].values()
+        )
+        for system in SYSTEMS
+    }
+    assert set(composed.values()) == {True, False}
+    asked = {"deployer": ["cloudwatch:DescribeAlarms", "cloudwatch:PutCompositeAlarm"], "reviewer": ["cloudwatch:DescribeAlarms"]}
+    for system in SYSTEMS:
+        for kind, actions in asked.items():
+            own = statements(kind, files=_own(system.name))
+            unscoped = [each for each in own if each["Sid"] == "CompositeAlarmsTakeNoScope"]
+            assert [each["Action"] for each in unscoped] == ([actions] if composed[system.name] else [])
+            for each in unscoped:
+                assert each["Resource"] == ["*"]
+                assert each["Condition"] == {"StringEquals": {"aws:RequestedRegion": sorted(set(system.regions.values()))}}
+            assert not [each for each in own if "cloudwatch:PutCompositeAlarm" in each["Action"] and each["Resource"] != ["*"]]
 
 
 OPERATED = [system.name for system in SYSTEMS if "failover" in templates(system.name)]
