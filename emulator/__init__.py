@@ -12,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -21,6 +20,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from emulator import place
 
 ACCOUNT = "123456789012"
 # Looks like no real key on purpose: where these reach AWS by mistake, AWS refuses them.
@@ -191,7 +192,7 @@ def running(*, databases: bool = True, port: int = 0) -> Iterator[Emulator]:
 
     ``databases=False``: no PostgreSQL servers behind RDS instances. ``port=0``: a free one.
     """
-    directory = Path(tempfile.mkdtemp(prefix="standby-emulator-"))
+    directory = place.directory("standby-emulator-")
     # Database servers that root starts run as another user, who has to pass through.
     directory.chmod(0o711)
     process = None

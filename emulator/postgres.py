@@ -125,6 +125,7 @@ class Server:
             "UTF8",
             "--locale=C",
             "-N",
+            "--wal-segsize=1",  # which is copied and kept whole, however little it holds
             "--no-instructions",
         )
         certificate, key = authority.issue(names)
@@ -206,6 +207,7 @@ class Server:
             "lc_messages": "C",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            "fsync": "off",  # nothing here outlives the machine
             "wal_retrieve_retry_interval": "200ms",  # a standby is soon back at a source that was away
         }
         file = self.data / "postgresql.conf"

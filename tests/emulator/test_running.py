@@ -6,12 +6,13 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from emulator import EmulatorError, postgres, private, running
+from emulator import EmulatorError, place, postgres, private, running
 from emulator.__main__ import FOREIGN
 
 CHECKOUT = Path(__file__).parents[2]
@@ -44,6 +45,25 @@ def test_it_begins_empty_and_leaves_nothing_behind() -> None:
         assert aws.client("cloudformation").describe_stacks()["Stacks"] == []
     assert not directory.exists()
     assert processes(str(directory)) == []
+
+
+@pytest.mark.parametrize(
+    ("memory", "room", "temporary", "expected"),
+    [("memory", 0, "", "memory"), ("memory", 1 << 60, "", "disk"), ("missing", 0, "", "disk"), ("memory", 0, "disk", "disk")],
+    ids=["room", "no room", "no such memory", "somebody says where"],
+)
+def test_it_is_kept_in_memory_where_the_machine_has_room_and_nobody_says_where(
+    memory: str, room: int, temporary: str, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("memory", "disk"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(place, "MEMORY", tmp_path / memory)
+    monkeypatch.setattr(place, "ROOM", room)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "disk"))
+    monkeypatch.setenv("TMPDIR", temporary)
+    if not temporary:
+        monkeypatch.delenv("TMPDIR")
+    assert place.directory("a-").parent == tmp_path / expected
 
 
 def test_two_run_beside_each_other() -> None:
