@@ -48,8 +48,9 @@ def here() -> Aws:
 
 def install(resources: Mapping[str, Resource]) -> None:
     """Our handlers take the place of ministack's for these types."""
-    from ministack.services.cloudformation import handlers, provisioners, stacks
+    from ministack.services.cloudformation import engine, handlers, provisioners, stacks
 
+    engine.CfnLoader = _quick(engine.CfnLoader)
     for name, resource in resources.items():
         provisioners._RESOURCE_HANDLERS[name] = _handlers(resource)
         provisioners._REPLACING_PROPERTIES[name] = schemas.properties(name, "createOnlyProperties")
@@ -62,6 +63,14 @@ def install(resources: Mapping[str, Resource]) -> None:
     stacks._runs_on_worker_thread = lambda name: name in resources or theirs(name)
     make = handlers._ACTION_HANDLERS["CreateChangeSet"]
     handlers._ACTION_HANDLERS["CreateChangeSet"] = lambda given: _with_outputs(make(given), given)
+
+
+def _quick(theirs: Any) -> Any:
+    """The same loader of YAML on libyaml, where PyYAML has it: eight times faster."""
+    import yaml
+
+    tables = {name: getattr(theirs, name) for name in ("yaml_constructors", "yaml_multi_constructors", "yaml_implicit_resolvers")}
+    return type(theirs.__name__, (yaml.CSafeLoader,), tables) if hasattr(yaml, "CSafeLoader") else theirs
 
 
 def _with_outputs(answer: Any, given: Mapping[str, Any]) -> Any:

@@ -63,6 +63,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "services.cloudcontrol": ("handle_request",),
     "services.cloudformation": ("_stacks",),
     "services.cloudformation.changesets": ("_find_change_set",),
+    "services.cloudformation.engine": ("CfnLoader",),
     "services.cloudformation.handlers": ("_ACTION_HANDLERS",),
     "services.cloudformation.helpers": ("_p",),
     "services.cloudformation.provisioners": (

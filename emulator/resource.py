@@ -54,7 +54,13 @@ def _made(endpoint: str, service: str, region: str) -> Any:
     from botocore.config import Config
 
     # One attempt: what a service refuses, it refuses.
-    config = Config(retries={"total_max_attempts": 1}, max_pool_connections=32, read_timeout=120, s3={"addressing_style": "path"})
+    config = Config(
+        retries={"total_max_attempts": 1},
+        max_pool_connections=32,
+        read_timeout=120,
+        s3={"addressing_style": "path"},
+        user_agent="emulator",  # else botocore puts a long one together for every call
+    )
     return _session().client(service, region_name=region, endpoint_url=endpoint, config=config)
 
 

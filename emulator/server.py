@@ -5,6 +5,7 @@ SOCKET is an inherited listening socket, DIRECTORY is private to this run. The e
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ def main(arguments: list[str]) -> int:
     port = socket.socket(fileno=os.dup(descriptor)).getsockname()[1]
     threading.Thread(target=_outlive_nobody, args=(directory,), daemon=True).start()
     _set_environment(f"http://127.0.0.1:{port}", port, directory)
+    gc.disable()  # what is loaded now stays
     from emulator import private
 
     try:
@@ -34,6 +36,9 @@ def main(arguments: list[str]) -> int:
     except (AttributeError, KeyError) as gone:  # a part of what is there, such as one of a service's actions
         print(private.sentence("ministack", str(gone)), file=sys.stderr, flush=True)
         return 1
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)  # a service's model alone makes more objects than the ordinary thresholds let pass
+    gc.enable()
     _serve(descriptor, application)
     return 0
 
