@@ -30,7 +30,10 @@ NAMES: dict[str, tuple[str, ...]] = {
         "evaluate_resource_policy",
         "resolve_principal",
     ),
-    "core.lambda_runtime": ("Worker",),
+    "core.lambda_runtime": (
+        "Worker",
+        "subprocess",
+    ),
     "core.router": ("extract_access_key_id",),
     "core.responses": (
         "AccountRegionScopedDict",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import subprocess
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from emulator import permissions
+from emulator import forks, permissions
 from emulator.services import efs, metrics
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -26,6 +29,8 @@ def install() -> None:
     create, update = lambda_svc._create_function, lambda_svc._update_config
     lambda_svc._create_function = lambda data: _refusal(data, data) or create(data)
     lambda_svc._update_config = lambda name, data: _refusal(_updated(name, data), data) or update(name, data)
+    popen = functools.partial(forks.popen, subprocess.Popen)
+    lambda_runtime.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": popen})
     spawn, emit = lambda_runtime.Worker._spawn, lambda_svc._emit_lambda_logs
     lambda_runtime.Worker._spawn = lambda worker: _spawn(spawn, worker)
 
