@@ -74,13 +74,14 @@ $(VENV)/.policy-sentry: requirements-policy-sentry.lock | setup
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
+# Where bytecode is not to be written, thousands of processes would compile all that they import.
 test: setup $(VENV)/.policy-sentry ## all tests; installs PostgreSQL 15, Redis and Chromium where they are missing
 	tests/servers/install
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-operations.lock \
 	  --requirement requirements-page.lock
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-oscal.lock
 	$(PYTHON) build.py
-	$(PYTHON) -m pytest -n 4 --cov --cov-report=
+	PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest -n 4 --cov --cov-report=
 	$(PYTHON) -m coverage report --fail-under 100
 
 emulator-lines: setup ## the share of the emulator's lines that its own tests reach
