@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import gc
 import os
 
 import emulator
@@ -8,6 +9,13 @@ from tests import models, unmeasured
 
 def pytest_configure() -> None:
     """Sessions of boto3 share the models that they read; the emulator's lines are counted where somebody asks for that."""
+    gc.set_threshold(20_000, 20, 50)
     models.read_once()
     if unmeasured.WANTED not in os.environ:
         emulator.running = unmeasured.running
+
+
+def pytest_collection_finish() -> None:
+    """What has been loaded by now stays: whoever collects garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
