@@ -5,6 +5,7 @@ Results are kept by content: cfn-lint's version, the template, the region and th
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -75,7 +76,9 @@ def lint(jobs: Iterable[Job], cache: Path) -> list[str]:
     if not pending:
         return []
     problems: list[str] = []
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(pending))) as pool:
+    # A judgement makes so many objects that the usual thresholds have all of them looked at again and again: half of its time.
+    seldom = (100_000, 50, 50)
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(pending)), initializer=gc.set_threshold, initargs=seldom) as pool:
         for one, found in zip(pending, pool.map(judge, pending), strict=True):
             problems += found
             if not found:
