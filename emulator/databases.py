@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -130,7 +131,8 @@ def create(
     server._administer(f"ALTER ROLE {postgres.SUPERUSER} PASSWORD '{ours}';\n\n")
     _hang_door(server, closed=closed)
     past = _name_past(arn)
-    shutil.copytree(server.data, _kept(past) / "data", copy_function=_copied)
+    _kept(past).mkdir(parents=True)
+    _copy_whole(server.data, _kept(past) / "data")
     shutil.copy(server.directory / "open.conf", _kept(past) / "open.conf")
     with _lock:
         _copies[past] = (server.user, server.database, ours)
@@ -426,6 +428,11 @@ def take(arn: str, name: str) -> None:
         _copies[name] = (server.user, server.database, _passwords[arn])
 
 
+def _copy_whole(source: Path, target: Path) -> None:
+    """A directory in which nobody writes: shutil would take several times as long."""
+    subprocess.run(["cp", "-a", source, target], check=True)
+
+
 def _copied(source: str, target: str) -> None:
     with contextlib.suppress(FileNotFoundError):  # gone meanwhile, so the copy needs it as little
         shutil.copy2(source, target)
@@ -441,7 +448,7 @@ def _left_out(folder: str, names: list[str]) -> list[str]:
 
 def copy(source: str, name: str) -> None:
     if source in _copies:
-        shutil.copytree(_kept(source), _kept(name))
+        _copy_whole(_kept(source), _kept(name))
         _copies[name] = _copies[source]
 
 
@@ -460,7 +467,7 @@ def restore(name: str, arn: str, *, closed: bool, source: str = "", until: str =
         return None
     user, database, password = _copies[name]
     directory = _directory(arn)
-    shutil.copytree(_kept(name), directory)
+    _copy_whole(_kept(name), directory)
     server = postgres.Server(directory, binaries, user, database, postgres._free_port())
     shutil.copy(directory / "open.conf", server.data / "pg_hba.conf")
     server.log.touch()

@@ -59,10 +59,15 @@ def _places() -> list[Path]:
         places.append(Path(on_path).resolve().parent)
     config = shutil.which("pg_config")
     if config:
-        answer = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
-        if answer.returncode == 0 and answer.stdout.strip():
-            places.append(Path(answer.stdout.strip()))
+        places += _named(config)
     return [*places, *map(Path, USUAL)]
+
+
+@cache
+def _named(config: str) -> list[Path]:
+    """The directory that ``pg_config`` names, which may be a script that takes longer than PostgreSQL to start."""
+    answer = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
+    return [Path(answer.stdout.strip())] if answer.returncode == 0 and answer.stdout.strip() else []
 
 
 @cache
