@@ -62,7 +62,7 @@ check: setup build second ## types, style, unchanged templates, cfn-lint, second
 	git diff --exit-code --stat -- templates docs chain/types.json
 	! git ls-files --others --exclude-standard -- templates docs chain/types.json | grep .  # generated, and not committed
 
-second: setup $(CHECKOV)/.installed $(VENV)/.policy-sentry ## what checkov and policy_sentry say of every template and policy
+second: build $(CHECKOV)/.installed $(VENV)/.policy-sentry ## what checkov and policy_sentry say of every template and policy
 	$(PYTHON) -m compliance.second --checkov $(CHECKOV)/bin/checkov
 
 $(CHECKOV)/.installed: requirements-checkov.lock
