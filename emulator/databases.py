@@ -118,6 +118,8 @@ def create(
     if _state.authority is None or _state.directory is None:
         _asked.add(identifier)
         return None
+    # RDS changes a master password without knowing the old one, as its own superuser; so do we.
+    ours = secrets.token_urlsafe(24)
     server = postgres.Server.create(
         _directory(arn),
         user=user,
@@ -125,10 +127,8 @@ def create(
         authority=_state.authority,
         database=database or "postgres",
         settings={**_settings(parameters), **KEEP_LOG},
+        ours=ours,
     )
-    # RDS changes a master password without knowing the old one, as its own superuser; so do we.
-    ours = secrets.token_urlsafe(24)
-    server._administer(f"ALTER ROLE {postgres.SUPERUSER} PASSWORD '{ours}';\n\n")
     _hang_door(server, closed=closed)
     past = _name_past(arn)
     _kept(past).mkdir(parents=True)

@@ -102,10 +102,11 @@ class Server:
         database: str = "postgres",
         settings: Mapping[str, str] | None = None,
         names: Sequence[str] = (HOST, "127.0.0.1"),
+        ours: str = "",
     ) -> Server:
         """A new server, not yet started. ``settings`` go to postgresql.conf; ``rds.force_ssl=1`` refuses clear connections.
 
-        ``names`` are those that its certificate carries.
+        ``names`` are those that its certificate carries, ``ours`` is the password of AWS's own superuser, who else has none.
         """
         binaries = find()
         if binaries is None:
@@ -142,7 +143,8 @@ class Server:
         key.unlink()
         server.configure(settings)
         server._administer("CREATE ROLE rds_superuser NOLOGIN;\n\n" + _slots(), "template1")
-        server._administer(_master(user, password, database) + _slots())
+        login = f"ALTER ROLE {SUPERUSER} PASSWORD '{ours}';\n\n" if ours else ""
+        server._administer(_master(user, password, database) + _slots() + login)
         return server
 
     @classmethod
