@@ -440,7 +440,7 @@ def _copied(source: str, target: str) -> None:
 
 def _left_out(folder: str, names: list[str]) -> list[str]:
     """What belongs to the running server, and slots, which a snapshot of RDS does not hold either."""
-    if folder.endswith(("pg_replslot", "pg_wal")):
+    if folder.endswith(("pg_dynshmem", "pg_replslot", "pg_wal")):
         return [name for name in names if name != "archive_status"]
     own = ("postmaster.pid", "postmaster.opts", "standby.signal")
     return [name for name in names if name in own or name.startswith("pgsql_tmp")]

@@ -214,6 +214,7 @@ class Server:
             "lc_messages": "C",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            "dynamic_shared_memory_type": "mmap",  # in its own directory: what is killed leaves no memory behind
             "fsync": "off",  # nothing here outlives the machine
             "wal_retrieve_retry_interval": "200ms",  # a standby is soon back at a source that was away
         }

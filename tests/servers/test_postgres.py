@@ -102,6 +102,15 @@ def test_odd_names_and_passwords_are_taken_as_they_are(launch: Launch, authority
     server.destroy()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_all_the_memory_that_it_shares_by_name_is_in_its_directory(postgres: Server) -> None:
+    """So that it goes with the directory, however the server ends."""
+    main = (postgres.data / "postmaster.pid").read_text().split()[0]
+    shared = {line.split()[-1] for line in Path(f"/proc/{main}/maps").read_text().splitlines() if " rw-s " in line}
+    assert any(name.startswith(str(postgres.data / "pg_dynshmem")) for name in shared)
+    assert not [name for name in shared if name.startswith("/dev/shm/PostgreSQL")]
+
+
 def test_setting_that_does_not_exist_is_said_with_the_servers_words(launch: Launch) -> None:
     with pytest.raises(PostgresError, match="no_such_setting"):
         launch("wrong", settings={"no_such_setting": "1"})
