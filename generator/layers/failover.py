@@ -232,6 +232,7 @@ class Failover(Layer):
 
     def _may_fail_over(self, t: Template, home: Any, target: Any) -> list[Statement]:
         whole = Sub("arn:${AWS::Partition}:rds::${AWS::AccountId}:global-cluster:${Name}", Name=t.output_of(self.whole))
+        snapshots = _snapshots("cluster-snapshot", target)
         return [
             policies.allow("LookAtTheGlobalDatabase", [database_actions.DescribeGlobalClusters], [whole]),
             policies.allow("LookAtItsClusters", [database_actions.DescribeDBClusters], [home, target]),
@@ -245,15 +246,12 @@ class Failover(Layer):
                 [whole, home, target],
             ),
             policies.allow("GiveItCapacity", [database_actions.ModifyDBCluster], [target]),
-            policies.allow(
-                "KeepItsStateOfThen",
-                [database_actions.AddTagsToResource, database_actions.CreateDBClusterSnapshot],
-                [target, _snapshots("cluster-snapshot")],
-            ),
+            policies.allow("KeepItsStateOfThen", [database_actions.CreateDBClusterSnapshot], [target, snapshots]),
+            policies.allow("WithTags", [database_actions.AddTagsToResource], [snapshots]),
         ]
 
     def _may_promote(self, t: Template, target: Any) -> list[Statement]:
-        secret = t.output_of(self.secret)
+        secret, snapshots = t.output_of(self.secret), _snapshots("snapshot", target)
         rotates: list[Action] = [
             secret_actions.DescribeSecret,
             secret_actions.RotateSecret,
@@ -267,11 +265,8 @@ class Failover(Layer):
             policies.allow(
                 "PromoteThisReplica", [database_actions.DescribeDBInstances, database_actions.PromoteReadReplica], [target]
             ),
-            policies.allow(
-                "KeepItsStateOfThen",
-                [database_actions.AddTagsToResource, database_actions.CreateDBSnapshot],
-                [target, _snapshots("snapshot")],
-            ),
+            policies.allow("KeepItsStateOfThen", [database_actions.CreateDBSnapshot], [target, snapshots]),
+            policies.allow("WithTags", [database_actions.AddTagsToResource], [snapshots]),
             policies.allow(
                 "EndTheReplicationOfFilesWhoseSourceIsElsewhere",
                 [file_actions.DeleteReplicationConfiguration, file_actions.DescribeReplicationConfigurations],
@@ -328,8 +323,10 @@ class Failover(Layer):
         ]
 
 
-def _snapshots(kind: str) -> Sub:
-    return Sub("arn:${AWS::Partition}:rds:${AWS::Region}:${AWS::AccountId}:" + kind + ":*-epoch-*")
+def _snapshots(kind: str, target: Any) -> Sub:
+    """Those that are named after the database that was promoted."""
+    arn = "arn:${AWS::Partition}:rds:${AWS::Region}:${AWS::AccountId}:" + kind + ":${Database}-epoch-*"
+    return Sub(arn, Database=Select(6, Split(":", target)))
 
 
 def _parameters(t: Template, rest: str) -> Sub:
