@@ -17,7 +17,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "core.arn": ("parse_arn",),
     "core.concurrency": ("run_offloop", "spawn_background"),
-    "core.iam_actions": ("extract_resource_arn",),
+    "core.iam_actions": ("extract_resource_arn", "request_tag_context"),
     "core.iam_evaluator": (
         "EvalContext",
         "_first_match",
