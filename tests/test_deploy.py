@@ -295,18 +295,6 @@ def test_no_way_to_aws_is_an_exit_code(checkout: Checkout, monkeypatch: pytest.M
     assert call(checkout, "status") == Exit.ACCESS
 
 
-@pytest.mark.parametrize("command", sorted(deploy.HELP))
-def test_json_is_taken_by_the_commands_that_print_it_alone(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is followed while it happens is told in sentences; a flag that changes nothing is refused."""
-    words = [command, "--env", "dev", "--json"]
-    if command not in deploy.MODES:
-        assert deploy.arguments(words).json
-        return
-    with pytest.raises(SystemExit):
-        deploy.arguments(words)
-    assert "unrecognized arguments: --json" in capsys.readouterr().err
-
-
 def test_help_is_there_at_once_and_holds_the_table_of_exit_codes() -> None:
     best = 9.0
     for _ in range(3):

@@ -7,6 +7,7 @@ places takes what its call has met least.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from .failovers import Failover
 
 Answer = dict[str, Any]
 BEFORE, AFTER = "before", "after"
-MANY = 10  # leases that are over, of which some are left to the function
+MANY = 10  # of what nobody needs any more: so much is left to the function
 
 
 class Killed(BaseException):
@@ -132,16 +133,22 @@ class Everywhere:
         raise AssertionError(f"It does not come to an end: {answer}")
 
     def _look(self) -> None:
-        """What was done so far, in whichever execution: a refused one has done nothing. Leases go as in minutes without harm."""
+        """What was done so far.
+
+        A refused execution has done nothing: it goes, with what failed and with old leases, or all that is harmed here would be
+        read again before each act.
+        """
         from orchestration.world import World
 
         store = World.of_process().store
         state = store.read()
-        split = [name.split("/") for name in state.values if name.startswith("execution/") and "-failed-" not in name]
-        refused = {one for _, one, entry in split if state.journal(one)[entry].get("outcome") == "refused"}
-        self.where = tuple(sorted(entry for _, execution, entry in split if execution not in refused))
-        if len(spent := state.spent()) > MANY:
-            store.forget(spent)
+        split = {name: name.split("/") for name in state.values if name.startswith("execution/")}
+        refused = {one[1] for name, one in split.items() if json.loads(state.values[name]).get("outcome") == "refused"}
+        gone = {name for name, one in split.items() if one[1] in refused or "-failed-" in name}
+        self.where = tuple(sorted(one[2] for name, one in split.items() if name not in gone))
+        gone.update(state.spent())
+        if len(gone) > MANY:
+            store.forget(sorted(gone))
 
     def _invoke(self, event: Answer) -> Answer | None:
         """What it answers; None where it came to harm. Whoever comes next comes when a lease is over that nobody gave back."""

@@ -386,7 +386,7 @@ def test_hc_10_the_function_is_triggered_by_alarms_describes_and_modifies_cluste
     actions = {action for one in may.values() if one["Effect"] == "Allow" for action in one["Action"]}
     assert {"rds:DescribeDBClusters", "rds:ModifyDBCluster", "sns:Publish", "ssm:GetParametersByPath"} <= actions
     assert _wired("failover", may["TellOperators"]["Resource"][0]) == "notify.TopicArn"
-    assert may["NeverOverItsOwnConfiguration"]["Effect"] == "Deny"
+    assert may["NeverItsOwnConfiguration"]["Effect"] == "Deny"
     variables = resources_["Function"]["Properties"]["Environment"]["Variables"]
     assert variables["KIND"] == "aurora"
     pattern, named = variables["EVIDENCE_ALARMS"]["Fn::Sub"]
