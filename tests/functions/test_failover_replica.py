@@ -539,6 +539,7 @@ def test_a_failback_that_was_given_up_is_gone_on_with_by_the_next_one(start: Sta
     fail_over(failover)
     execution = ask_back(failover)
     drive_back(failover, execution, "home-follows")
+    assert failover.invoke({"tick": True})["outcome"] == "nothing to do", "the command makes its acts, and nothing is fenced"
     path = f"/{SYSTEM}/{failover.suffix}/execution/{execution}/99-ended"
     ended = {"at": datetime.now(UTC).isoformat(), "outcome": "failed", "why": "of the test"}
     failover.ssm.put_parameter(Name=path, Value=json.dumps(ended), Type="String")
