@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +62,8 @@ def acknowledged(door: Door, root: str, epoch: int) -> bool:
     else:
         return True
     finally:
-        connection.close()
+        with suppress(*FAILURES):  # its server may be gone by now, whatever it has acknowledged
+            connection.close()
 
 
 @dataclass

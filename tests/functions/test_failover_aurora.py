@@ -358,6 +358,23 @@ def test_an_alarm_whose_event_never_came_is_seen_by_the_clock_once(start: Start,
     ended_well(failover)
 
 
+def test_what_was_killed_before_it_was_decided_is_decided_by_the_clock(start: Start) -> None:
+    failover = start()
+    failover.both()
+
+    def kill(name: str) -> None:
+        if name == "PutParameter":  # the first entry of the journal
+            raise Killed
+
+    failover.disturb(after=kill)
+    with pytest.raises(Killed):
+        failover.invoke(failover.event())
+    failover.disturb()
+    assert failover.invoke({"tick": True})["outcome"] == "begun"
+    assert failover.drive()[-1]["outcome"] == "completed"
+    ended_well(failover)
+
+
 def test_an_alarm_that_was_heard_is_not_heard_again(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestration import run
 
