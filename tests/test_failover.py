@@ -391,6 +391,16 @@ def test_files_of_another_are_left_alone(checkout: Checkout, clients: Clients) -
     assert files.of((), "shop", checkout.suffix, clients, files.End("fs-1", AWAY), lambda: None) is None
 
 
+def test_a_replication_is_waited_for_until_it_runs(clients: Clients) -> None:
+    from chain import files
+
+    waited: list[bool] = []
+    runs = iter([False, False, True])
+    both = files.End("fs-1", HOME), files.End("fs-2", AWAY)
+    files.Files(clients, *both, lambda: waited.append(True))._until(lambda: next(runs))
+    assert len(waited) == 2
+
+
 def test_the_password_goes_home_to_the_secret_that_a_stack_of_ours_has(checkout: Checkout, clients: Clients) -> None:
     from chain.failover import find, secret_of
     from chain.templates import load

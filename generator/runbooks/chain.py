@@ -66,7 +66,7 @@ def before(facts: Facts) -> Section:
             "[these policies](../policies/README.md); what calls `aws` is tried as an administrator. `dev` is the environment: "
             "change it. AWS CLI 1.46 or 2, `psql` 15 and Python 3.11 or later.",
             shell(
-                f"export ENV=dev AWS_DEFAULT_REGION={facts.region} AWS_PAGER=",
+                f"export ENV=dev AWS_DEFAULT_REGION={facts.region} AWS_PAGER= NOTES=$(mktemp -d)",
                 f"output() {{ {stack} \"Stacks[0].Outputs[?OutputKey=='$2'].OutputValue\"; }}",
                 f"parameter() {{ {stack} \"Stacks[0].Parameters[?ParameterKey=='$2'].ParameterValue\"; }}",
                 f"ago() {{ python3 -c '{ago}' \"$1\"; }}",
@@ -74,7 +74,8 @@ def before(facts: Facts) -> Section:
                 "ACCOUNT=$(aws sts get-caller-identity --query Account --output text)",
                 f'make status ENV="$ENV" SYSTEM={name}',
             ),
-            "Is the account the right one? `echo $ACCOUNT`. `make status` shows every stack, and what waits for a person.",
+            "Is the account the right one? `echo $ACCOUNT`. `make status` shows every stack, and what waits for a person. "
+            "`$NOTES` is a directory that only you can read, for what is kept for a moment.",
         ),
     )
 

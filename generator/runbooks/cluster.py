@@ -203,9 +203,9 @@ def _after(facts: Facts, one: Resource, name: str, members: list[Resource], wher
                     if options(facts, one, AFTERWARDS)
                     else []
                 ),
-                f'(umask 077 && credential | python3 -c "import json, sys; {change}" {restored} > restored.json)',
-                "aws rds modify-db-cluster --cli-input-json file://restored.json --query DBCluster.Status --output text",
-                "rm restored.json",
+                f'(umask 077 && credential | python3 -c "import json, sys; {change}" {restored} > "$NOTES/restored.json")',
+                'aws rds modify-db-cluster --cli-input-json "file://$NOTES/restored.json" --query DBCluster.Status --output text',
+                'rm "$NOTES/restored.json"',
                 f"aws rds wait db-cluster-available --db-cluster-identifier {restored}",
             ),
             "Look at it before anybody uses it. Is what was lost there? Is what came later gone?",

@@ -229,10 +229,10 @@ def _after(facts: Facts, one: Resource, where: tuple[str, ...], swap: str) -> Se
             "and "
             "never by a command line; CloudTrail hides it:",
             shell(
-                f'(umask 077 && credential | python3 -c "import json, sys; {change}" {restored} > restored.json)',
-                "aws rds modify-db-instance --cli-input-json file://restored.json --query DBInstance.DBInstanceStatus --output "
-                "text",
-                "rm restored.json",
+                f'(umask 077 && credential | python3 -c "import json, sys; {change}" {restored} > "$NOTES/restored.json")',
+                'aws rds modify-db-instance --cli-input-json "file://$NOTES/restored.json" --query DBInstance.DBInstanceStatus '
+                "--output text",
+                'rm "$NOTES/restored.json"',
                 f"aws rds wait db-instance-available --db-instance-identifier {restored}",
             ),
             "Look at it before anybody uses it. Is what was lost there? Is what came later gone?",

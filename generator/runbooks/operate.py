@@ -49,9 +49,9 @@ def test(facts: Facts, titles: Collection[str]) -> Section:
             shell(
                 command(
                     f"aws lambda invoke --function-name {word(facts.name(one))}",
-                    "--query '[StatusCode,FunctionError]' --output text answer.json",
+                    "--query '[StatusCode,FunctionError]' --output text \"$NOTES/answer.json\"",
                 ),
-                "python3 -m json.tool answer.json && rm answer.json",
+                'python3 -m json.tool "$NOTES/answer.json" && rm "$NOTES/answer.json"',
             ),
         ]
     rows = [f"| [{title}]({anchor(title)}) | {often} | {what} |" for title, often, what in OFTEN if title in titles]

@@ -108,7 +108,7 @@ def _failback(facts: Facts) -> Section:
 
 def _loss(facts: Facts) -> Section:
     names = [facts.name(one) for one in facts.all("AWS::CloudWatch::CompositeAlarm") if one.layer == "evidence"]
-    wait = 'EXECUTION=$(sed -n "s/.* APPROVE=//p" failover.txt) && rm failover.txt'
+    wait = 'EXECUTION=$(sed -n "s/.* APPROVE=//p" "$NOTES/failover.txt") && rm "$NOTES/failover.txt"'
     return Section(
         LOSS,
         (
@@ -129,7 +129,7 @@ def _loss(facts: Facts) -> Section:
             "wait for you. Then the same in earnest:",
             shell(
                 _make("failover", facts) + " || true",
-                _make("failover", facts, "MODE=failover") + " | tee failover.txt || true",
+                _make("failover", facts, "MODE=failover") + ' | tee "$NOTES/failover.txt" || true',
                 wait,
             ),
             "If it waits, its reasons stand above: one more person reads them, and approves:",
@@ -146,9 +146,9 @@ def _broken(facts: Facts) -> Section:
     (probe,) = (facts.name(one) for one in facts.all("AWS::Lambda::Function") if one.layer == "probe-recovery")
     primary, database = facts.system.regions["primary"], "cluster" if _is_global(facts) else "instance"
     home = f"{facts.system.name}.md"
-    said = "probe.json --query FunctionError --output text && cat probe.json && rm probe.json"
+    said = '"$NOTES/probe.json" --query FunctionError --output text && cat "$NOTES/probe.json" && rm "$NOTES/probe.json"'
     # The same bytes for both versions of the AWS CLI.
-    invoke = f'aws lambda invoke --function-name "{probe}" --payload fileb://ask.json'
+    invoke = f'aws lambda invoke --function-name "{probe}" --payload "fileb://$NOTES/ask.json"'
     members = (
         command(
             "aws rds describe-global-clusters --output text",
@@ -176,10 +176,10 @@ def _broken(facts: Facts) -> Section:
             "recorded, what each site's database says of itself, and what follows what:",
             shell(
                 _make("status", facts),
-                """printf '{"do": "probe"}' >ask.json""",
+                """printf '{"do": "probe"}' >"$NOTES/ask.json\"""",
                 command(invoke, said),
                 command(f"{invoke} --region {primary}", f"{said} || true"),
-                "rm ask.json",
+                'rm "$NOTES/ask.json"',
                 members,
             ),
             f"**Nobody writes, and this site's {database} was not promoted**: when {primary} is well, [Failback](#failback) "

@@ -58,8 +58,9 @@ def copy(where: tuple[str, ...]) -> Section:
             shell(
                 "TABLE=entries",
                 *where,
-                f"{THERE} -c \"\\copy (select * from $TABLE) to 'restored.csv' csv\"",  # noqa: S608 - a command for people
-                'psql -c "create table restored_$TABLE (like $TABLE)" -c "\\copy restored_$TABLE from \'restored.csv\' csv"',
+                f"{THERE} -c \"\\copy (select * from $TABLE) to '$NOTES/restored.csv' csv\"",  # noqa: S608 - a command for people
+                'psql -c "create table restored_$TABLE (like $TABLE)" '
+                "-c \"\\copy restored_$TABLE from '$NOTES/restored.csv' csv\"",
                 'psql -c "(select * from restored_$TABLE except select * from $TABLE) limit 100"',
             ),
             "Rows that are gone come back so; rows that were changed need a statement of your own, since only you know which "
@@ -67,7 +68,7 @@ def copy(where: tuple[str, ...]) -> Section:
             shell(
                 'psql -c "insert into $TABLE select * from restored_$TABLE on conflict do nothing"',
                 'psql -c "drop table restored_$TABLE"',
-                "rm restored.csv",
+                'rm "$NOTES/restored.csv"',
             ),
             "A sequence does not move by this: compare it with the highest key.",
         ),

@@ -79,10 +79,10 @@ def _table(facts: Facts, one: Resource) -> Section:
                     f"aws dynamodb scan --table-name {restored} --output json --query Items | python3 -c '{split}' |",
                     "while read -r ITEM; do",
                     f'aws dynamodb put-item --table-name {word(name)} --item "$ITEM" '
-                    f"--condition-expression 'attribute_not_exists({partition['AttributeName']})' 2> refused.txt ||"
-                    " grep -q ConditionalCheckFailedException refused.txt || break; done",
+                    f"--condition-expression 'attribute_not_exists({partition['AttributeName']})' 2> \"$NOTES/refused.txt\" ||"
+                    ' grep -q ConditionalCheckFailedException "$NOTES/refused.txt" || break; done',
                 ),
-                "rm -f refused.txt",
+                'rm -f "$NOTES/refused.txt"',
                 f"aws dynamodb scan --table-name {word(name)} --select COUNT --query Count --output text",
             ),
             "Then the restored table goes; it costs as much as the other:",
