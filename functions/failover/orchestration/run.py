@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from common import metrics
@@ -263,27 +264,37 @@ def dry(world: World, request: str) -> dict[str, Any]:
     }
 
 
-def begin(world: World, execution: str) -> dict[str, Any]:
-    """Decides about an execution that does not act yet."""
+def _leased(world: World, execution: str, act: Callable[[int, State], dict[str, Any]]) -> dict[str, Any]:
+    """What one run does while no other can: with its token, and with what is remembered since it has that."""
     token = world.store.take(execution)
     if not token:
         return {"outcome": "busy", "execution": execution, "more": True}
     try:
-        state = world.store.read()
-        entries = state.journal(execution)
-        if ENDED in entries or DECIDED in entries:  # another run was quicker
-            return {"execution": execution, "more": DECIDED in entries and ENDED not in entries, **_outcome(entries)}
-        began = entries[BEGAN]
-        decision = decide(observe(world, state, execution, began, approved=APPROVAL in entries))
-        if decision.do != ACT:
-            return _stand(world, execution, entries, decision)
-        epoch = state.topology["epoch"] + 1
-        world.store.check(token)
-        world.tell(f"{began['request']} begins", execution=execution, epoch=epoch, **_lost(began))
-        world.store.note(execution, DECIDED, epoch=epoch, token=token, home=state.topology["state"])
-        return {"outcome": "begun", "execution": execution, "epoch": epoch, "more": True}
+        return act(token, world.store.read())
+    except LostLeaseError as error:
+        return {"outcome": "busy", "execution": execution, "why": str(error), "more": True}
     finally:
         world.store.release(token)
+
+
+def begin(world: World, execution: str) -> dict[str, Any]:
+    """Decides about an execution that does not act yet."""
+    return _leased(world, execution, partial(_begin, world, execution))
+
+
+def _begin(world: World, execution: str, token: int, state: State) -> dict[str, Any]:
+    entries = state.journal(execution)
+    if ENDED in entries or DECIDED in entries:  # another run was quicker
+        return {"execution": execution, "more": DECIDED in entries and ENDED not in entries, **_outcome(entries)}
+    began = entries[BEGAN]
+    decision = decide(observe(world, state, execution, began, approved=APPROVAL in entries))
+    if decision.do != ACT:
+        return _stand(world, execution, entries, decision)
+    epoch = state.topology["epoch"] + 1
+    world.store.check(token)
+    world.tell(f"{began['request']} begins", execution=execution, epoch=epoch, **_lost(began))
+    world.store.note(execution, DECIDED, epoch=epoch, token=token, home=state.topology["state"])
+    return {"outcome": "begun", "execution": execution, "epoch": epoch, "more": True}
 
 
 def _outcome(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -310,29 +321,24 @@ def _stand(world: World, execution: str, entries: Mapping[str, Mapping[str, Any]
 
 def advance(world: World, execution: str) -> dict[str, Any]:
     """At most one act of an execution that was decided."""
-    token = world.store.take(execution)
-    if not token:
-        return {"outcome": "busy", "execution": execution, "more": True}
-    try:
-        state = world.store.read()
-        entries = state.journal(execution)
-        if ENDED in entries:
-            return {"execution": execution, "more": False, **_outcome(entries)}
-        began, decided = entries[BEGAN], entries[DECIDED]
-        site = "primary" if began["request"] == FAILBACK else "recovery"
-        recorded = state.topology["epoch"] == decided["epoch"]
-        run = Run(world, execution, began, entries, decided["epoch"], token, site, recorded)
-        if state.destroying:
-            return _end(world, execution, "failed", "The environment is being destroyed.")
-        kind, most = KINDS[world["KIND"]], PLANNED if began["request"] == SWITCHOVER else DEADLINE
-        late = now() - instant(decided["at"]) > most and not kind.driven(began["request"])
-        if late and (writes := kind.writer_site(world)):  # while that changes, nobody knows who will
-            return _give_up(run, most, promoted=writes == site)
-        return _next(run)
-    except LostLeaseError as error:
-        return {"outcome": "busy", "execution": execution, "why": str(error), "more": True}
-    finally:
-        world.store.release(token)
+    return _leased(world, execution, partial(_advance, world, execution))
+
+
+def _advance(world: World, execution: str, token: int, state: State) -> dict[str, Any]:
+    entries = state.journal(execution)
+    if ENDED in entries:
+        return {"execution": execution, "more": False, **_outcome(entries)}
+    began, decided = entries[BEGAN], entries[DECIDED]
+    site = "primary" if began["request"] == FAILBACK else "recovery"
+    recorded = state.topology["epoch"] == decided["epoch"]
+    run = Run(world, execution, began, entries, decided["epoch"], token, site, recorded)
+    if state.destroying:
+        return _end(world, execution, "failed", "The environment is being destroyed.")
+    kind, most = KINDS[world["KIND"]], PLANNED if began["request"] == SWITCHOVER else DEADLINE
+    late = now() - instant(decided["at"]) > most and not kind.driven(began["request"])
+    if late and (writes := kind.writer_site(world)):  # while that changes, nobody knows who will
+        return _give_up(run, most, promoted=writes == site)
+    return _next(run)
 
 
 def _next(run: Run) -> dict[str, Any]:
