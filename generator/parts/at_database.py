@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from awacs import kms as key_actions
 from awacs import secretsmanager as secret_actions
 from awacs.aws import Statement
 from troposphere import GetAtt, Ref, awslambda, cloudwatch
 
+from generator.layer import Layer
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import Function, function
+from generator.parts.log_group import WORKING_LOGS
 from generator.parts.rules import every
 from generator.parts.secret import reads, under_its_key
 from generator.template import Template
-from model import PRIMARY, Site
+from model import PRIMARY
 
 SECRET = "secrets.DatabaseSecretArn"  # noqa: S105  an address
 
@@ -72,21 +75,19 @@ def _writes(credential: Ref, key: Ref, *, replica: bool) -> list[Statement]:
     ]
 
 
-class Asking(Protocol):
-    """A layer of one function that asks its site's database by the clock."""
+@dataclass(frozen=True, kw_only=True)
+class Asking(Layer):
+    """A layer of one function that asks its site's database by the clock.
 
-    @property
-    def sites(self) -> tuple[Site, ...]: ...
-    @property
-    def database(self) -> str: ...
-    @property
-    def secret(self) -> str: ...
-    @property
-    def secret_named(self) -> str: ...
-    @property
-    def every(self) -> timedelta: ...
-    @property
-    def log_retention(self) -> timedelta: ...
+    ``database`` is the layer that says where the database is, ``secret`` the address of its credential, ``secret_named`` what
+    the parameter for it is called where the requirements say so.
+    """
+
+    database: str
+    secret: str
+    secret_named: str = ""
+    every: timedelta = timedelta(minutes=1)
+    log_retention: timedelta = WORKING_LOGS
 
 
 def by_the_clock(t: Template, layer: Asking, name: str, purpose: str, *, does: str, when: str, trouble: str) -> None:

@@ -140,19 +140,25 @@ OLD = {"healthcare": 300, "federal-records": 1200}
 SYSTEMS = {"healthcare": ("eu-west-2", "eu-west-1", "healthcare-"), "federal-records": ("eu-west-1", "eu-west-2", "")}
 
 
-@pytest.fixture(scope="module", params=SYSTEMS)
-def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
-    """Deployed, with a heartbeat."""
+@contextmanager
+def standing(system: str, *, by_deployer: bool = False) -> Iterator[Subject]:
+    """A system that is deployed, with a heartbeat; ``by_deployer``: under that policy, and not as root."""
     with unmeasured.running() as aws:
         aws.opt_in()
-        system = request.param
-        made = Subject(aws, system, *SYSTEMS[system], user(aws, system, "deployer"))
+        made = Subject(aws, system, *SYSTEMS[system], *([user(aws, system, "deployer")] if by_deployer else []))
         made.run("deploy")
         aws.settle()
         made.beat()
+        yield made
+
+
+@pytest.fixture(scope="module", params=SYSTEMS)
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    """Deployed, with a table for a client."""
+    with standing(request.param, by_deployer=True) as made:
         door = made.door(made.home)
         assert door is not None
-        connection = door.connect(str(aws.root))
+        connection = door.connect(str(made.aws.root))
         connection.run(TABLE)
         connection.close()
         yield made

@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 
 from emulator import Call
-from tests import unmeasured
 from tests.end_to_end.roles import ON_BEHALF, granted, permissions, without
-from tests.end_to_end.test_failover import SUFFIX, SYSTEMS, Subject
+from tests.end_to_end.test_failover import SUFFIX, SYSTEMS, Subject, standing
 
 pytestmark = pytest.mark.xdist_group("failover_permissions")
 
@@ -36,13 +35,8 @@ SURVIVED = TOPIC | {"lambda:InvokeFunction", "ssm:DeleteParameters"}
 
 @pytest.fixture(scope="module", params=SYSTEMS)
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
-    """Deployed, with a heartbeat."""
-    with unmeasured.running() as aws:
-        aws.opt_in()
-        made = Subject(aws, request.param, *SYSTEMS[request.param])
-        made.run("deploy")
-        aws.settle()
-        made.beat()
+    """Deployed, with a heartbeat that has reached the other site."""
+    with standing(request.param) as made:
         made.ask(made.away, "replica-age")
         yield made
 

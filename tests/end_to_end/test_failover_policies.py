@@ -12,9 +12,8 @@ import pytest
 from chain.outcome import Exit
 from emulator import Call
 from generator.operators import FAILS_BACK
-from tests import unmeasured
 from tests.end_to_end.commands import ROOT, deploy_py
-from tests.end_to_end.test_failover import SUFFIX, SYSTEMS, Subject
+from tests.end_to_end.test_failover import SUFFIX, SYSTEMS, Subject, standing
 
 pytestmark = pytest.mark.xdist_group("failover_policies")
 
@@ -33,12 +32,7 @@ IN_TROUBLE = {"secretsmanager:RemoveRegionsFromReplication": "where a replicatio
 @pytest.fixture(scope="module", params=SYSTEMS)
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """Deployed, with a heartbeat."""
-    with unmeasured.running() as aws:
-        aws.opt_in()
-        made = Subject(aws, request.param, *SYSTEMS[request.param])
-        made.run("deploy")
-        aws.settle()
-        made.beat()
+    with standing(request.param) as made:
         yield made
 
 
