@@ -42,7 +42,7 @@ setup: $(VENV)/.installed ## install what the lock file pins into a virtual envi
 $(VENV)/.installed: requirements.lock
 	$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is %d.%d. Name another: make setup BASE_PYTHON=python3.12" % sys.version_info[:2])'
 	$(BASE_PYTHON) -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
 	touch $@
 
 build: setup ## render templates, packages and generated documents
@@ -67,19 +67,19 @@ second: build $(CHECKOV)/.installed $(VENV)/.policy-sentry ## what checkov and p
 
 $(CHECKOV)/.installed: requirements-checkov.lock
 	$(BASE_PYTHON) -m venv $(CHECKOV)
-	$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	touch $@
 
 $(VENV)/.policy-sentry: requirements-policy-sentry.lock | setup
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	touch $@
 
 # Where bytecode is not to be written, thousands of processes would compile all that they import.
 test: setup $(VENV)/.policy-sentry ## all tests; installs PostgreSQL 15, Redis and Chromium where they are missing
 	tests/servers/install
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-operations.lock \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-operations.lock \
 	  --requirement requirements-page.lock
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-oscal.lock
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-oscal.lock
 	$(PYTHON) build.py
 	PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest -n 4 --cov --cov-report=
 	$(PYTHON) -m coverage report --fail-under 100
