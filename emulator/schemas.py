@@ -16,7 +16,7 @@ def _folder() -> Path:
     # Located, not imported: importing cfn-lint takes longer than starting the emulator.
     found = importlib.util.find_spec("cfnlint")
     if found is None or not found.submodule_search_locations:
-        raise ModuleNotFoundError("The emulator reads the schemas of resource types from cfn-lint; install requirements.lock.")
+        raise ModuleNotFoundError("The emulator reads the schemas of resource types from cfn-lint; run make setup.")
     return Path(found.submodule_search_locations[0]) / "data" / "schemas"
 
 

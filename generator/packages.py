@@ -24,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 PYTHON = "3.12"
 """What functions run on. Later ones check certificates more strictly (RFC 5280) than anybody has tried with those of RDS."""
 
+LOCK = "requirements/run.lock"
 BROUGHT = ("boto3", "botocore")  # by Lambda's runtime
 SHARED = "common"
 LAMBDA = {
@@ -77,7 +78,7 @@ def package(name: str, root: Path = ROOT) -> Package:
         known = sorted(path.parent.name for path in (root / "functions").glob("*/handler.py"))
         raise PackageError(f"functions/{name} has no handler.py. The functions are {', '.join(known) or 'none yet'}.")
     shared = root / "functions" / SHARED
-    vendored = _vendored(_imported(folder, shared), root / "requirements.lock")
+    vendored = _vendored(_imported(folder, shared), root / LOCK)
     files = {**_own(folder, ""), **_own(shared, f"{SHARED}/"), **vendored}
     return Package(name, f"{name}-{digest(files)[:8]}.zip", dict(sorted(files.items())))
 
@@ -90,7 +91,12 @@ def digest(files: Mapping[str, bytes]) -> str:
 
 def _own(folder: Path, prefix: str) -> dict[str, bytes]:
     found = (path for path in folder.rglob("*") if path.suffix in OWN and path.is_file())
-    return {prefix + path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+    return {prefix + path.relative_to(folder).as_posix(): _text(path.read_bytes()) for path in found}
+
+
+def _text(content: bytes) -> bytes:
+    """A text with the line ends that git holds, whatever those of the checkout are: two people pack the same."""
+    return content.replace(b"\r\n", b"\n")
 
 
 def _imported(folder: Path, shared: Path) -> set[str]:
@@ -138,21 +144,23 @@ def _vendored(names: set[str], lock: Path) -> dict[str, bytes]:
 
 
 def _pins(lock: Path) -> dict[str, str]:
-    """Distribution to version, of a lock file as pip-compile writes it."""
+    """Distribution to version, of a lock file."""
     pinned = re.findall(r"^([A-Za-z0-9._-]+)==([^\s\\;]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
     return {_canonical(name): version for name, version in pinned}
 
 
 def _installed(name: str, pins: Mapping[str, str]) -> metadata.Distribution:
     if name not in pins:
-        raise PackageError(f"{name} is packed into functions, but requirements.lock does not pin it. Run pip-compile again.")
+        raise PackageError(
+            f"{name} is packed into functions, but {LOCK} does not pin it. Name it in pyproject.toml, then: make lock ARGS=--keep"
+        )
     try:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         raise PackageError(f"{name} {pins[name]} is packed into functions, but is not installed. Run make setup.") from None
     if distribution.version != pins[name]:
         raise PackageError(
-            f"{name} {distribution.version} is installed, but requirements.lock pins {pins[name]}. Run make setup: a function's "
+            f"{name} {distribution.version} is installed, but {LOCK} pins {pins[name]}. Run make setup: a function's "
             "package holds the pinned version only."
         )
     return distribution

@@ -40,7 +40,7 @@ def taken(level: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.skipif(find_spec("trestle_fedramp") is None, reason="requirements-oscal.lock is not installed")
+@pytest.mark.skipif(find_spec("trestle_fedramp") is None, reason="make test installs requirements/oscal.lock")
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_committed_baseline_equals_the_packages(level: str) -> None:
     committed = Path(__file__).parents[2] / f"compliance/baselines/fedramp-{level}.json"

@@ -39,7 +39,7 @@ def _with_layers(*deviations: Any, profile: Profile = FEDRAMP_MODERATE) -> Any:
     return replace(system(*deviations, profile=profile), layers=tuple(_Layer(name) for name in sorted(names)))
 
 
-@pytest.mark.skipif(find_spec("trestle") is None, reason="requirements-oscal.lock is not installed")
+@pytest.mark.skipif(find_spec("trestle") is None, reason="make test installs requirements/oscal.lock")
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_committed_is_valid(name: str) -> None:
     from trestle.core.validator_factory import validator_factory

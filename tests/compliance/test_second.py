@@ -16,7 +16,9 @@ from model import read
 
 ROOT = Path(__file__).parents[2]
 WHERE = "small/base.Bucket"
-NEEDS_POLICY_SENTRY = pytest.mark.skipif(find_spec("policy_sentry") is None, reason="requirements-policy-sentry.lock is missing")
+NEEDS_POLICY_SENTRY = pytest.mark.skipif(
+    find_spec("policy_sentry") is None, reason="make test installs requirements/policy-sentry.lock"
+)
 
 FAILED = {
     "check_id": "CKV_AWS_18",

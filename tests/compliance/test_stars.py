@@ -34,7 +34,7 @@ def test_reasons_are_sentences() -> None:
     assert all(reason.why.strip().endswith(".") for reason in TABLE)
 
 
-@pytest.mark.skipif(find_spec("policy_sentry") is None, reason="requirements-policy-sentry.lock is missing")
+@pytest.mark.skipif(find_spec("policy_sentry") is None, reason="make test installs requirements/policy-sentry.lock")
 def test_where_a_reason_says_that_aws_defines_no_resource_it_defines_none() -> None:
     said = [star for star in stars(TEMPLATES) for reason in TABLE if reason.without_resource and reason.covers(star)]
     assert said

@@ -44,7 +44,7 @@ def is_module(name: str) -> bool:
 
 
 def test_the_pinned_version_is_the_one_that_is_named() -> None:
-    lines = (PACKAGE.parent / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    lines = (PACKAGE.parent / "requirements/run.lock").read_text(encoding="utf-8").splitlines()
     assert any(line.startswith(f"ministack=={private.VERSION} ") for line in lines)
 
 

@@ -28,12 +28,13 @@ def tree(tmp_path: Path) -> Path:
     root = tmp_path / "checkout"
     (root / "functions/hello/part").mkdir(parents=True)
     (root / "functions/common").mkdir()
+    (root / "requirements").mkdir()
     (root / "functions/hello/handler.py").write_text("import json\n\nimport boto3\nimport pg8000.native\nfrom part import more\n")
     (root / "functions/hello/part/more.py").write_text("MORE = 1\n")
     (root / "functions/hello/notes.txt").write_text("not packed")
     (root / "functions/common/__init__.py").write_text("")
     (root / "functions/common/roots.pem").write_text("roots")
-    (root / "requirements.lock").write_text(PINNED)
+    (root / "requirements/run.lock").write_text(PINNED)
     return root
 
 
@@ -153,20 +154,20 @@ def test_checkout_without_functions_is_said(tmp_path: Path) -> None:
 
 
 def test_distribution_of_another_version_is_refused(tree: Path) -> None:
-    (tree / "requirements.lock").write_text(PINNED.replace(INSTALLED, "0.0.1"))
+    (tree / "requirements/run.lock").write_text(PINNED.replace(INSTALLED, "0.0.1"))
     with pytest.raises(PackageError, match=rf"^scramp {re.escape(INSTALLED)} is installed, but .* pins 0\.0\.1\. Run make setup"):
         package("hello", tree)
 
 
 def test_distribution_that_is_not_pinned_is_refused(tree: Path) -> None:
-    (tree / "requirements.lock").write_text(PINNED.replace("python-dateutil", "python-datutil"))
+    (tree / "requirements/run.lock").write_text(PINNED.replace("python-dateutil", "python-datutil"))
     with pytest.raises(PackageError, match=r"^python-dateutil is packed into functions, but .* does not pin it"):
         package("hello", tree)
 
 
 def test_distribution_that_is_not_installed_is_refused(tree: Path) -> None:
     (tree / "functions/hello/handler.py").write_text("import standbyabsent\n")
-    (tree / "requirements.lock").write_text(PINNED + "standbyabsent==1.0\n")
+    (tree / "requirements/run.lock").write_text(PINNED + "standbyabsent==1.0\n")
     with pytest.raises(PackageError, match=r"^standbyabsent 1\.0 is packed into functions, but is not installed\."):
         package("hello", tree)
 
@@ -181,7 +182,7 @@ def test_extras_and_scripts_of_a_distribution_are_not_packed(tree: Path, tmp_pat
     (about / "RECORD").write_text("example.py,,\n../bin/example.py,,\nexample.so,,\nexample-1.0.dist-info/METADATA,,\n")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     (tree / "functions/hello/handler.py").write_text("import example\n")
-    (tree / "requirements.lock").write_text("example==1.0\n" + PINNED)
+    (tree / "requirements/run.lock").write_text("example==1.0\n" + PINNED)
     vendored = set(package("hello", tree).files) - {"handler.py", "part/more.py", "common/__init__.py", "common/roots.pem"}
     assert {path for path in vendored if not path.startswith("six")} == {"example.py", "example-1.0.dist-info/METADATA"}
     assert "six.py" in vendored, "markers are those of the functions' Python and platform, not of this machine"

@@ -52,7 +52,7 @@ def command(folder: Path) -> Iterator[None]:
         try:
             deadline = time.monotonic() + 30
             while not path.exists():
-                assert server.poll() is None, "the AWS CLI could not be loaded: make test installs requirements-operations.lock"
+                assert server.poll() is None, "the AWS CLI could not be loaded: make test installs requirements/operations.lock"
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             yield

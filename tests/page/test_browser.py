@@ -27,7 +27,7 @@ def browser() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        pytest.fail("Playwright is missing: pip install --require-hashes --requirement requirements-page.lock")
+        pytest.fail("Playwright is missing: make test installs requirements/page.lock")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=found)
         yield running
