@@ -6,8 +6,10 @@ Each figure is the median of several whole processes, wall time in seconds and t
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -21,6 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
+STANDS = re.compile(r"^\d+ stacks: \d+ created\.$")
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,16 @@ def main() -> None:
     print(f"{_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}; median of {runs} runs\n")
     print("| what | seconds | MiB | target |\n|---|---|---|---|")
     for one in figures:
-        print(f"| {one.name} | {one.seconds:.2f} | {one.mebibytes:.0f} | {one.target} |")
+        print(f"| {one.name} | {one.seconds:.2f} | {_mebibytes(one)} | {one.target} |")
+
+
+def _mebibytes(figure: Figure) -> str:
+    return "" if math.isnan(figure.mebibytes) else f"{figure.mebibytes:.0f}"
 
 
 def _figures(runs: int, scratch: Path) -> Iterator[Figure]:
     yield _measure("`deploy.py --help`", "< 0.3 s", runs, [PYTHON, "deploy.py", "--help"])
+    yield _first_try(min(runs, 3), scratch)
     fresh = scratch / "fresh"
     yield _measure("build from nothing", "", runs, [PYTHON, "build.py", "--root", str(fresh)], lambda: shutil.rmtree(fresh, True))
     yield _measure("build, unchanged", "< 1 s", runs, [PYTHON, "build.py", "--root", str(fresh)])
@@ -107,6 +115,27 @@ def _measure(
         if process.returncode:
             sys.exit(f"{' '.join(arguments)} ended with {process.returncode}:\n{said.decode()}")
     return Figure(name, statistics.median(seconds), statistics.median(mebibytes), target)
+
+
+def _first_try(runs: int, scratch: Path) -> Figure:
+    """What a newcomer waits for: from the end of `git clone` to the line that says that ledger stands, packages cached."""
+    seconds = []
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    for number in range(runs + 1):  # the first one fills the caches
+        clone = scratch / f"clone-{number}"
+        subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+        start = time.perf_counter()
+        with subprocess.Popen(
+            ["make", "try", "SYSTEM=ledger"], cwd=clone, env=kept, stdout=subprocess.PIPE, text=True
+        ) as process:
+            lines = iter(process.stdout or ())
+            said = [next((line for line in lines if STANDS.search(line)), "")]
+            took = time.perf_counter() - start
+            said += lines
+        if process.returncode or not said[0]:
+            sys.exit(f"make try ended with {process.returncode}:\n{''.join(said)}")
+        seconds += [took] if number else []
+    return Figure("`make try SYSTEM=ledger` in a new clone, until it stands", statistics.median(seconds), float("nan"), "< 20 s")
 
 
 @contextmanager
