@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +16,13 @@ from pg8000.exceptions import DatabaseError
 
 from replay.chain import Chain, Commit, Entry, lines, position, show, verify
 from replay.start import UnprovenError, commits_of, prove
-from replay.target import SESSION, Table, Target, copied, literal
-from replay.text import Change, TextError, parse, unescape
+from replay.storage import Storage, is_here, replaced
+from replay.target import ACTORS, SESSION, Table, Target, copied, literal
+from replay.text import Change, Relation, TextError, parse, relation, unescape
 
 SCHEMA = "standby_replay"
 STATEMENTS, BYTES = 500, 1 << 20  # what is sent at once
+NAMED = 10  # of a list that may be long, what a sentence takes
 LOCK = int.from_bytes(b"replayer", "big") >> 1
 PROGRESS = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
@@ -88,6 +90,9 @@ class _Replayer:
     target: Target
     done: Replayed = field(default_factory=Replayed)
     tables: Mapping[str, Any] = field(default_factory=dict)  # the end of the newest entry that lists them
+    storage: Storage | None = None  # as the newest entry says that lists it
+    keyless: set[Relation] = field(default_factory=set)
+    resumed: bool = False
 
     def settle(self) -> None:
         """Sets the session up."""
@@ -106,7 +111,18 @@ class _Replayer:
                 ) from None
         if not self.connection.run(f"SELECT pg_try_advisory_lock({LOCK})")[0][0]:
             raise StoppedError("Another replay is at work on the target. Wait for its end.")
+        self._refuse_actors()
         self.connection.run(PROGRESS)
+
+    def _refuse_actors(self) -> None:
+        """Triggers and rules that work in the session of a replay as well would do again what they did at the source."""
+        actors = self.connection.run(ACTORS)
+        if actors:
+            raise StoppedError(
+                f"Nothing was applied: the target would act by itself, since {_listed([what for what, _ in actors])} "
+                "are enabled for a replay as well, and what they did at the source is in the archive. Disable them in the "
+                f"target, and enable them as they were after the replay: {_listed([remedy for _, remedy in actors], '; ')}."
+            )
 
     def run(self, chain: Chain) -> None:
         begin, number = self._begin(chain)
@@ -114,11 +130,21 @@ class _Replayer:
         sequences: dict[str, int] = {}
         for entry in chain.entries:
             sequences.update(entry.end["sequences"])
-            self.tables = entry.end if "schema" in entry.end else self.tables
+            if "without_key" in entry.end:
+                self.tables, self.keyless = entry.end, {relation(name) for name in entry.end["without_key"]}
+            before, self.storage = self.storage, entry.end.get("storage", self.storage)
             if entry.number < number:
                 previous = entry
                 continue
-            self._check(previous, entry, first=entry.number == number)
+            first = entry.number == number
+            self._check_gap(entry, first=first)
+            if previous is not None and (previous.end["fingerprint"], previous.definitions) != (
+                entry.end["fingerprint"],
+                entry.definitions,
+            ):
+                # Begun at the boundary, the replay has all of the entry before it, and with that its changes of schema.
+                within = first and (begin > entry.after or entry.kind == "gap")
+                self._check_schema(previous, entry, self._replaced(chain, entry, before), within=within)
             self.done.ended = self._entry(entry, begin if entry.number == number else 0)
             self._report(entry)
             previous = entry
@@ -148,6 +174,7 @@ class _Replayer:
                     f"The target says that entry {number} of the server {system} was applied to it last, and the archive does "
                     f"not have it. Name the right archive, or drop the schema {SCHEMA} of the target to begin anew."
                 )
+            self.resumed = True
             self.done.notes.append(f"Goes on after {reached}, where an earlier replay of {count} transactions stopped.")
             return position(reached), number
         if self.options.start is not None:
@@ -183,8 +210,8 @@ class _Replayer:
             )
         return found[-1]
 
-    def _check(self, previous: Entry | None, entry: Entry, *, first: bool) -> None:
-        """Refuses to go over what is missing, and over a schema that the target may not have."""
+    def _check_gap(self, entry: Entry, *, first: bool) -> None:
+        """Refuses to go over what is missing."""
         if entry.gap and not first and entry.set_back:
             raise StoppedError(f"{entry.gap} Replay ends before it. For what follows restore a snapshot taken after it.")
         if entry.gap and not first and not self.options.over_gaps:
@@ -193,22 +220,42 @@ class _Replayer:
             )
         if entry.gap and not first:
             self.done.notes.append(entry.gap)
-        if previous is None or entry.end["fingerprint"] == previous.end["fingerprint"]:
+
+    def _replaced(self, chain: Chain, entry: Entry, before: Storage | None) -> dict[str, str]:
+        """The tables that are not what they were before ``entry``, but for those that the target has as they are now."""
+        if before is None or self.storage is None:
+            if self.storage is not None:
+                self._note(
+                    f"Entry {entry.number} is the first that says in which file each table lies: up to it nobody can see "
+                    "whether a table was dropped and made anew, or loaded while it was unlogged."
+                )
+            return {}
+        found = replaced(chain.entries, entry, before, self.storage)
+        return {name: why for name, why in found.items() if not is_here(self.connection, name, self.storage[name])}
+
+    def _check_schema(self, previous: Entry, entry: Entry, tables: Mapping[str, str], *, within: bool) -> None:
+        """Refuses to go over a schema that the target may not have, and over ``tables`` whose rows may be others."""
+        if previous.definitions == entry.definitions and not tables:
             return
         fingerprint = str(entry.end["fingerprint"])
         what = (
             f"The schema changed between {previous.end['to']} and {entry.end['to']} "
             f"(entry {entry.number}, fingerprint {fingerprint[:12]})"
         )
-        if first:
+        if (self.resumed and within) or (within and not tables):
             self.done.notes.append(f"{what}, in the entry in which this replay begins: be sure that the target has it.")
             return
         if any(fingerprint.startswith(known) for known in self.options.schemas):
             self.done.notes.append(f"{what}; as told, the target has it.")
             return
+        rows = tables and (
+            f"{_listed(list(tables.values()), ' ')} What was done to their rows is to be done to the target's as well: drop and "
+            "make a table anew, change its rows, or copy them from where they are; where it was VACUUM FULL or CLUSTER there is "
+            "nothing to do. "
+        )
         raise StoppedError(
-            f"{what}, and DDL is not in the archive. Replay stands before it. Bring the target to it (the entry holds the whole "
-            f"schema under its end's key schema), then go on with --schema {fingerprint[:12]}."
+            f"{what}, and DDL is not in the archive. Replay stands before it. {rows or ''}Bring the target to it (the entry, or "
+            f"one before it, holds the whole schema under its end's key schema), then go on with --schema {fingerprint[:12]}."
         )
 
     def _entry(self, entry: Entry, after: int) -> str:
@@ -289,12 +336,12 @@ class _Replayer:
         if change.action == "TRUNCATE":
             self._truncate(batch, change)
             return
-        [relation] = change.relations
-        if relation[0] == SCHEMA:
+        [of] = change.relations
+        if of[0] == SCHEMA:
             return  # the source was itself restored by a replay once
-        table = self.target.table(relation)
+        table = self.target.table(of)
         if table is None:
-            raise _ConflictError(f"the target has no table {'.'.join(relation)}")
+            raise _ConflictError(f"the target has no table {'.'.join(of)}")
         if table.kind == "m":
             self.done.not_replayed[f"{table.name} is a materialized view: refresh it"] += 1
             return
@@ -302,7 +349,9 @@ class _Replayer:
         if change.action == "INSERT" and change.new is not None:
             batch.insert(table, change)
             return
-        statement = table.update(change) if change.action == "UPDATE" else table.delete(change)
+        # Without an old key the row is sought by the new one, which is right only where the log would have held the old.
+        unknown = change.old is None and of in self.keyless
+        statement = None if unknown else table.update(change) if change.action == "UPDATE" else table.delete(change)
         if statement is None:
             self.done.changes -= 1
             self.done.not_replayed[f"{change.action} of {table.name}: the archive does not say of which row (no key)"] += 1
@@ -311,10 +360,10 @@ class _Replayer:
 
     def _truncate(self, batch: _Batch, change: Change) -> None:
         names = []
-        for relation in change.relations:
-            table = self.target.table(relation)
+        for of in change.relations:
+            table = self.target.table(of)
             if table is None:
-                raise _ConflictError(f"the target has no table {'.'.join(relation)}")
+                raise _ConflictError(f"the target has no table {'.'.join(of)}")
             names.append(table.only)  # partitions are named as well
         batch.add(f"TRUNCATE {', '.join(names)}{' RESTART IDENTITY' if change.restart else ''}", 0)
         self.done.changes += 1
@@ -323,6 +372,8 @@ class _Replayer:
         end = entry.end
         for name in self.tables.get("unlogged", ()):
             self._note(f"{name} is unlogged: its rows are not in the archive.")
+        for name in self.tables.get("materialized", ()):
+            self._note(f"{name} is a materialized view: its rows are not in the archive. Refresh it.")
         for name in self.tables.get("without_key", ()):
             self._note(f"{name} has no replica identity: inserts are archived, updates and deletes cannot be replayed.")
         if end["large_objects"]:
@@ -423,6 +474,11 @@ def _rows(file: Iterator[bytes]) -> Iterator[str]:
             return
         if text.startswith(b"table "):
             yield text[:-1].decode()
+
+
+def _listed(found: Sequence[str], between: str = ", ") -> str:
+    more = f"{between}and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return between.join(found[:NAMED]) + more
 
 
 def _first(entry: Entry) -> int:

@@ -30,6 +30,7 @@ END = {
     "large_objects": int,
     "unreadable_sequences": list,
 }
+SINCE = {"definitions": str, "storage": dict}  # of an end; entries of the first version have neither
 POSITION = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
 COMMIT = re.compile(rb"COMMIT (\d+) \(at ([^)]+)\)")
 
@@ -94,6 +95,11 @@ class Entry:
     @property
     def to(self) -> int:
         return position(self.end["to"])
+
+    @property
+    def definitions(self) -> str:
+        """The digest of the schema alone, without where its rows lie; entries of the first version know no other."""
+        return str(self.end.get("definitions", self.end["fingerprint"]))
 
     @property
     def set_back(self) -> bool:
@@ -250,6 +256,7 @@ def _json(line: bytes, keys: Mapping[str, type], what: str) -> Mapping[str, Any]
     if what == "header" and values.get("format") != FORMAT:
         raise _DamageError(f"is of format {values.get('format')}; this program reads {FORMAT}.")
     wrong = [key for key, kind in keys.items() if not isinstance(values.get(key), kind)]
+    wrong += [key for key, kind in SINCE.items() if key in values and not isinstance(values[key], kind)]
     if wrong:
         raise _DamageError(f"its {what} lacks {', '.join(wrong)}.")
     return values

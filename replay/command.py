@@ -33,8 +33,8 @@ MEANING = {
     Exit.BROKEN: "the archive is broken; nothing was applied",
     Exit.INPUT: "wrong input, or the database does not let us in; nothing was applied",
     Exit.INCOMPLETE: "replayed, but for what is listed",
-    Exit.STOPPED: "stopped before a gap, a change of schema or a change that does not fit; or the session ended, or where to "
-    "begin is not proven",
+    Exit.STOPPED: "stopped before a gap, a change of schema or a change that does not fit, or since the target would act by "
+    "itself; or the session ended, or where to begin is not proven",
 }
 EXPLANATION = """
 The target must be a copy of the archived server, restored from a snapshot and written to by nobody since. Where it was restored
@@ -70,7 +70,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     applies.add_argument("--epoch", type=int, metavar="N", help="in which --from lies, where the server was restored before")
     applies.add_argument("--over-gaps", action="store_true", help="go on over what is missing")
-    applies.add_argument("--schema", nargs="+", default=[], metavar="FINGERPRINT", help="changes of schema that the target has")
+    applies.add_argument(
+        "--schema", nargs="+", default=[], metavar="FINGERPRINT", help="changes by DDL, of schema or rows, that the target has"
+    )
     applies.add_argument("--report-conflicts", action="store_true", help="list changes that do not fit, and go on")
     return parser.parse_args(argv)
 

@@ -104,6 +104,11 @@ def _row(text: str, at: int) -> tuple[Row, int]:
     return row, at
 
 
+def relation(name: str) -> Relation:
+    """A table's full name as PostgreSQL writes it."""
+    return _relations(name)[0]
+
+
 @cache
 def _relations(text: str) -> tuple[Relation, ...]:
     return tuple((_plain(found[1]), _plain(found[2])) for found in _RELATION.finditer(text))

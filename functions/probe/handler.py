@@ -32,7 +32,7 @@ LOCK = int.from_bytes(b"standby", "big")  # the advisory lock that all who chang
 OTHERS = (
     "backend_type = 'client backend' AND datname = current_database() AND pid <> pg_backend_pid() "
     # Two runs do not end each other, and nobody ends a session of AWS's own.
-    "AND NOT (usename = current_user AND application_name = :application) "
+    "AND NOT (usename = session_user AND application_name = :application) "
     "AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = usename)"
 )
 END = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {OTHERS}"  # noqa: S608  our own text

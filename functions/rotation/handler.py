@@ -20,6 +20,7 @@ from common.secret import CURRENT, PREVIOUS, Credential
 # Left are letters, digits and the four other characters that RFC 3986 reserves nowhere (- . _ ~): a password that can stand in a
 # URL, an SQL literal, a shell word and a configuration file as it is. RDS itself refuses / @ " and spaces.
 EXCLUDED = "\"@/\\ '!#$%&()*+,:;<=>?[]^`{|}"
+NAME = 63  # bytes of a role's name; PostgreSQL takes no notice of more
 LOCK = int.from_bytes(b"rotation", "big")  # the advisory lock that two runs of setSecret share, below 2^63
 APPLICATION = "standby-rotation"
 
@@ -46,10 +47,19 @@ class Rotation(rotating.Rotation):
         if connection is None:
             return None
         try:
+            # Settings of role and database must not change who we are, nor what a name means.
+            connection.run("SET search_path = ''; SET ROLE NONE")
             standby = connection.scalar("SELECT pg_is_in_recovery()")
+            [[user]] = connection.run("SELECT session_user")
         except BaseException:
             database.close(connection)
             raise
+        if user.encode() != credential.username.encode()[:NAME]:
+            database.close(connection)
+            raise FunctionError(
+                f"{self.server} takes the user {credential.username} for {user}, whose password must not be changed. Rotate at "
+                "the server itself, and let no setting there change the session's user."
+            )
         if standby:
             database.close(connection)
             raise FunctionError(
@@ -117,7 +127,8 @@ def _alter(rotation: Rotation, connection: Connection, pending: Credential, labe
     connection.run(f"SELECT pg_advisory_xact_lock({LOCK})")
     if CURRENT in rotation.stages()[rotation.token]:
         return f"nothing: another run has finished, this version is {CURRENT}"
-    connection.run(f"ALTER ROLE CURRENT_USER PASSWORD '{scram.verifier(pending.password)}'")
+    # Not CURRENT_USER, which is another where ALTER ROLE ... SET role says so.
+    connection.run(f"ALTER ROLE SESSION_USER PASSWORD '{scram.verifier(pending.password)}'")
     connection.run("COMMIT")
     return f"set the pending password of {pending.username}, having logged in with {label}"
 

@@ -15,6 +15,7 @@ import pytest
 from common import clients, database
 from common.report import FunctionError
 from common.secret import Credential
+from pg8000.exceptions import DatabaseError
 from rotation.handler import EXCLUDED, LOCK, handler
 
 from emulator.authority import Authority
@@ -74,10 +75,80 @@ def test_servers_log_holds_the_verifier_and_no_clear_password(rotator: Rotator) 
     new = rotator.rotate()
     newer = rotator.rotate()
     log = rotator.server.log.read_text()
-    statement = rf"{rotator.user}@{DATABASE} LOG:  statement: ALTER ROLE CURRENT_USER PASSWORD 'SCRAM-SHA-256\$4096:"
+    statement = rf"{rotator.user}@{DATABASE} LOG:  statement: ALTER ROLE SESSION_USER PASSWORD 'SCRAM-SHA-256\$4096:"
     assert len(re.findall(statement, log)) == 2
     for password in (rotator.first, new, newer, PASSWORD):
         assert password not in log
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("SET role = '{owner}'",),
+        ("SET search_path = {evil}, pg_catalog", "SET role = '{owner}'"),
+        ("IN DATABASE {database} SET role = '{owner}'", "IN DATABASE {database} SET search_path = {evil}, pg_catalog"),
+    ],
+    ids=["another role", "another role and other names", "in this database"],
+)
+def test_password_of_the_sessions_own_user_is_changed_whatever_its_settings_say(
+    rotator: Rotator, settings: tuple[str, ...]
+) -> None:
+    """CURRENT_USER is the role that the session acts as: its password was overwritten, and each retry did it again."""
+    names = {"owner": f"Owner of {rotator.user}", "evil": f"evil_{rotator.user}", "database": DATABASE}
+    with rotator.master() as connection:
+        connection.run(f"CREATE ROLE \"{names['owner']}\" LOGIN CREATEROLE PASSWORD '{verifier('the-owners-own')}'")
+        connection.run(f'GRANT "{names["owner"]}" TO {rotator.user}')
+        connection.run(f"CREATE SCHEMA {names['evil']}; GRANT USAGE ON SCHEMA {names['evil']} TO PUBLIC")
+        connection.run(f"CREATE FUNCTION {names['evil']}.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'")
+        for setting in settings:
+            connection.run(f"ALTER ROLE {rotator.user} {setting.format(**names)}")
+    try:
+        token = rotator.service.rotate(rotator.arn)
+        for step in STEPS:
+            rotator.step(token, step, step)
+        secret = rotator.service.secrets[rotator.arn]
+        assert secret.labels["AWSCURRENT"] == token
+        for user, password in ((rotator.user, rotator.password), (names["owner"], "the-owners-own")):
+            with rotator.login(password, user) as connection:
+                assert connection.run("SELECT session_user") == [[user]]
+        with pytest.raises(DatabaseError, match="28P01"), rotator.login(rotator.first):
+            pass
+    finally:
+        with rotator.master() as connection:
+            connection.run(f"DROP SCHEMA {names['evil']} CASCADE")
+
+
+def test_master_that_acts_as_another_role_rotates_its_own_password(rotator: Rotator) -> None:
+    """May set anybody's password: nothing but the name keeps it from another's."""
+    with rotator.master() as connection:
+        connection.run(f"ALTER ROLE {rotator.user} CREATEROLE")
+        connection.run(f"CREATE ROLE owner_{rotator.user} LOGIN PASSWORD '{verifier('the-owners-own')}'")
+        connection.run(f"GRANT owner_{rotator.user} TO {rotator.user}")
+        connection.run(f"ALTER ROLE {rotator.user} SET role = 'owner_{rotator.user}'")
+    token = rotator.service.rotate(rotator.arn)
+    rotator.step(token, *STEPS)
+    with rotator.login(rotator.password) as connection:
+        assert connection.run("SELECT session_user, current_user") == [[rotator.user, f"owner_{rotator.user}"]]
+    with rotator.login("the-owners-own", f"owner_{rotator.user}"):
+        pass
+
+
+def test_session_of_another_user_than_the_secrets_is_refused(
+    rotator: Rotator, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As behind a proxy that logs in under a name of its own."""
+    token = rotator.service.rotate(rotator.arn)
+    rotator.step(token, "createSecret")
+    original = database.connect
+
+    def mapped(server: Any, credential: Credential, application: str) -> database.Connection | None:
+        return original(server, Credential({**credential.values, "username": USER, "password": PASSWORD}), application)
+
+    monkeypatch.setattr(database, "connect", mapped)
+    for event in rotator.events(token)[1:3]:
+        said = rotator.refusal(event, capfd)
+        assert f"takes the user {rotator.user} for {USER}, whose password must not be changed" in said
+    assert rotator.opens(rotator.first)
 
 
 def test_password_suits_urls_and_sql(rotator: Rotator) -> None:

@@ -100,6 +100,8 @@ def _header(edit: Callable[[dict[str, object]], object]) -> Callable[[list[str]]
         (_edited(1, _header(lambda x: x.pop("system"))), "its header lacks system"),
         (_edited(1, _end(lambda x: x.update(to=5))), "its end lacks to"),
         (_edited(1, _end(lambda x: x.pop("unreadable_sequences"))), "its end lacks unreadable_sequences"),
+        (_edited(1, _end(lambda x: x.update(definitions=None))), "its end lacks definitions"),
+        (_edited(1, _end(lambda x: x.update(storage=[]))), "its end lacks storage"),
         (_edited(1, _end(lambda x: x.update(to="x"))), "says 'x' where a position belongs"),
         (_edited(1, _header(lambda x: x.update(after="1/2/3"))), "says '1/2/3' where a position belongs"),
         (_edited(1, lambda x: [*x[:3], x[3].replace("0/", "0:"), *x[4:]]), "line 4 is a COMMIT without a position"),

@@ -242,9 +242,15 @@ class Archiver:
         """Makes ``part`` the next entry after ``head.number``, at the position that ``head`` says."""
         # Without sequences in hand the newest entry was read from its file: all is told again then.
         whole = head.sequences is None or _first_of_day(head, now)
-        told = state.told(head.fingerprint, head.sequences or {}, whole)
+        told = state.told(head.fingerprint, head.definitions, head.sequences or {}, whole)
         ahead = replace(
-            head, number=head.number + 1, fingerprint=state.fingerprint, sequences=state.sequences, missing="", anew=""
+            head,
+            number=head.number + 1,
+            fingerprint=state.fingerprint,
+            definitions=state.definitions,
+            sequences=state.sequences,
+            missing="",
+            anew="",
         )
         end = {"to": lsn.show(head.position), "complete": head.complete, "transactions": 0, "changes": 0, **end, **told}
         return self.directory.keep(part, ahead, end, now.day)

@@ -47,6 +47,7 @@ class Head:
     position: int
     complete: str
     fingerprint: str = ""
+    definitions: str = ""
     sequences: Mapping[str, int] | None = None
     missing: str = ""
     anew: str = ""
@@ -254,4 +255,5 @@ def _read(path: Path, name: str) -> Head:
         lsn.parse(end["to"]),
         end["complete"],
         end["fingerprint"],
+        end.get("definitions", ""),  # entries of the first version have none
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,15 +76,40 @@ SELECT format('rule %s', definition) FROM pg_rules JOIN space ON nspname = schem
 UNION ALL
 SELECT format('policy %s', p) FROM pg_policies p
 """
-WITHOUT_KEY = """
+# The index whose columns the log holds of an old row, by the server's own rule (RelationGetIndexList): a deferrable primary key,
+# for one, is none.
+IDENTITY = """
+indrelid = c.oid AND indisunique AND indimmediate AND indisvalid AND indislive AND indpred IS NULL
+AND (relreplident = 'd' AND indisprimary OR relreplident = 'i' AND indisreplident)
+"""
+WITHOUT_KEY = f"""
 SELECT oid::regclass::text FROM pg_class c
 WHERE relkind = 'r' AND relpersistence = 'p' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
-AND (relreplident = 'n' OR relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary))
+AND relreplident <> 'f' AND NOT EXISTS (SELECT FROM pg_index WHERE {IDENTITY})
 ORDER BY 1
-"""
+"""  # noqa: S608  our own text
+# What rows lie in, and what tells them apart: the decoder shows neither. A table that was dropped and made anew, swapped with
+# another, loaded while it was unlogged or written anew has the same definition as before, and another oid, file or TOAST table;
+# whatever else was done to it and undone (its identity, for one) has left another number in ``by``, the transaction that wrote
+# its line of the catalogue last. VACUUM, ANALYZE and new indexes leave no mark there. A key has the oid of its constraint, which
+# REINDEX CONCURRENTLY keeps.
+STORAGE = f"""
+SELECT c.oid::regclass::text, c.oid::text, relfilenode::text, reltoastrelid::text, relpersistence, relreplident, (
+    SELECT coalesce((
+        SELECT oid FROM pg_constraint WHERE conindid = indexrelid AND conrelid = indrelid AND contype IN ('p', 'u')
+    ), indexrelid)::text FROM pg_index WHERE {IDENTITY}
+), c.xmin::text, CASE current_setting('track_commit_timestamp') WHEN 'on' THEN pg_xact_commit_timestamp(c.xmin)::text END
+FROM pg_class c
+WHERE relkind IN ('r', 'p') AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+"""  # noqa: S608  our own text
+FACTS = ("oid", "file", "toast", "persistence", "identity", "key", "by", "at")
 UNLOGGED = """
 SELECT oid::regclass::text FROM pg_class
 WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)' ORDER BY 1
+"""
+MATERIALIZED = """
+SELECT oid::regclass::text FROM pg_class
+WHERE relkind = 'm' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)' ORDER BY 1
 """
 # One that has never been asked for has no value, and neither has one that we may not read. Those of other sessions are theirs.
 SEQUENCES = """
@@ -97,12 +122,18 @@ LARGE_OBJECTS = "SELECT count(*) FROM pg_largeobject_metadata"
 
 @dataclass(frozen=True)
 class State:
-    """The schema as lines with their digest, and what else goes into every entry."""
+    """The schema as lines with their digest, and what else goes into every entry.
+
+    ``definitions`` is the digest of the lines alone, ``fingerprint`` that of the lines and of where each table's rows lie.
+    """
 
     fingerprint: str
+    definitions: str
     lines: tuple[str, ...]
+    storage: Mapping[str, Mapping[str, str | None]]
     without_key: tuple[str, ...]
     unlogged: tuple[str, ...]
+    materialized: tuple[str, ...]
     sequences: Mapping[str, int]
     unreadable: tuple[str, ...]
     large_objects: int
@@ -111,27 +142,44 @@ class State:
     def of(cls, connection: Connection) -> State:
         """As it is now, which is after every change that has been peeked at."""
         lines = tuple(sorted(line for (line,) in connection.run(SCHEMA)))
+        storage = {name: dict(zip(FACTS, facts, strict=True)) for name, *facts in sorted(connection.run(STORAGE))}
         values = connection.run(SEQUENCES)
         return cls(
-            hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+            _digest([*lines, *(_line(name, facts) for name, facts in storage.items())]),
+            _digest(lines),
             lines,
+            storage,
             tuple(name for (name,) in connection.run(WITHOUT_KEY)),
             tuple(name for (name,) in connection.run(UNLOGGED)),
+            tuple(name for (name,) in connection.run(MATERIALIZED)),
             {name: value for name, value, _ in values if value is not None},
             tuple(name for name, _, readable in values if not readable),
             connection.scalar(LARGE_OBJECTS),
         )
 
-    def told(self, fingerprint: str, sequences: Mapping[str, int], whole: bool) -> dict[str, Any]:
+    def told(self, fingerprint: str, definitions: str, sequences: Mapping[str, int], whole: bool) -> dict[str, Any]:
         """What an entry says of it: all, or what has changed since an entry that said the rest."""
         told: dict[str, Any] = {
             "fingerprint": self.fingerprint,
+            "definitions": self.definitions,
             "sequences": {name: value for name, value in self.sequences.items() if whole or sequences.get(name) != value},
             "large_objects": self.large_objects,
             "unreadable_sequences": list(self.unreadable),
         }
         if whole or fingerprint != self.fingerprint:
-            told["schema"] = list(self.lines)
+            told["storage"] = self.storage
             told["without_key"] = list(self.without_key)
             told["unlogged"] = list(self.unlogged)
+            told["materialized"] = list(self.materialized)
+        if whole or definitions != self.definitions:
+            told["schema"] = list(self.lines)
         return told
+
+
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _line(name: str, facts: Mapping[str, str | None]) -> str:
+    # Not the time, which the server forgets in the end.
+    return " ".join([f"storage {name}", *(f"{fact} {value}" for fact, value in facts.items() if fact != "at")])
