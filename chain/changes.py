@@ -97,6 +97,11 @@ def created_with(type_: str) -> frozenset[str]:
     return frozenset(_types().get(type_, {}).get("createOnly", ()))
 
 
+def may_replace(type_: str) -> frozenset[str] | None:
+    """The properties of which a change replaces the resource at times; None for a type that nobody knows."""
+    return frozenset(_types()[type_].get("createOnlyAtTimes", ())) if type_ in _types() else None
+
+
 def text(value: Any) -> str:
     """A value for a line of a plan."""
     if value is None:

@@ -267,14 +267,17 @@ class _Run:
     def _judge(self, change_set: cfn.ChangeSet) -> None:
         """The last look before a change set is executed: inputs that were not known before are known now."""
         layer = self.stack.template.layer
-        wrong = guard.refused(guard.by_change_set(self.stack.id, layer, change_set.changes), self.allowed)
+        moved = self.judged.moves.dangers({self.stack.id: guard.replaced(change_set.changes)})
+        own = [each for each in moved if each.stack == self.stack.id]
+        wrong = guard.refused([*guard.by_change_set(self.stack.id, layer, change_set.changes), *own], self.allowed)
         found = {f"{each.action} {each.resource}" for each in change_set.changes}
         self.note("change set", stack=self.stack.id, id=change_set.id, changes=[shown(each) for each in change_set.changes])
         if wrong:
             cfn.discard(self.cloudformation, change_set)
             reason = "; ".join(f"{each.resource} ({each.type}) {each.what}" for each in wrong)
-            names = " ".join(dict.fromkeys(each.resource for each in wrong))
-            raise StackError(f"{reason}. To have it all the same: ALLOW='{names}' REASON='why'", status="refused by the guard")
+            names = " ".join(dict.fromkeys(each.resource for each in wrong if not each.final))
+            open_ = f". To have it all the same: ALLOW='{names}' REASON='why'" if names else ""
+            raise StackError(f"{reason}{open_}", status="refused by the guard")
         if self.planned is not None and not found <= set(self.planned):
             cfn.discard(self.cloudformation, change_set)
             more = ", ".join(sorted(found - set(self.planned)))

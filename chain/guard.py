@@ -122,8 +122,12 @@ class Danger:
     final: bool = False
 
     def is_allowed(self, allowed: Collection[str]) -> bool:
+        """Whether somebody has named it, and that opens it."""
+        return not self.final and self.is_named(allowed)
+
+    def is_named(self, allowed: Collection[str]) -> bool:
         """Whether somebody has named it: by its logical id, or by layer and logical id where two layers share one."""
-        return not self.final and bool({self.resource, f"{self.layer}.{self.resource}"} & set(allowed))
+        return bool({self.resource, f"{self.layer}.{self.resource}"} & set(allowed))
 
     def __str__(self) -> str:
         return f"{self.stack}: {self.resource} ({self.type}) {self.what}"
@@ -143,18 +147,29 @@ def dangers(stack: str, layer: str, found: Iterable[Difference]) -> list[Danger]
 
 def by_change_set(stack: str, layer: str, changes: Sequence[Change]) -> list[Danger]:
     """What CloudFormation itself says that a change set would cost."""
-    moved = {change.resource for change in changes if change.replacement in ("True", "Conditional") or change.action != "Modify"}
+    going = replaced(changes)
     found = []
     for change in changes:
-        if change.type not in PRECIOUS:
+        if change.type not in PRECIOUS or change.resource not in going:
             continue
         if change.action == "Remove":
             found.append(Danger(stack, layer, change.resource, change.type, "would be deleted"))
-        elif change.replacement == "True":
-            found.append(Danger(stack, layer, change.resource, change.type, f"would be replaced{_why(change)}"))
-        elif change.replacement == "Conditional" and not change.causes <= _unmoved(change, moved):
-            found.append(Danger(stack, layer, change.resource, change.type, f"may be replaced{_why(change)}"))
+        else:
+            how = "would" if going[change.resource] else "may"
+            found.append(Danger(stack, layer, change.resource, change.type, f"{how} be replaced{_why(change)}"))
     return found
+
+
+def replaced(changes: Sequence[Change]) -> dict[str, bool]:
+    """The resources that a change set removes or replaces, and whether that is certain."""
+    moved = {change.resource for change in changes if change.replacement in ("True", "Conditional") or change.action != "Modify"}
+    return {
+        change.resource: change.action == "Remove" or change.replacement == "True"
+        for change in changes
+        if change.action == "Remove"
+        or change.replacement == "True"
+        or (change.replacement == "Conditional" and not change.causes <= _unmoved(change, moved))
+    }
 
 
 def gone(stack: str, layer: str, resources: Iterable[tuple[str, str]]) -> list[Danger]:
@@ -175,6 +190,9 @@ def sentences(found: Sequence[Danger], allowed: Collection[str]) -> Iterator[str
     """What is shown first of all."""
     for danger in found:
         yield f"{'ALLOWED' if danger.is_allowed(allowed) else 'REFUSED'}  {danger}"
+    shut = dict.fromkeys(danger.resource for danger in found if danger.final and danger.is_named(allowed))
+    if shut:
+        yield f"ALLOW='{' '.join(shut)}' does not open this: what is final is refused whatever is allowed."
     needed = dict.fromkeys(danger.resource for danger in refused(found, allowed) if not danger.final)
     if needed:
         yield (

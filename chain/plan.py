@@ -10,7 +10,8 @@ from chain import schedule
 from chain import stack as cfn
 from chain.changes import Difference
 from chain.graph import Graph, Stack
-from chain.guard import Danger, by_change_set
+from chain.guard import Danger, by_change_set, replaced
+from chain.moves import Follows
 from chain.reach import Seen, look, within
 from chain.review import Review, review
 from chain.stack import Change, Clients, StackError, State, Wait
@@ -28,6 +29,7 @@ class Step:
     note: str = ""
     differences: tuple[Difference, ...] = ()
     dangers: tuple[Danger, ...] = ()
+    follows: Follows | None = None  # what replaces its inputs
 
 
 def plan(
@@ -64,9 +66,27 @@ def plan(
         id_: replace(step, action="refused", note=(held or {})[id_]) if id_ in (held or {}) and step.action != "none" else step
         for id_, step in ended.done.items()
     }
+    more = {id_: replaced(step.changes) for id_, step in done.items()}
+    known = {(each.stack, each.resource) for each in judged.moves.dangers()}
+    late = [each for each in judged.moves.dangers(more) if (each.stack, each.resource) not in known]
+    done = {
+        id_: replace(step, dangers=(*step.dangers, *(each for each in late if each.stack == id_))) for id_, step in done.items()
+    }
+    follows = judged.moves.follows(more)
+    done = {id_: _following(step, follows.get(id_)) for id_, step in done.items()}
     moving = {id_ for id_, step in done.items() if step.action != "none"}
     steps = {stack.id: _noted(done[stack.id], moving) for stack in graph.stacks}
     return [steps.get(stack.id) or Step(stack, "unseen", note=left[stack.id]) for stack in whole.stacks]
+
+
+def _following(step: Step, follows: Follows | None) -> Step:
+    """A step of a stack whose inputs are replaced by the same deployment: what CloudFormation cannot know of it yet."""
+    if follows is None or step.action not in ("none", "change"):
+        return step
+    known = {change.resource for change in step.changes}
+    changes = (*step.changes, *(change for change in follows.changes if change.resource not in known))
+    note = f"{step.note}; {follows}" if step.note else str(follows)
+    return replace(step, action="change", changes=changes, note=note, follows=follows)
 
 
 def _noted(step: Step, moving: set[str]) -> Step:

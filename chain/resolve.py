@@ -30,7 +30,8 @@ def named(value: Any, known: Collection[str]) -> set[str]:
         return set()
     names = named(list(value.values()), known)
     if "Fn::GetAtt" in value:
-        names |= {value["Fn::GetAtt"][0]} & set(known)
+        target = value["Fn::GetAtt"]
+        names |= {target.partition(".")[0] if isinstance(target, str) else target[0]} & set(known)
     if isinstance(value.get("Ref"), str):
         names |= {value["Ref"]} & set(known)
     if "Fn::Sub" in value:

@@ -15,6 +15,8 @@ from chain import stack as cfn
 from chain.changes import Difference, Later, differences
 from chain.graph import Graph, Stack
 from chain.guard import Danger
+from chain.moves import Moves
+from chain.moves import Standing as Stands
 from chain.outcome import GuardedError
 from chain.stack import Clients, Standing, State
 from chain.statuses import DECISIONS, Decision
@@ -46,6 +48,7 @@ class Review:
     dangers: tuple[Danger, ...]
     orphans: tuple[Orphan, ...]
     order: Order
+    moves: Moves
     bodies: Mapping[tuple[object, ...], Any] = field(default_factory=dict)  # by a stack's id and mark
 
     def body(self, state: State) -> Any:
@@ -73,17 +76,24 @@ def review(graph: Graph, clients: Clients, standing: Standing) -> Review:
         spare = list(pool.map(read, [region for _, region, _ in left], [state for _, _, state in left]))
     changed = {stack.id: _difference(stack, state, body, outputs) for (stack, state), body in zip(ours, bodies, strict=True)}
     orphans = []
-    for (system, region, state), body in zip(left, spare, strict=True):
-        declared = cfn.document_of(body).get("Resources", {})
+    stands = [
+        Stands(stack.id, stack.template.layer, state, old, stack.template.document, _answers(stack, outputs), stack)
+        for (stack, state), old in zip(ours, map(cfn.document_of, bodies), strict=True)
+    ]
+    for (system, region, state), old in zip(left, map(cfn.document_of, spare), strict=True):
+        declared = old.get("Resources", {})
         orphans.append(Orphan(system, region, state, tuple((name, each["Type"]) for name, each in declared.items())))
+        stands.append(Stands(orphans[-1].id, state.tags.get("Layer", ""), state, old))
+    moves = Moves(graph, stands, changed)
     order = upgrades.order(graph, changed)
     dangers = [
         *order.dangers,
+        *moves.dangers(),
         *(each for id_, one in changed.items() for each in guard.dangers(id_, graph[id_].template.layer, one)),
         *(each for one in orphans for each in guard.gone(one.id, one.state.tags.get("Layer", ""), one.resources)),
     ]
     kept = {(state.id, *state.mark): body for (_, state), body in zip(ours, bodies, strict=True)}
-    return Review({id_: one for id_, one in changed.items() if one}, tuple(dangers), tuple(orphans), order, kept)
+    return Review({id_: one for id_, one in changed.items() if one}, tuple(dangers), tuple(orphans), order, moves, kept)
 
 
 def _is_readable(stack: Stack, state: State) -> bool:
@@ -93,13 +103,19 @@ def _is_readable(stack: Stack, state: State) -> bool:
 
 
 def _difference(stack: Stack, state: State, body: Any, outputs: Mapping[str, Mapping[str, str]]) -> tuple[Difference, ...]:
+    answers = _answers(stack, outputs)
+    if body == stack.template.body and state.parameters == answers:
+        return ()
+    return differences(cfn.document_of(body), state.parameters, stack.template.document, answers)
+
+
+def _answers(stack: Stack, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, str | Later]:
+    """What a stack would be given by what stands now."""
     answers: dict[str, str | Later] = dict(stack.values)
     for name, wire in stack.wires.items():
         known = outputs.get(wire.stack, {})
         answers[name] = known[wire.output] if wire.output in known else Later(wire.address)
-    if body == stack.template.body and state.parameters == answers:
-        return ()
-    return differences(cfn.document_of(body), state.parameters, stack.template.document, answers)
+    return answers
 
 
 def _orphans(graph: Graph, standing: Standing) -> Iterator[tuple[str, str, State]]:

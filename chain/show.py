@@ -63,7 +63,8 @@ def plan(graph: Graph, steps: Sequence[Step], orphans: Sequence[Orphan] = ()) ->
     """A plan: per stack what happens, per resource which way, which properties from what to what, and whether it is replaced."""
     for step in steps:
         note = f" ({step.note})" if step.note else ""
-        yield f"{step.stack.id}: {ACTIONS[step.action]}{note}"
+        said = f"{ACTIONS[step.action]}{note}"
+        yield f"{step.stack.id}: {step.note if step.follows else said}"
         if step.unknown:
             yield f"    inputs not known yet: {', '.join(step.unknown)}"
         for change in step.changes:
@@ -74,7 +75,7 @@ def plan(graph: Graph, steps: Sequence[Step], orphans: Sequence[Orphan] = ()) ->
             for one in known:
                 why = "  cannot change in place" if one.replaces else ""
                 yield f"        {one.path}: {_short(text(one.before))} -> {_short(text(one.after))}{why}"
-            if change.action == "Modify" and not known and step.differences:
+            if change.action == "Modify" and not known and (step.differences or step.follows):
                 yield "        known after apply: what it refers to changes"
     for orphan in orphans:
         yield f"{orphan.id}: is removed, for its layer is gone"

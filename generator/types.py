@@ -28,6 +28,7 @@ def facts(type_: str) -> dict[str, Any]:
     schema = json.loads((folder / "resources" / f"{digest}.json").read_bytes())
     return {
         "createOnly": sorted(map(_path, schema.get("createOnlyProperties", ()))),
+        "createOnlyAtTimes": sorted(map(_path, schema.get("conditionalCreateOnlyProperties", ()))),
         "identifier": [_path(pointer) for pointer in schema["primaryIdentifier"]],
         "lowerCase": sorted(
             _path(pointer) for pointer, rule in schema.get("propertyTransform", {}).items() if "$lowercase(" in rule

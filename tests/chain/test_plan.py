@@ -65,12 +65,18 @@ def test_changes_are_shown_with_replacement_and_what_rests_on_them(checkout: Che
         ("LogGroupName",),
     )
     assert {name: change.action for name, change in changes.items()} == {"Group": "Modify", "New": "Add", "Old": "Remove"}
-    assert found["data"].action == "none"
-    assert found["data"].note == "as long as these stay as they are: primary:logs.Name"
+    assert found["data"].action == "change"
+    assert found["data"].note == "will change: its AWS::Logs::LogGroup (primary:logs.Name) is replaced"
+    assert [(each.resource, each.replacement) for each in found["data"].changes] == [("Value", "False")]
     text = told(checkout, clients)
+    assert f"{checkout.id('data')}: will change: its AWS::Logs::LogGroup (primary:logs.Name) is replaced\n    ~ Value" in text
     assert "~ Group (AWS::Logs::LogGroup)  REPLACED  LogGroupName" in text
     sets = clients("cloudformation", REGION).list_change_sets(StackName=checkout.stack("logs"))["Summaries"]
     assert not [each for each in sets if each["ExecutionStatus"] == "AVAILABLE"], "a plan leaves nothing behind"
+    group["Properties"] = {"LogGroupName": sub("/a/${EnvironmentSuffix}"), "RetentionInDays": 14}
+    checkout.layer("logs", {"Group": group, "Old": parameter("old")}, outputs={"Name": ref("Group")})
+    step = steps(checkout, clients)["data"]
+    assert (step.action, step.note) == ("none", "as long as these stay as they are: primary:logs.Name")
 
 
 def test_a_better_sentence_changes_nothing_and_new_tags_do(checkout: Checkout, clients: Clients) -> None:

@@ -1,0 +1,371 @@
+"""What moves when a resource is replaced: from resource to resource, and through outputs and parameters from stack to stack.
+
+A database, a cache or a file system takes its network when it is made. A network that is replaced beneath it cannot be deleted,
+for the old one is in use, and cannot be taken, for it is another one: neither going on nor the old value leads out of that.
+It calls nothing: it follows what templates refer to, in what stands and in what is committed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chain.changes import Difference, Later, created_with, may_replace
+from chain.graph import Graph, Stack
+from chain.guard import Danger
+from chain.resolve import Resolver, UnresolvedError, named, pseudo
+from chain.stack import Change, State
+from chain.statuses import STATEFUL
+from model import Document
+
+MOUNT = "AWS::EFS::MountTarget"
+GROUP = "SubnetGroup"  # how the types end that hold subnets for a database: they take others in place, and RDS refuses that
+ID = re.compile(r"\b[a-z]+-[0-9a-f]{8,}\b")
+PLACE = re.compile(r"\b(?:subnet|vpc)-[0-9a-f]{8,}\b")
+"""Ids that say where something stands; a security group may be exchanged for another one of the same network."""
+
+WORDS = {
+    "AWS::EC2::SecurityGroup": "security groups",
+    "AWS::EC2::Subnet": "subnets",
+    "AWS::EC2::VPC": "VPC",
+    "AWS::EC2::VPCEndpoint": "endpoints",
+    "AWS::ElastiCache::SubnetGroup": "subnet group",
+    "AWS::KMS::Key": "keys",
+    "AWS::RDS::DBSubnetGroup": "subnet group",
+}
+"""What a plan calls that which an output names."""
+
+HOLDS = {"AWS::ElastiCache::ReplicationGroup": "cache", "AWS::EFS::FileSystem": "file system", MOUNT: "file system"}
+
+Node = tuple[str, str, str]
+"""A kind (resource, parameter or output), the id of a stack, and a name in it."""
+
+RESOURCE, PARAMETER, OUTPUT = "resource", "parameter", "output"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A stack that stands: the template that it was last given, and the committed one with the values that are known now."""
+
+    id: str
+    layer: str
+    state: State
+    old: Document
+    new: Document | None = None  # its layer is gone
+    answers: Mapping[str, str | Later] = field(default_factory=dict)
+    stack: Stack | None = None
+
+
+@dataclass(frozen=True)
+class Follows:
+    """What happens to a stack because of another one: what is replaced, in a word, and its resources."""
+
+    what: str
+    certain: bool
+    changes: tuple[Change, ...]
+
+    def __str__(self) -> str:
+        return f"will change: {self.what} replaced" if self.certain else f"may change: {self.what} replaced"
+
+
+class Moves:
+    """References between everything that stands or is committed, and what of it is replaced."""
+
+    def __init__(self, graph: Graph, standing: Sequence[Standing], found: Mapping[str, Sequence[Difference]]) -> None:
+        self._standing = {each.id: each for each in standing}
+        self._types: dict[Node, str] = {}
+        self._kept: set[Node] = set()  # what holds data in a stack that stands, and what fixes it to its place
+        self._next: dict[Node, dict[Node, bool]] = defaultdict(dict)  # node -> what names it -> whether that is replaced with it
+        self._before: dict[Node, set[Node]] = defaultdict(set)
+        self._seeds: dict[Node, bool] = {}  # what is replaced or removed -> whether that is certain
+        self._removed: set[Node] = set()
+        self._shifted: dict[Node, bool] = {}  # what is given another place by value
+        self._evaluated = {each.id: _evaluated(each) for each in standing}
+        for stack in graph.stacks:
+            if stack.id not in self._standing:
+                self._read(stack.id, stack.template.document)
+            for name, wire in stack.wires.items():
+                self._link((OUTPUT, wire.stack, wire.output), (PARAMETER, stack.id, name))
+        for each in standing:
+            self._read(each.id, each.old)
+            if each.new is not None:
+                self._read(each.id, each.new)
+                self._hold(each)
+        self._link_by_ids()
+        for each in standing:
+            self._seed(each, found.get(each.id, ()))
+        for each in standing:
+            if each.new is not None:
+                self._shift(each)
+
+    def dangers(self, more: Mapping[str, Mapping[str, bool]] | None = None) -> list[Danger]:
+        """What would take the network from what holds data; ``more`` is what change sets say: stack -> resource -> certain."""
+        seeds = {**self._more(more), **self._seeds}
+        network = {node: certain for node, certain in seeds.items() if self._is_network(node)}
+        reached = {node: self._spread([node], holding=True) for node in network}
+        covered = {
+            other for node in network for other in reached[node] if other != node and other in network and other[1] == node[1]
+        }
+        found: list[Danger] = []
+        for node, certain in network.items():
+            if node not in covered:
+                found += self._take_away(node, certain, reached[node])
+        for node, certain in self._shifted.items():
+            if not any(node in each for each in reached.values()):
+                found += self._take_away(node, certain, self._spread([node], holding=True))
+        return found
+
+    def follows(self, more: Mapping[str, Mapping[str, bool]] | None = None) -> dict[str, Follows]:
+        """The stacks that change because an output which feeds them names what is replaced, by their ids."""
+        seeds = {**self._more(more), **self._seeds}
+        reached = self._spread(list(seeds))
+        certain = self._spread([node for node, sure in seeds.items() if sure])
+        found = {}
+        for id_, each in self._standing.items():
+            moved = [node for node in reached if node[:2] == (PARAMETER, id_)]
+            if each.stack is None or each.new is None or not moved:
+                continue
+            sure = any(node in certain for node in moved)
+            what = self._named(moved, reached, each.stack, sure)
+            found[id_] = Follows(what, sure, tuple(self._changes(id_, each.new, reached, certain)))
+        return found
+
+    # What names what -------------------------------------------------------------------------------------------------
+
+    def _link(self, one: Node, other: Node, *, replaces: bool = True) -> None:
+        self._next[one][other] = self._next[one].get(other, False) or replaces
+        self._before[other].add(one)
+
+    def _read(self, id_: str, document: Document) -> None:
+        declared, parameters = document.get("Resources", {}), document.get("Parameters", {})
+        kinds = {**dict.fromkeys(parameters, PARAMETER), **dict.fromkeys(declared, RESOURCE)}
+        for name, resource in declared.items():
+            node = (RESOURCE, id_, name)
+            self._types.setdefault(node, resource["Type"])
+            fixed = {path.partition(".")[0] for path in created_with(resource["Type"])}
+            for property_, value in resource.get("Properties", {}).items():
+                for one in named(value, kinds):
+                    if one != name:
+                        self._link((kinds[one], id_, one), node, replaces=property_ in fixed)
+        for name, output in document.get("Outputs", {}).items():
+            for one in named(output.get("Value"), kinds):
+                self._link((kinds[one], id_, one), (OUTPUT, id_, name))
+
+    def _link_by_ids(self) -> None:
+        """What stands was fed by hand, or by a wire that is cut by now: the ids themselves say whose they are."""
+        givers: dict[str, set[Node]] = defaultdict(set)
+        for each in self._standing.values():
+            for name, value in each.state.outputs.items():
+                for id_ in ID.findall(value):
+                    givers[id_].add((OUTPUT, each.id, name))
+        for each in self._standing.values():
+            for name, value in each.state.parameters.items():
+                for giver in {giver for id_ in ID.findall(value) for giver in givers[id_] if giver[1] != each.id}:
+                    self._link(giver, (PARAMETER, each.id, name))
+
+    def _hold(self, each: Standing) -> None:
+        before, _ = self._evaluated[each.id]
+        for name, resource in each.old.get("Resources", {}).items():
+            if name in before and (resource["Type"] in STATEFUL or resource["Type"] == MOUNT):
+                self._kept.add((RESOURCE, each.id, name))
+
+    # What is replaced ------------------------------------------------------------------------------------------------
+
+    def _seed(self, each: Standing, found: Sequence[Difference]) -> None:
+        before, after = self._evaluated[each.id]
+        for name in {*(before.keys() - after.keys()), *(one.resource for one in found if one.action == "Remove")}:
+            self._seeds[RESOURCE, each.id, name] = True
+            self._removed.add((RESOURCE, each.id, name))
+        for one in found:
+            node = (RESOURCE, each.id, one.resource)
+            fixed = [change for change in one.properties if change.replaces]
+            if one.action == "Modify" and fixed and one.resource in after:
+                sure = any(not change.is_later for change in fixed)
+                if sure or not self._is_network(node) or any(self._is_elsewhere(change.after, each) for change in fixed):
+                    self._seeds[node] = sure
+        for name in before.keys() & after.keys():
+            node = (RESOURCE, each.id, name)
+            if self._is_network(node) and node not in self._seeds:
+                for property_ in _moved(self._types[node], before[name], after[name]):
+                    value = after[name].get(property_)
+                    if not _later(value) or self._is_elsewhere(value, each):
+                        self._seeds[node] = property_ in created_with(self._types[node]) and not _later(value)
+
+    def _shift(self, each: Standing) -> None:
+        """What holds data, or subnets for it, and is given other places than those that it has."""
+        before, after = self._evaluated[each.id]
+        for name in before.keys() & after.keys():
+            node = (RESOURCE, each.id, name)
+            if node not in self._kept and not self._types[node].endswith(GROUP):
+                continue
+            for property_, value in before[name].items():
+                now = after[name].get(property_)
+                places = set(PLACE.findall(str(value)))
+                if places and not places & set(PLACE.findall(str(now))) and (not _later(now) or self._is_elsewhere(now, each)):
+                    self._shifted[node] = not _later(now)
+
+    def _is_elsewhere(self, value: Any, each: Standing) -> bool:
+        """Whether a value that is not known yet comes from something new: not if what stands is only named otherwise."""
+        wires = {wire.address: wire for wire in each.stack.wires.values()} if each.stack is not None else {}
+        for later in _later(value):
+            wire = wires.get(later.address)
+            if wire is None or wire.stack not in self._standing:
+                return True
+            before, _ = self._evaluated[wire.stack]
+            behind = self._behind((OUTPUT, wire.stack, wire.output))
+            if any(node[1] == wire.stack and node[0] == RESOURCE and node[2] not in before for node in behind):
+                return True
+            if any(node in self._seeds for node in behind):
+                return True
+        return False
+
+    def _behind(self, node: Node) -> set[Node]:
+        found: set[Node] = set()
+        left = [node]
+        while left:
+            for one in self._before[left.pop()] - found:
+                found.add(one)
+                left.append(one)
+        return found
+
+    def _more(self, more: Mapping[str, Mapping[str, bool]] | None) -> dict[Node, bool]:
+        return {(RESOURCE, id_, name): sure for id_, named_ in (more or {}).items() for name, sure in named_.items()}
+
+    def _is_network(self, node: Node) -> bool:
+        type_ = self._types.get(node, "")
+        return type_.startswith("AWS::EC2::") or type_.endswith(GROUP) or (type_ == MOUNT and node not in self._removed)
+
+    # Where it leads --------------------------------------------------------------------------------------------------
+
+    def _spread(self, seeds: Sequence[Node], *, holding: bool = False) -> dict[Node, Node | None]:
+        """Everything that moves with the seeds, and from where; ``holding`` goes on through groups of subnets, and to what
+        holds data but changes in place."""
+        found: dict[Node, Node | None] = dict.fromkeys(seeds)
+        left = deque(seeds)
+        while left:
+            node = left.popleft()
+            if holding and node in self._kept and node not in seeds:
+                continue  # what holds data is where it ends
+            for other, replaces in self._next[node].items():
+                held = holding and (other in self._kept or self._types.get(other, "").endswith(GROUP))
+                if other not in found and (replaces or held):
+                    found[other] = node
+                    left.append(other)
+        return found
+
+    def _take_away(self, seed: Node, certain: bool, reached: Mapping[Node, Node | None]) -> Iterator[Danger]:
+        """One danger for each stack that holds data which the seed's network reaches."""
+        ends: dict[str, list[Node]] = defaultdict(list)
+        for node in reached:
+            gone = node in self._removed and seed in self._removed and node[1] == seed[1]
+            if node in self._kept and not gone:
+                ends[node[1]].append(node)
+        _, id_, name = seed
+        how = "moved into another network" if seed in self._shifted else "removed" if seed in self._removed else "replaced"
+        for nodes in ends.values():
+            path: list[Node] = []
+            step: Node | None = nodes[0]
+            while step is not None:
+                path.insert(0, step)
+                step = reached[step]
+            more = f" (and {', '.join(other[2] for other in nodes[1:])})" if nodes[1:] else ""
+            noun = HOLDS.get(self._types[nodes[0]], "database")
+            what = (
+                f"{'would' if certain else 'may'} be {how}, and a deployed {noun} stands on it: {_told(path)}{more}."
+                f" The network of a deployed {noun} cannot be moved; make a second environment and restore into it"
+            )
+            yield Danger(id_, self._layer(id_), name, self._types.get(seed, ""), what, final=True)
+
+    def _layer(self, id_: str) -> str:
+        return self._standing[id_].layer
+
+    def _named(self, moved: Sequence[Node], reached: Mapping[Node, Node | None], stack: Stack, sure: bool) -> str:
+        """What of a stack is replaced, in words, and the addresses that name it."""
+        words: dict[str, None] = {}
+        addresses = [stack.wires[name].address if name in stack.wires else name for _, _, name in moved]
+        for node in moved:
+            left, seen = [one for one in self._before[node] if one in reached], set[Node]()
+            while left:
+                one = left.pop()
+                if one[0] == RESOURCE:
+                    words[WORDS.get(self._types[one], self._types[one])] = None
+                elif one not in seen:
+                    seen.add(one)
+                    left += [other for other in self._before[one] if other in reached]
+        said = " and ".join(sorted(words)) or "inputs"
+        verb = ("are" if sure else "may be") if said.endswith("s") or " and " in said else ("is" if sure else "may be")
+        return f"its {said} ({', '.join(sorted(addresses))}) {verb}"
+
+    def _changes(self, id_: str, new: Document, reached: Collection[Node], certain: Collection[Node]) -> Iterator[Change]:
+        for name, resource in new.get("Resources", {}).items():
+            node = (RESOURCE, id_, name)
+            if node in reached:
+                yield Change("Modify", name, resource["Type"], "True" if node in certain else "Conditional")
+            elif any(one in reached for one in self._before[node]):
+                yield Change("Modify", name, resource["Type"], "False")
+
+
+def _told(path: Sequence[Node]) -> str:
+    """A path in words: a stack is named where it begins."""
+    said, at = [], ""
+    for kind, id_, name in path:
+        if kind == PARAMETER:
+            continue  # bears the output's name
+        said.append(f"{id_}: {name}" if id_ != at and at else name)
+        at = id_
+    return " -> ".join(said)
+
+
+def _moved(type_: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """The properties of a network resource for which it is replaced, or may be. Of a type that nobody knows it may be for any."""
+    at_times = may_replace(type_)
+    fixed = {path.partition(".")[0] for path in (*created_with(type_), *(at_times or ()))}
+    for name in sorted(before.keys() | after.keys()):
+        if (name in fixed or (at_times is None and name != "Tags")) and before.get(name) != after.get(name):
+            yield name
+
+
+def _later(value: Any) -> list[Later]:
+    if isinstance(value, Later):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [later for item in items for later in _later(item)]
+
+
+def _evaluated(each: Standing) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
+    """The properties of resources whose conditions hold, as the stack stands and as it would be; resources stay names."""
+    before = _values(each, each.old, each.state.parameters)
+    return before, _values(each, each.new, each.answers) if each.new is not None else {}
+
+
+def _values(each: Standing, document: Document, answers: Mapping[str, str | Later]) -> dict[str, Mapping[str, Any]]:
+    declared = document.get("Resources", {})
+    parts = each.state.id.split(":")
+    region, account = (parts[3], parts[4]) if len(parts) > 4 else ("", "")
+    known: dict[str, Any] = dict(pseudo(region, account, each.state.name, each.state.id))
+    known |= {name: value for name, value in answers.items() if isinstance(value, Later)}
+    texts = {name: value for name, value in answers.items() if isinstance(value, str)}
+    names = {name: f"${{{name}}}" for name in declared}
+    resolve = Resolver(document, texts, known, names, lambda name, attribute: f"${{{name}.{attribute}}}")
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, resource in declared.items():
+        try:
+            if not resolve.holds(resource.get("Condition")):
+                continue
+        except (UnresolvedError, LookupError, TypeError, ValueError):
+            pass  # whether it holds is not known, so it may
+        found[name] = {key: _value(resolve, value) for key, value in resource.get("Properties", {}).items()}
+    return found
+
+
+def _value(resolve: Resolver, value: Any) -> Any:
+    """A value, or where it cannot be told what it is made of."""
+    try:
+        return resolve(value)
+    except (UnresolvedError, LookupError, TypeError, ValueError, AttributeError):
+        if isinstance(value, dict):
+            return {key: _value(resolve, item) for key, item in value.items()}
+        return [_value(resolve, item) for item in value] if isinstance(value, list) else value
