@@ -202,7 +202,8 @@ def _deployed(
     finally:
         telling.close()
     _say(show.deployed(task.graph, result, task.resume), _out(task.options))
-    return Exit.FAILED if result.failed else Exit.OK
+    left = any(each.left for each in result.done.values())
+    return Exit.FAILED if result.failed else Exit.LEFT_BEHIND if left else Exit.OK
 
 
 def _status(task: Task) -> Exit:

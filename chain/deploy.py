@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from chain import guard, packages, preflight, reach, rotation, schedule, topology
+from chain import guard, packages, preflight, reach, rotation, schedule, topology, undeleted
 from chain import stack as cfn
 from chain.durations import Durations, memory_name, typical
 from chain.graph import ARTIFACTS, BUCKET, Graph, Stack
@@ -20,6 +20,7 @@ from chain.review import Review, review
 from chain.saved import Saved
 from chain.stack import Clients, News, Report, StackError, State, Wait
 from chain.statuses import DECISIONS, GOOD, REMEDIES, STATEFUL, Decision
+from chain.undeleted import Undeleted
 from chain.watch import Watch
 
 ROTATION_PATIENCE = 120.0  # seconds; a function in a VPC takes about 20 s for its first run, Secrets Manager retries later
@@ -27,10 +28,17 @@ ROTATION_PATIENCE = 120.0  # seconds; a function in a VPC takes about 20 s for i
 
 @dataclass(frozen=True)
 class Deployed:
-    """A stack that stands as it should: what was done to it, and its outputs."""
+    """A stack that stands as it should: what was done to it, its outputs, and what it let go of that is still there."""
 
     action: str  # created, updated or unchanged
     outputs: Mapping[str, str]
+    left: tuple[Undeleted, ...] = ()
+
+    @property
+    def behind(self) -> str:
+        """How much of it is left behind, in words; nothing where nothing is."""
+        number = len(self.left)
+        return f"{number} thing{'s' if number > 1 else ''} left behind" if number else ""
 
 
 @dataclass(frozen=True)
@@ -120,8 +128,9 @@ def deploy(
                 note("done", stack=id_, result="failed")
                 raise
             outputs[id_] = done.outputs
-            note("done", stack=id_, result=done.action)
-            report(News(id_, done.action))
+            left = [{name: getattr(each, name) for name in ("resource", "type", "physical", "reason")} for each in done.left]
+            note("done", stack=id_, result=done.action, **({"left": left} if left else {}))
+            report(News(id_, done.action, reason=done.behind))
             return done
 
         try:
@@ -242,7 +251,7 @@ class _Run:
             state = self._settled(state)
             if state is not None and self._is_current(state, answers):
                 self._protect(state)
-                return Deployed("unchanged", state.outputs)
+                return Deployed("unchanged", state.outputs, undeleted.standing(self.clients, self.stack.region, state))
             if self.kept:  # an output that another stack gave has changed meanwhile
                 raise StackError(self.kept, status="not begun")
             for name in packages.upload(stack, outputs, self.clients, self.folder):
@@ -299,7 +308,7 @@ class _Run:
     def _update(self, state: State, answers: Mapping[str, str]) -> Deployed:
         change_set = cfn.prepare(self.cloudformation, self.stack, answers, "UPDATE", Wait(self.stop))
         if change_set is None:
-            return Deployed("unchanged", state.outputs)
+            return Deployed("unchanged", state.outputs, undeleted.standing(self.clients, self.stack.region, state))
         self._judge(change_set)
         token = cfn.token()
         self.cloudformation.execute_change_set(
@@ -312,7 +321,7 @@ class _Run:
             raise StackError("the stack was deleted while it was being made")
         if after.status not in GOOD:
             raise cfn.first_failure(self.cloudformation, after, self.events)
-        return Deployed(action, after.outputs)
+        return Deployed(action, after.outputs, undeleted.undeleted(self.events, after.id))
 
     def _settled(self, state: State | None) -> State | None:
         """The stack at rest and fit to be updated, or None if it is to be created."""

@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from threading import Event
 from typing import Any
 
-from chain import apart, final, leftovers, reach, rehearsed, schedule, topology, vaults
+from chain import apart, final, leftovers, reach, rehearsed, schedule, topology, undeleted, vaults
 from chain import stack as cfn
 from chain.apart import unless
 from chain.buckets import count, empty
@@ -26,6 +26,7 @@ from chain.outcome import NotReadyError
 from chain.stack import Clients, News, Report, StackError, State, Wait
 from chain.statuses import DECISIONS, Decision
 from chain.templates import Template
+from chain.undeleted import Undeleted
 from chain.watch import Watch
 from model import Site
 
@@ -47,6 +48,7 @@ class Doomed:
     resources: tuple[tuple[str, str, str], ...]
     needs: frozenset[str]  # ids of the stacks whose outputs it was given
     joined: tuple[str, ...] = ()  # clusters (ARNs) that its template puts into a global database
+    left: tuple[Undeleted, ...] = ()  # what an update could not delete, and the stack no longer holds
 
     @property
     def id(self) -> str:
@@ -104,6 +106,7 @@ class Result:
     left: tuple[str, ...]
     pending: tuple[tuple[str, datetime | None], ...]  # keys, and when they are gone
     kept: tuple[final.Database, ...] = ()  # whose last snapshot is there
+    commands: tuple[str, ...] = ()  # that delete what is left
 
 
 def survey(templates: Sequence[Template], suffix: str, clients: Clients, account: str, snapshots: Collection[str] = ()) -> Survey:
@@ -139,7 +142,7 @@ def survey(templates: Sequence[Template], suffix: str, clients: Clients, account
             elif state.name in names:
                 foreign.append(f"{region}/{state.name}")
     with ThreadPoolExecutor(READERS) as pool:
-        stacks = list(pool.map(lambda each: _doomed(*each), ours))
+        stacks = list(pool.map(lambda each: replace(_doomed(*each), left=undeleted.standing(clients, each[1], each[2])), ours))
     counts = {bucket: count(clients("s3", doomed.region), bucket) for doomed in stacks for bucket in doomed.of(BUCKET)}
     points = {vault: vaults.count(clients("backup", doomed.region), vault) for doomed in stacks for vault in doomed.of(VAULT)}
     in_stacks = {f"{each.region}  log group {name}" for each in stacks for name in each.of("AWS::Logs::LogGroup")}
@@ -238,6 +241,9 @@ def _destroy(
     swept: list[str] = []
     left: list[str] = []
     pending: list[tuple[str, datetime | None]] = []
+    behind = [one for each in found.stacks for one in each.left]
+    kept = undeleted.delete(clients, behind) if not ended.failed else dict.fromkeys(behind, "a stack may still use it")
+    swept += [f"{one.region}  {one.type} {one.physical}" for one in behind if one not in kept]
     for region in found.regions:
         if not ended.failed:  # what failed may still be writing its logs
             for leftover in leftovers.look(clients, region, names[region], found.systems, found.suffix):
@@ -250,8 +256,15 @@ def _destroy(
         audit = leftovers.audit(clients, region, found.systems, found.suffix, Wait(stop), patient)
         left += [f"{region}  {arn}" for arn in audit.left]
         pending += audit.pending
+    arns = [text.rpartition("  ")[2] for text in left]
+    left += [
+        f"{one.region}  {one.type} {one.physical}: {why}"
+        for one, why in kept.items()
+        if not any(arn.endswith(f"/{one.physical}") for arn in arns)
+    ]
+    commands = tuple(dict.fromkeys([*(one.command for one in kept), *undeleted.commands(arns)]))
     failed = {id_: cfn.explain(error) for id_, error in ended.failed.items()}
-    return Result(tuple(ended.done), failed, ended.held, tuple(swept), tuple(left), tuple(pending), found.last)
+    return Result(tuple(ended.done), failed, ended.held, tuple(swept), tuple(left), tuple(pending), found.last, commands)
 
 
 def _keep(found: Survey, clients: Clients, report: Report, stop: Event) -> Mapping[str, Exception]:

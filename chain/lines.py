@@ -84,6 +84,7 @@ def status(graph: Graph, states: Sequence[Status]) -> Iterator[str]:
             ],
             waits=list(each.unconfirmed),
             stale=[asdict(one) for one in each.stale],
+            left=[asdict(one) for one in each.left],
             unseen=list(each.unseen),
         )
     yield from (_line("left out", stack=each.stack, reason=each.reason) for each in graph.left_out)

@@ -28,15 +28,15 @@ PLACE = re.compile(r"\b(?:subnet|vpc)-[0-9a-f]{8,}\b")
 """Ids that say where something stands; a security group may be exchanged for another one of the same network."""
 
 WORDS = {
-    "AWS::EC2::SecurityGroup": "security groups",
     "AWS::EC2::Subnet": "subnets",
-    "AWS::EC2::VPC": "VPC",
-    "AWS::EC2::VPCEndpoint": "endpoints",
-    "AWS::ElastiCache::SubnetGroup": "subnet group",
-    "AWS::KMS::Key": "keys",
     "AWS::RDS::DBSubnetGroup": "subnet group",
+    "AWS::ElastiCache::SubnetGroup": "subnet group",
+    "AWS::EC2::VPC": "VPC",
+    "AWS::EC2::SecurityGroup": "security groups",
+    "AWS::EC2::VPCEndpoint": "endpoints",
+    "AWS::KMS::Key": "keys",
 }
-"""What a plan calls that which an output names."""
+"""What a plan calls that which an output names, the most telling first."""
 
 HOLDS = {"AWS::ElastiCache::ReplicationGroup": "cache", "AWS::EFS::FileSystem": "file system", MOUNT: "file system"}
 
@@ -68,7 +68,7 @@ class Follows:
     changes: tuple[Change, ...]
 
     def __str__(self) -> str:
-        return f"will change: {self.what} replaced" if self.certain else f"may change: {self.what} replaced"
+        return f"{'will' if self.certain else 'may'} change: {self.what}"
 
 
 class Moves:
@@ -295,9 +295,11 @@ class Moves:
                 elif one not in seen:
                     seen.add(one)
                     left += [other for other in self._before[one] if other in reached]
-        said = " and ".join(sorted(words)) or "inputs"
-        verb = ("are" if sure else "may be") if said.endswith("s") or " and " in said else ("is" if sure else "may be")
-        return f"its {said} ({', '.join(sorted(addresses))}) {verb}"
+        order = list(WORDS.values())
+        first, *rest = sorted(words, key=lambda word: (order.index(word) if word in order else len(order), word)) or ["inputs"]
+        verb = "may be" if not sure else "are" if first in ("inputs", "subnets", "security groups", "endpoints", "keys") else "is"
+        more = f", and its {' and '.join(rest)}" if rest else ""
+        return f"its {first} {verb} replaced{more} ({', '.join(sorted(addresses))})"
 
     def _changes(self, id_: str, new: Document, reached: Collection[Node], certain: Collection[Node]) -> Iterator[Change]:
         for name, resource in new.get("Resources", {}).items():

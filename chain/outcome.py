@@ -24,6 +24,7 @@ class Exit(IntEnum):
     REFUSED = 12
     WAITING = 13
     ABSENT = 14
+    LEFT_BEHIND = 15
     INTERRUPTED = 130
 
 
@@ -37,19 +38,20 @@ MEANING = {
     Exit.NOT_READY: "the account or the environment is not ready, or cannot be seen; nothing was changed",
     Exit.LOCKED: "somebody else deploys or destroys this; nothing was changed",
     Exit.UNSEEN: "plan, status, drift, unlock: something could not be asked, such as a region that is dark; shown is the rest",
-    Exit.GUARDED: "plan, deploy: something could not be got back and nobody has allowed it by name; nothing was changed",
+    Exit.GUARDED: "plan, deploy: something could not be got back and nobody has allowed it by name, or can; nothing was changed",
     Exit.MOVED: "deploy --plan: what stands or what is committed is no longer what was planned; nothing was changed",
     Exit.BROKEN: "show: a record was altered, cut, or is none",
     Exit.REFUSED: "failover, failback: refused, or the question was not answered with yes; nothing was changed",
     Exit.WAITING: "failover: it waits for an approval; nothing was changed",
     Exit.ABSENT: "drift: nothing of the environment stands, so nothing was compared",
+    Exit.LEFT_BEHIND: "deploy: all stands as it should, but CloudFormation could not delete what it replaced or removed",
     Exit.INTERRUPTED: "interrupted; what AWS had begun goes on there, and the same command resumes",
 }
 """The one table of exit codes; ``deploy.py --help`` prints it."""
 
 ENDS: Mapping[str, tuple[Exit, ...]] = {
     "plan": (Exit.OK, Exit.FAILED, Exit.NOT_READY, Exit.UNSEEN, Exit.GUARDED),
-    "deploy": (Exit.OK, Exit.FAILED, Exit.NOT_READY, Exit.LOCKED, Exit.GUARDED, Exit.MOVED),
+    "deploy": (Exit.OK, Exit.FAILED, Exit.NOT_READY, Exit.LOCKED, Exit.GUARDED, Exit.MOVED, Exit.LEFT_BEHIND),
     "status": (Exit.OK, Exit.UNSEEN),
     "drift": (Exit.OK, Exit.DRIFT, Exit.UNSEEN, Exit.ABSENT),
     "unlock": (Exit.OK, Exit.LOCKED, Exit.UNSEEN),

@@ -76,6 +76,7 @@ class Board:
                 since = self._clock() - self._begun.pop(news.stack, self._clock())
                 self._ended.add(news.stack)
                 colour = COLOURS.get(news.status, "")
+                colour = YELLOW if colour == GREEN and news.reason else colour  # something is left behind
                 why = f": {news.reason}" if news.reason else ""
                 above.append(f"{news.stack}  {colour}{news.status}{PLAIN if colour else ''}{why}  {since:.0f} s")
             else:

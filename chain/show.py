@@ -97,14 +97,27 @@ def deployed(graph: Graph, result: Result, resume: str) -> Iterator[str]:
             yield from (f"    {name} = {value}" for name, value in sorted(result.done[stack.id].outputs.items()))
     yield from (f"{each}: left out" for each in graph.left_out)
     yield from (f"WARNING  {warning}" for warning in result.warnings)
+    yield from _left_behind(result)
     yield from _failed(result)
     yield from (f"{id_}: removed, for its layer is gone" for id_ in result.removed)
     actions = [done.action for done in result.done.values()]
     counts = ", ".join(f"{actions.count(action)} {action}" for action in ("created", "updated", "unchanged") if action in actions)
     tail = f"; {len(result.failed)} failed, {len(result.held)} held back" if result.failed else ""
+    left = sum(len(done.left) for done in result.done.values())
+    tail += f"; {left} left behind" if left else ""
     yield f"{len(graph.stacks)} stacks: {counts or 'none done'}{tail}."
     if result.failed:
         yield f"When the cause is removed, go on with: {resume}"
+
+
+def _left_behind(result: Result) -> Iterator[str]:
+    """What stacks let go of that is still there: no later update and no deletion of the stack comes back to it."""
+    for id_, done in result.done.items():
+        if done.left:
+            yield f"LEFT BEHIND  {id_}: {done.action}, {done.behind}. CloudFormation has let go of this; once nothing uses it:"
+            for each in done.left:
+                yield f"    {each}"
+                yield f"        {each.command}"
 
 
 def _failed(result: Result | Destroyed) -> Iterator[str]:
@@ -127,6 +140,7 @@ def status(states: Sequence[Status]) -> Iterator[str]:
         yield from (f"    rotation: {rotation}" for rotation in each.rotations)
         yield from (f"    WAITS FOR A PERSON: {text}" for text in each.unconfirmed)
         yield from (f"    STALE: {text}; make deploy feeds it anew" for text in each.stale)
+        yield from (f"    LEFT BEHIND: {one}; {one.command}" for one in each.left)
         yield from (f"    NOT SEEN: {text}" for text in each.unseen)
 
 
@@ -182,6 +196,7 @@ def doomed(found: Survey) -> Iterator[str]:
                 objects = f", {found.objects[name]} objects and versions" if name in found.objects else ""
                 points = f", {found.points[name]} recovery points" if name in found.points else ""
                 yield f"    {what} {name}{objects}{points}"
+        yield from (f"    left behind by an update: {one}" for one in each.left)
     yield from (f"{text}  is left from before" for text in found.leftovers)
     yield from (f"{id_}  is not ours (its tags say otherwise) and stays" for id_ in found.foreign)
     yield from (f"A snapshot of {each.identifier} is taken first, and stays: {each.snapshot}" for each in found.last)
@@ -197,6 +212,8 @@ def destroyed(result: Destroyed, resume: str) -> Iterator[str]:
     for arn, gone in result.pending:
         yield f"in its waiting period{f' until {gone:%Y-%m-%d}' if gone else ''}: {arn}"
     yield from (f"LEFT  {text}" for text in result.left)
+    yield from (["Delete what nothing uses any more:"] if result.commands else [])
+    yield from (f"    {command}" for command in result.commands)
     keys = f"{len(result.pending)} KMS keys (waiting period)" if result.pending else "nothing"
     left = f"{len(result.left)} things above, and {keys}" if result.left else keys
     yield f"{len(result.deleted)} stacks deleted; left: {left}."

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from chain import rotation
+from chain import rotation, undeleted
 from chain import stack as cfn
 from chain.graph import Graph, Stack
 from chain.reach import Seen, look, reason
 from chain.stack import Clients, State
 from chain.statuses import DECISIONS, Decision
+from chain.undeleted import Undeleted
 
 READERS = 8  # threads; what stands is known by then, and what they ask is asked of other services
 TOPIC = "AWS::SNS::Topic"
@@ -43,6 +44,7 @@ class Status:
     rotations: tuple[rotation.Rotation, ...] = ()
     stale: tuple[Stale, ...] = ()
     unseen: tuple[str, ...] = ()  # what could not be asked, and why
+    left: tuple[Undeleted, ...] = ()  # what an update could not delete, as long as it is there
 
 
 def status(graph: Graph, clients: Clients) -> list[Status]:
@@ -62,13 +64,14 @@ def _one(stack: Stack, seen: Seen, clients: Clients) -> Status:
         return Status(stack, None)
     stale = tuple(_stale(stack, state, seen))
     try:
+        left = undeleted.standing(clients, stack.region, state)
         unconfirmed, rotations = tuple(_unconfirmed(stack, state, clients)), tuple(rotation.rotations(stack, clients, state))
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
         why = reason(stack.region, error)
     except exceptions.ClientError as error:  # not allowed, or deleted behind the stack's back: the rest is no less worth seeing
         why = str(cfn.explain(error))
     else:
-        return Status(stack, state, unconfirmed, rotations, stale)
+        return Status(stack, state, unconfirmed, rotations, stale, left=left)
     return Status(stack, state, stale=stale, unseen=(f"subscriptions and rotations: {why}",))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from emulator import schemas, shape
@@ -61,8 +61,39 @@ def install(resources: Mapping[str, Resource]) -> None:
     # Ours call back into this process over HTTP, so they must not hold its event loop.
     theirs = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda name: name in resources or theirs(name)
+    stacks._add_event = _with_cleanup(stacks._add_event)
     make = handlers._ACTION_HANDLERS["CreateChangeSet"]
     handlers._ACTION_HANDLERS["CreateChangeSet"] = lambda given: _with_outputs(make(given), given)
+
+
+NOT_DELETED = "Update successful. One or more resources could not be deleted."
+"""What AWS gives a stack whose update ended well although its cleanup did not (CloudFormation User Guide, Troubleshooting)."""
+
+
+def _with_cleanup(theirs: Callable[..., None]) -> Callable[..., None]:
+    """An update that could not delete what it replaced or removed ends as on AWS: with a reason, and without it."""
+
+    def add(stack_id: str, name: str, logical: str, kind: str, status: str, reason: str = "", *more: Any, **named: Any) -> None:
+        from ministack.services.cloudformation import _stack_events, _stacks
+
+        own = kind == "AWS::CloudFormation::Stack" and logical == name
+        if own and status in ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE") and name in _stacks:
+            left = {}
+            for event in reversed(_stack_events.get(stack_id, [])):
+                if event["ResourceType"] == kind and event["ResourceStatus"] == "UPDATE_IN_PROGRESS":
+                    break
+                if event["ResourceStatus"] == "DELETE_FAILED":
+                    left[event["LogicalResourceId"]] = event["PhysicalResourceId"]
+            resources = _stacks[name].get("_resources", {})
+            for each, physical in left.items():
+                if resources.get(each, {}).get("PhysicalResourceId") == physical:
+                    del resources[each]
+            reason = NOT_DELETED if left else reason
+            if left or status == "UPDATE_COMPLETE":
+                _stacks[name]["StackStatusReason"] = reason
+        theirs(stack_id, name, logical, kind, status, reason, *more, **named)
+
+    return add
 
 
 def _quick(theirs: Any) -> Any:

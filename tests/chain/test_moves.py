@@ -18,6 +18,8 @@ from chain.outcome import GuardedError
 from chain.plan import Step, plan
 from chain.review import Review, review
 from chain.stack import State
+from chain.status import status
+from tests.chain.test_deploy import until
 from tests.chain.world import REGION, REPOSITORY, Checkout, Clients, Heard, ref, sub
 
 AWAY = "us-west-2"
@@ -118,7 +120,7 @@ def test_a_network_that_feeds_a_database_is_not_replaced_and_no_permission_opens
     told = "\n".join([*guard.sentences(dangers, ["Vpc"]), *show.plan(checkout.graph(), steps, judged.orphans)])
     assert told.startswith(f"REFUSED  {checkout.id('network')}: Vpc (AWS::EC2::VPC) would be replaced")
     assert "ALLOW='Vpc' does not open this" in told
-    assert f"{checkout.id('database')}: will change: its security groups and subnets (" in told
+    assert f"{checkout.id('database')}: will change: its subnets are replaced, and its security groups (" in told
     assert "    ~ Subnets (AWS::RDS::DBSubnetGroup)\n" in told
     assert told.endswith("2 of 2 stacks would change.")
     assert '"allowed": false' in next(lines.plan(checkout.graph(), steps, judged, [danger], ["Vpc"]))
@@ -305,6 +307,31 @@ def test_another_network_by_another_wire_or_by_hand_is_refused(checkout: Checkou
     (checkout.root / "templates/shop/network.yaml").unlink()
     checkout.layer("database", {"Subnets": group, "Instance": instance}, imports={**imports, "NetworkGroupId": "net.GroupId"})
     assert {each.stack for each in finals(checkout, clients)} == {checkout.id("network")}, "its layer is gone"
+
+
+def test_what_was_wrecked_is_not_made_worse_by_either_value(checkout: Checkout, clients: Clients) -> None:
+    lay(checkout, network())
+    database(checkout)
+    put(checkout, clients)
+    cloudformation = clients("cloudformation", REGION)
+    stack = checkout.stack("network")
+    given = [{"ParameterKey": "VpcCidr", "ParameterValue": "10.9.0.0/16"}]
+    given += [{"ParameterKey": each, "UsePreviousValue": True} for each in ("EnvironmentSuffix", "ZoneId")]
+    cloudformation.update_stack(StackName=stack, UsePreviousTemplate=True, Parameters=given)  # past the chain
+    until(lambda: cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE")
+    assert {each.resource for each in finals(checkout, clients)} >= {"Vpc"}, "the old value makes a third network"
+    checkout.values({"network": {"VpcCidr": "10.9.0.0/16"}})
+    (danger,) = finals(checkout, clients)
+    assert danger.resource == "Subnets"
+    assert "would be moved into another network" in danger.what
+    left = {each.physical for each in status(checkout.graph(), clients)[0].left}
+    assert left >= {value for value in ids(checkout, clients) if value.startswith("subnet-")}
+
+
+def ids(checkout: Checkout, clients: Clients) -> list[str]:
+    """What the database's stack was given."""
+    found = clients("cloudformation", REGION).describe_stacks(StackName=checkout.stack("database"))["Stacks"][0]
+    return [value for each in found["Parameters"] for value in each["ParameterValue"].split(",")]
 
 
 def free(clients: Clients) -> Iterator[dict[str, Any]]:

@@ -66,10 +66,10 @@ def test_changes_are_shown_with_replacement_and_what_rests_on_them(checkout: Che
     )
     assert {name: change.action for name, change in changes.items()} == {"Group": "Modify", "New": "Add", "Old": "Remove"}
     assert found["data"].action == "change"
-    assert found["data"].note == "will change: its AWS::Logs::LogGroup (primary:logs.Name) is replaced"
+    assert found["data"].note == "will change: its AWS::Logs::LogGroup is replaced (primary:logs.Name)"
     assert [(each.resource, each.replacement) for each in found["data"].changes] == [("Value", "False")]
     text = told(checkout, clients)
-    assert f"{checkout.id('data')}: will change: its AWS::Logs::LogGroup (primary:logs.Name) is replaced\n    ~ Value" in text
+    assert f"{checkout.id('data')}: will change: its AWS::Logs::LogGroup is replaced (primary:logs.Name)\n    ~ Value" in text
     assert "~ Group (AWS::Logs::LogGroup)  REPLACED  LogGroupName" in text
     sets = clients("cloudformation", REGION).list_change_sets(StackName=checkout.stack("logs"))["Summaries"]
     assert not [each for each in sets if each["ExecutionStatus"] == "AVAILABLE"], "a plan leaves nothing behind"
