@@ -24,6 +24,9 @@ from model import Document
 MOUNT = "AWS::EFS::MountTarget"
 GROUP = "SubnetGroup"  # how the types end that hold subnets for a database: they take others in place, and RDS refuses that
 ID = re.compile(r"\b[a-z]+-[0-9a-f]{8,}\b")
+BEARS = re.compile("Subnet|SecurityGroup|AvailabilityZone|V[Pp][Cc]")
+"""What the properties are called by which something stands in a network; a tag, or a policy, that names a VPC is not one."""
+
 PLACE = re.compile(r"\b(?:subnet|vpc)-[0-9a-f]{8,}\b")
 """Ids that say where something stands; a security group may be exchanged for another one of the same network."""
 
@@ -80,6 +83,7 @@ class Moves:
         self._kept: set[Node] = set()  # what holds data in a stack that stands, and what fixes it to its place
         self._next: dict[Node, dict[Node, bool]] = defaultdict(dict)  # node -> what names it -> whether that is replaced with it
         self._before: dict[Node, set[Node]] = defaultdict(set)
+        self._bears: set[tuple[Node, Node]] = set()  # of these, those by which a resource stands in a network
         self._seeds: dict[Node, bool] = {}  # what is replaced or removed -> whether that is certain
         self._removed: set[Node] = set()
         self._shifted: dict[Node, bool] = {}  # what is given another place by value
@@ -150,6 +154,8 @@ class Moves:
                 for one in named(value, kinds):
                     if one != name:
                         self._link((kinds[one], id_, one), node, replaces=property_ in fixed)
+                        if BEARS.search(property_):
+                            self._bears.add(((kinds[one], id_, one), node))
         for name, output in document.get("Outputs", {}).items():
             for one in named(output.get("Value"), kinds):
                 self._link((kinds[one], id_, one), (OUTPUT, id_, name))
@@ -250,7 +256,8 @@ class Moves:
             if holding and node in self._kept and node not in seeds:
                 continue  # what holds data is where it ends
             for other, replaces in self._next[node].items():
-                held = holding and (other in self._kept or self._types.get(other, "").endswith(GROUP))
+                holds = other in self._kept or self._types.get(other, "").endswith(GROUP)
+                held = holding and holds and (node, other) in self._bears
                 if other not in found and (replaces or held):
                     found[other] = node
                     left.append(other)

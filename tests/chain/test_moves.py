@@ -249,6 +249,53 @@ def test_within_one_template_and_by_a_condition_that_a_value_turns_it_is_seen_as
     assert "Vpc -> Subnet0 -> Subnets -> Instance." in danger.what or "Vpc -> Subnet1 -> Subnets -> Instance." in danger.what
 
 
+def test_a_group_of_subnets_that_is_replaced_takes_its_database_with_it_whatever_is_allowed(
+    checkout: Checkout, clients: Clients
+) -> None:
+    lay(checkout, network())
+    database(checkout)
+    put(checkout, clients)
+    path = checkout.root / "templates/shop/database.yaml"
+    path.write_text(path.read_text().replace("db-${EnvironmentSuffix}", "other-${EnvironmentSuffix}"))
+    (danger,) = finals(checkout, clients)
+    assert (danger.resource, danger.type) == ("Subnets", "AWS::RDS::DBSubnetGroup")
+    with pytest.raises(GuardedError, match=r"ALLOW='Subnets' does not open this"):
+        put(checkout, clients, "Subnets", "Instance")
+
+
+def test_each_site_is_held_by_what_stands_there(checkout: Checkout, clients: Clients) -> None:
+    lay(checkout, network(), sites={"primary": REGION, "recovery": AWAY})
+    database(checkout, sites={"recovery": AWAY})
+    put(checkout, clients)
+    checkout.values({"primary:network": {"VpcCidr": "10.9.0.0/16"}})
+    assert finals(checkout, clients) == []
+    checkout.values({"recovery:network": {"VpcCidr": "10.9.0.0/16"}})
+    (danger,) = finals(checkout, clients)
+    assert danger.stack == f"{AWAY}/{checkout.stack('network')}"
+    assert f"{AWAY}/{checkout.stack('database')}: Instance" in danger.what
+
+
+def test_a_path_through_a_stack_in_between_is_followed_and_a_tag_is_none(checkout: Checkout, clients: Clients) -> None:
+    lay(checkout, network())
+    group = resource("AWS::RDS::DBSubnetGroup", SubnetIds={"Fn::Split": [",", ref("NetworkSubnetIds")]}, **NAMED)
+    imports = {"NetworkSubnetIds": "network.SubnetIds"}
+    checkout.layer("places", {"Subnets": group}, imports=imports, outputs={"Group": ref("Subnets")})
+    instance = resource("AWS::RDS::DBInstance", DBSubnetGroupName=ref("PlacesGroup"), **ENGINE)
+    checkout.layer("database", {"Instance": instance}, imports={"PlacesGroup": "places.Group"})
+    tags = [{"Key": "Near", "Value": ref("Near")}]
+    there = {"Copy": resource("AWS::RDS::DBInstance", Tags=tags, **ENGINE)}
+    checkout.layer("copy", there, imports={"Near": "primary:network.VpcId"}, sites={"recovery": AWAY})
+    put(checkout, clients)
+    checkout.values({"network": {"VpcCidr": "10.9.0.0/16"}})
+    _, steps, dangers = judge(checkout, clients)
+    told = " ".join(each.what for each in dangers if each.final)
+    assert f"SubnetIds -> {checkout.id('places')}: Subnets -> Group -> {checkout.id('database')}: Instance" in told
+    assert f"{AWAY}/{checkout.stack('copy')}: Copy" not in told
+    notes = {step.stack.template.layer: step.note for step in steps}
+    assert notes["copy"] == "will change: its VPC is replaced (primary:network.VpcId)"
+    assert notes["places"] == "will change: its subnets are replaced (primary:network.SubnetIds)"
+
+
 def test_a_file_system_and_a_cache_keep_their_networks_too(checkout: Checkout, clients: Clients) -> None:
     lay(checkout, network())
     imports = {"NetworkSubnetIds": "network.SubnetIds", "NetworkVpcId": "network.VpcId"}
