@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from generator import names
+from generator import accepted, names
 from generator.layer import purpose
 from generator.template import Template
 from model import Document, Layer, Site, System
@@ -64,6 +64,7 @@ def inspect(systems: Mapping[str, Mapping[str, Built]], declared: Iterable[Syste
     for name, built in systems.items():
         problems += _wires(by_name[name], built)
         problems += _policies(name, built)
+        problems += accepted.refused(name, {layer: one.document for layer, one in built.items()})
     problems += names.check(named for name, built in systems.items() for named in _named(by_name[name], built))
     return problems
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emulator import databases, schemas
-from emulator.services import query
+from emulator.services import query, windows
 from emulator.services.query import Action, Answer, Parameters, Record
 
 Cluster = Record
@@ -82,7 +82,10 @@ def reach(cluster: Cluster, place: tuple[str, int] | None) -> None:
 
 
 def _create(theirs: Action, p: Parameters) -> Answer:
-    answer = theirs(p)
+    refused = windows.refusal(p, {})
+    if refused is not None:
+        return refused
+    answer = theirs({windows.BACKUP: windows.drawn(), **p})
     cluster = _cluster(p)
     if answer[0] >= 300 or cluster is None:
         return answer
@@ -110,6 +113,9 @@ def is_secondary(cluster: Cluster) -> bool:
 
 
 def _modify(theirs: Action, p: Parameters) -> Answer:
+    refused = windows.refusal(p, _cluster(p) or {}) if {windows.BACKUP, windows.MAINTENANCE} & p.keys() else None
+    if refused is not None:
+        return refused
     # The port is that of the server, whatever is asked for.
     answer = theirs({name: value for name, value in p.items() if name != "Port"})
     cluster = _cluster(p)

@@ -97,6 +97,8 @@ def _vaults(method: str, parts: list[str], body: Any) -> Answer | None:
     if name not in backup._vaults:
         return missing(f"The backup vault {name}")
     if kind == "access-policy" and method == "PUT":
+        if wild := _wildcard(body["Policy"]):
+            return error("InvalidParameterValueException", f"Backup vault access policies take no wildcard in an action: {wild}")
         _store("policies")[name] = body["Policy"]
         return ok()
     if kind == "access-policy" and method == "DELETE":
@@ -109,6 +111,17 @@ def _vaults(method: str, parts: list[str], body: Any) -> Answer | None:
     if kind == "recovery-points" and method == "POST" and point.endswith("/disassociate"):
         return _remove_point(name, point.removesuffix("/disassociate"), continuous_only=True)
     return None
+
+
+def _wildcard(policy: str) -> str:
+    """An action of a vault's access policy with a wildcard, which AWS Backup does not take; empty where there is none."""
+    statements = json.loads(policy).get("Statement", [])
+    for statement in statements if isinstance(statements, list) else [statements]:
+        for named in (statement.get(key, []) for key in ("Action", "NotAction")):
+            for action in named if isinstance(named, list) else [named]:
+                if "*" in action or "?" in action:
+                    return str(action)
+    return ""
 
 
 def _preferences(method: str, body: Record) -> Answer:

@@ -9,7 +9,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from emulator import databases, postgres
-from emulator.services import query
+from emulator.services import query, windows
 from emulator.services.query import Action, Answer, Parameters, Record
 
 log = logging.getLogger("emulator")
@@ -74,6 +74,11 @@ def _keep(instance: Record, p: Parameters) -> None:
 def _create(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
+    cluster = rds._clusters.get(query.one(p, "DBClusterIdentifier")) or {}
+    refused = windows.refusal(p, {windows.BACKUP: cluster.get(windows.BACKUP, "")})
+    if refused is not None:
+        return refused
+    p = p if cluster else {windows.BACKUP: windows.drawn(), **p}
     answer = theirs(p)
     instance = rds._instances.get(query.one(p, "DBInstanceIdentifier"))
     if answer[0] >= 300 or instance is None:
@@ -117,6 +122,10 @@ def _modify(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
     instance = rds._instances.get(query.one(p, "DBInstanceIdentifier"))
+    if {windows.BACKUP, windows.MAINTENANCE} & p.keys():
+        refused = windows.refusal(p, {**(instance or {}), **(instance or {}).get("_kept", {})})
+        if refused is not None:
+            return refused
     groups = list(instance.get("DBParameterGroups") or ()) if instance is not None else []
     answer = theirs(p)
     if answer[0] >= 300 or instance is None:

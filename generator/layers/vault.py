@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from awacs.aws import Action, StringNotEquals
+from awacs import backup as actions
+from awacs.aws import StringNotEquals
 from troposphere import GetAtt, Ref, backup
 
 from generator.layer import Layer
@@ -28,7 +29,7 @@ class Vault(Layer):
                 policies.document(
                     policies.deny(
                         "DenyOtherAccounts",
-                        [Action("backup", "*")],
+                        [actions.CopyIntoBackupVault],  # AWS Backup takes no wildcard, and refuses them the rest by itself
                         ["*"],
                         StringNotEquals("aws:PrincipalAccount", Ref("AWS::AccountId")),
                         to=policies.ANYONE,
