@@ -11,16 +11,19 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from awacs.aws import Action, Allow, Condition, Deny, PolicyDocument, Statement, StringEquals, StringLike
+from awacs.aws import Action, Allow, Condition, Deny, Null, PolicyDocument, Statement, StringEquals, StringLike
 
+from generator.assemble import BuildError
 from generator.names import NAMES
 from generator.operators import FAILS_BACK, OPERATES, Right
 from model import Document
+from model.facts import fact
 
 MOST_CHARACTERS = 6144
 """Of a managed policy, white space not counted (IAM and AWS STS quotas)."""
@@ -65,6 +68,7 @@ ARNS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "AWS::RDS::GlobalCluster": {"global-cluster": ["rds::*:global-cluster:{name}"]},
     "AWS::S3::Bucket": {"bucket": ["s3:::{name}"], "object": ["s3:::{name}/*"]},
     "AWS::SNS::Topic": {"topic": ["sns:{region}:*:{name}"]},
+    "AWS::SQS::Queue": {"queue": ["sqs:{region}:*:{name}"]},
     "AWS::SSM::Parameter": {"parameter": ["ssm:{region}:*:parameter{name}"]},
     "AWS::SecretsManager::Secret": {"Secret": ["secretsmanager:{region}:*:secret:{name}"]},
 }
@@ -80,6 +84,7 @@ NUMBERED = {
     ("elasticfilesystem", "access-point"): ("AWS::EFS::AccessPoint", "{region}:*:access-point/*"),
     ("elasticfilesystem", "file-system"): ("AWS::EFS::FileSystem", "{region}:*:file-system/*"),
     ("route53", "healthcheck"): ("AWS::Route53::HealthCheck", "::healthcheck/*"),
+    ("route53", "hostedzone"): ("AWS::Route53::HostedZone", "::hostedzone/*"),
 }
 """Kinds whose ARN AWS makes of a number or name of its own, which no template can say beforehand."""
 
@@ -89,21 +94,22 @@ REPLICATED = "AWS::SecretsManager::Secret"
 SERVICES = {"efs": "elasticfilesystem"}
 """Where IAM calls a service otherwise than CloudFormation."""
 
-UNSAID = {
-    "AWS::ElastiCache::ReplicationGroup": ("logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:PutResourcePolicy")
+LEFT_OUT = {
+    "iam:AttachRolePolicy": "asked for only where templates attach managed policies, and then for those alone",
+    "iam:DetachRolePolicy": "asked for only where templates attach managed policies, and then for those alone",
+    "lambda:PassCapacityProvider": "no function runs on a capacity provider of the account's",
+    "logs:CreateLogStream": "services write their logs with roles and policies of their own",
+    "logs:PutLogEvents": "services write their logs with roles and policies of their own",
+    "route53:DeleteQueryLoggingConfig": "no zone has its queries logged",
 }
-"""What a type needs and its handlers do not name: whoever sends a cache's logs to a group lets the service write there
-(ElastiCache User Guide, Log delivery; CloudWatch Logs User Guide, Enable logging from AWS services)."""
+"""What handlers name, AWS binds to resources that no template has, and a deployer is not allowed; each with its reason."""
+
+ANY_REGION = ("s3",)
+"""Regional services that answer what is about no resource in whatever region they are asked: the list of all buckets."""
 
 UNSCOPED = {"AWS::CloudWatch::CompositeAlarm": ("cloudwatch:DescribeAlarms", "cloudwatch:PutCompositeAlarm")}
 """What AWS refuses, or answers with nothing, unless it is allowed on ``*``, though AWS's reference names a kind that it could be
 bound to (CloudWatch API Reference, PutCompositeAlarm and DescribeAlarms). Of a type, because alarms on metrics do without."""
-
-SERVICE_ROLES = {
-    "AWS::ElastiCache::": ("FirstCacheOfTheAccount", "elasticache.amazonaws.com", "AWSServiceRoleForElastiCache"),
-    "AWS::RDS::": ("FirstDatabaseOfTheAccount", "rds.amazonaws.com", "AWSServiceRoleForRDS"),
-}
-"""The roles of services' own that the first resource of an account makes."""
 
 MANY = 5
 """So many names of one type are written as what they begin with."""
@@ -360,6 +366,7 @@ class Facts:
     places: frozenset[tuple[str, str, str]]  # type, pattern and region: no system stands in all regions
     trusted: tuple[str, ...]  # services that roles are passed to
     attached: tuple[str, ...]  # managed policies that roles carry
+    stated: frozenset[tuple[str, str]] = frozenset()  # type and property, of all that templates state
 
 
 def documents(templates: Iterable[Document]) -> dict[str, str]:
@@ -457,6 +464,7 @@ def facts(templates: Sequence[Document]) -> Facts:
         places=frozenset(places),
         trusted=tuple(sorted(trusted)),
         attached=tuple(sorted(attached)),
+        stated=frozenset((resource["Type"], name) for resource, _ in placed for name in resource.get("Properties", {})),
     )
 
 
@@ -474,19 +482,20 @@ def deploys(seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
     if "iam:AttachRolePolicy" in asked and seen.attached:
         only = StringEquals("iam:PolicyARN", list(seen.attached))
         statements.append(_allow("AttachOnlyWhatTemplatesName", ["iam:AttachRolePolicy", "iam:DetachRolePolicy"], roles, only))
-    for prefix, (sid, service, role) in SERVICE_ROLES.items():
-        if "iam:CreateServiceLinkedRole" in asked and any(type_.startswith(prefix) for type_ in seen.types):
-            arn = f"arn:aws:iam::*:role/aws-service-role/{service}/{role}"
-            only = StringEquals("iam:AWSServiceName", service)
-            statements.append(_allow(sid, ["iam:CreateServiceLinkedRole"], [arn], only))
+    statements += _service_roles(seen)
     if "AWS::KMS::Key" in seen.types:
         keys = _arns(seen, "AWS::KMS::Key", "key")
         through = StringLike("kms:ViaService", [f"*.{region}.amazonaws.com" for region in seen.regions])
         used = ["kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
+        used += sorted(asked & {"kms:ReEncryptFrom", "kms:ReEncryptTo"})
         own = StringEquals("aws:ResourceTag/System", list(seen.systems))
         statements.append(_allow("UseKeysThroughServices", used, keys, through))
         rule = ["kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"]
         statements.append(_allow("RuleOwnKeys", rule, keys, own))
+        # CreateKey asks whether its caller could change the key's policy, when the key carries no tag yet; and a stack that is
+        # rolled back takes a key away within the minutes in which KMS does not see its tags.
+        made = (StringEquals("aws:CalledViaFirst", "cloudformation.amazonaws.com"), Null("aws:ResourceTag/System", "true"))
+        statements.append(_allow("RuleKeysThatAreBeingMade", rule, keys, *made))
         asked -= {*used, *rule}
     asked -= {"iam:PassRole", "iam:AttachRolePolicy", "iam:DetachRolePolicy", "iam:CreateServiceLinkedRole"}
     ended = sorted(action for action in asked if _ends_one(action, reference))
@@ -496,6 +505,43 @@ def deploys(seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
         arns = [f"arn:aws:ec2:{region}:*:{kind}/*" for region in seen.regions for kind in kinds]
         statements.append(_allow("EndOwnNetwork", ended, arns, own))
     return statements + _bound(asked.difference(ended), seen, reference)
+
+
+def _service_roles(seen: Facts) -> list[Statement]:
+    """Leave to make the roles of services' own that come with the first resource of an account, each for its service alone.
+
+    Raises:
+        BuildError: A type needs such a role, and nobody wrote down which.
+    """
+    known = [role for role in fact("service_linked_roles") if any(_needs(role, type_) for type_ in seen.types)]
+    for type_ in seen.types:
+        named = {action for name in ("create", "update") for action in _permissions(type_, name)}
+        if "iam:CreateServiceLinkedRole" in named and not any(_needs(role, type_) for role in known):
+            raise BuildError(f"{type_} needs a service-linked role; write it into model/facts/service_linked_roles.yaml")
+    return [
+        _allow(
+            role["sid"],
+            ["iam:CreateServiceLinkedRole"],
+            [f"arn:aws:iam::*:role/aws-service-role/{role['service']}/{role['role']}"],
+            StringEquals("iam:AWSServiceName", role["service"]),
+        )
+        for role in known
+        if any(_needs(role, type_) and _is_stated(role, type_, seen) for type_ in seen.types)
+    ]
+
+
+def _needs(role: Mapping[str, Any], type_: str) -> bool:
+    return any(type_.startswith(prefix) for prefix in role["types"])
+
+
+def _is_stated(one: Mapping[str, Any], type_: str, seen: Facts) -> bool:
+    """Whether some resource of the type states the property without which a service asks for nothing more."""
+    return "where" not in one or (type_, one["where"]) in seen.stated
+
+
+def _permissions(type_: str, handler: str) -> list[str]:
+    found: list[str] = _registry(type_).get("handlers", {}).get(handler, {}).get("permissions", [])
+    return found
 
 
 def reviews(seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
@@ -563,7 +609,8 @@ done
 ```
 
 - **Deploys**: CloudFormation calls AWS with the caller's permissions. The actions are those that the registry schemas
-  of the types used name for create, read, update and delete, and the chain's own calls. They are bound to the names
+  of the types used name for create, read, update and delete, what AWS's guides ask beside these (`model/facts/callers.yaml`),
+  and the chain's own calls. They are bound to the names
   that the templates give; where AWS chooses the name, to the kind and region; what removes parts of a network or
   rules a key, to the tag `System`. `iam:PassRole` is bound to the services that the roles trust. Calls to services
   that no template uses are left out.
@@ -584,8 +631,12 @@ done
   IAM takes no variable there; an identity's policy reaches another account only where that account lets it.
 - Whoever may write roles named like ours can write powerful ones. Where that matters, attach a permissions boundary
   to the deployer.
-- KMS takes up to five minutes to see a new tag: a stack that fails within minutes of its first deployment may need
-  `make destroy` twice.
+- KMS takes up to five minutes to see a new tag, and CreateKey asks whether its caller may rule a key that carries none yet:
+  `RuleKeysThatAreBeingMade` allows that through CloudFormation, of keys without the tag `System` alone.
+- An account that has used a service before has the service's own role. `First…` lets CloudFormation make it in one that has
+  not, for that service alone (`model/facts/service_linked_roles.yaml`).
+- Services without regions, such as IAM and Route 53, answer in one region whatever region a system stands in: no statement
+  about them asks for a region.
 - The reference has no record of every call that AWS makes on the way. Only a real account can confirm that nothing is
   missing.
 """
@@ -633,7 +684,7 @@ def _bound(actions: Iterable[str], seen: Facts, reference: Mapping[str, Any]) ->
     here = StringEquals("aws:RequestedRegion", list(seen.regions))
     if unscoped:
         statements.append(_allow("CompositeAlarmsTakeNoScope", sorted(unscoped), ["*"], here))
-    world = {action for action in loose if action.startswith(("iam:", "s3:", "organizations:"))}
+    world = {action for action in loose if home(action.partition(":")[0]) or action.partition(":")[0] in ANY_REGION}
     if loose - world:
         statements.append(_allow("AwsBindsTheseToNoResource", sorted(loose - world), ["*"], here))
     if world:
@@ -773,14 +824,36 @@ def _handled(seen: Facts, handlers: Sequence[str], reference: Mapping[str, Any])
         schema = _registry(type_)
         listed = ["list"] if len(schema["primaryIdentifier"]) > 1 else []  # drift finds the other half of an identifier in a list
         asked = [schema.get("handlers", {}).get(handler, {}) for handler in (*handlers, *listed)]
-        if "create" in handlers:
-            asked.append({"permissions": UNSAID.get(type_, ())})
         for permission in (each for handler in asked for each in handler.get("permissions", [])):
             service, _, name = permission.partition(":")
             service = service.lower()
             if service in services and name.lower() in reference.get(service, {}).get("Actions", {}):
                 found.add(f"{service}:{name}")
+    if "create" in handlers:
+        unsaid = [one for one in fact("callers") if one["type"] in seen.types and _is_stated(one, one["type"], seen)]
+        found.update(action for one in unsaid for action in one["actions"])
     return found
+
+
+@cache
+def home(service: str) -> str:
+    """The region that ``aws:RequestedRegion`` names in calls to a service that has no regions; empty of one that has."""
+    written: dict[str, str] = fact("global_services")["homes"]
+    known = _endpoints().get(service, {})
+    alone = known.get("endpoints", {}).get(known.get("partitionEndpoint"), {})
+    derived = alone.get("credentialScope", {}).get("region", "us-east-1") if known.get("isRegionalized") is False else ""
+    return written.get(service, derived if known.get("partitionEndpoint") else "")
+
+
+@cache
+def _endpoints() -> dict[str, Any]:
+    """The services of AWS's commercial partition, as botocore knows them: IAM calls a service as its endpoint's name does."""
+    spec = find_spec("botocore")
+    if spec is None or spec.origin is None:
+        raise LookupError("botocore is not installed: run `make setup`")
+    partitions = json.loads((Path(spec.origin).parent / "data" / "endpoints.json").read_bytes())["partitions"]
+    services: dict[str, Any] = next(each for each in partitions if each["partition"] == "aws")["services"]
+    return services
 
 
 def _data() -> Path:

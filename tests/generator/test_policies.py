@@ -13,8 +13,10 @@ import pytest
 from botocore import xform_name
 
 from generator import policies
+from generator.assemble import BuildError
 from generator.systems import SYSTEMS
 from model import Document, read
+from model.facts import fact
 from tests.systems.rendered import templates
 
 ROOT = Path(__file__).parents[2]
@@ -151,7 +153,12 @@ def test_no_two_statements_of_a_kind_share_a_sid() -> None:
 def test_regional_actions_without_resource_are_bound_to_the_regions_of_the_systems() -> None:
     regions = sorted({region for system in SYSTEMS for region in system.regions.values()})
     assert named("AwsBindsTheseToNoResource")["Condition"] == {"StringEquals": {"aws:RequestedRegion": regions}}
-    assert named("AwsBindsTheseToNoResourceOrRegion")["Action"] == ["iam:ListRoles"]
+    assert named("AwsBindsTheseToNoResourceOrRegion")["Action"] == [
+        "iam:ListRoles",
+        "route53:CreateHealthCheck",
+        "route53:CreateHostedZone",
+        "route53:ListHostedZones",
+    ]
 
 
 def test_kinds_of_arns_are_those_of_the_service_authorization_reference() -> None:
@@ -223,15 +230,142 @@ def test_keys_and_network_are_ended_only_where_they_carry_the_tag_of_a_system() 
     own = {"StringEquals": {"aws:ResourceTag/System": [system.name for system in SYSTEMS]}}
     for sid in ("RuleOwnKeys", "EndOwnNetwork"):
         assert named(sid)["Condition"] == own
-    for action in (
-        "kms:ScheduleKeyDeletion",
-        "kms:PutKeyPolicy",
-        "ec2:DeleteVpc",
-        "ec2:DeleteSecurityGroup",
-        "ec2:ReleaseAddress",
-    ):
+    made = {
+        "Null": {"aws:ResourceTag/System": "true"},
+        "StringEquals": {"aws:CalledViaFirst": "cloudformation.amazonaws.com"},
+    }
+    for action, conditions in {
+        "kms:ScheduleKeyDeletion": [own, made],
+        "kms:PutKeyPolicy": [own, made],
+        "ec2:DeleteVpc": [own],
+        "ec2:DeleteSecurityGroup": [own],
+        "ec2:ReleaseAddress": [own],
+    }.items():
         holders = [each for each in statements("deployer") if action in each["Action"]]
-        assert [each["Condition"] for each in holders] == [own], action
+        assert [each["Condition"] for each in holders] == conditions, action
+
+
+TAGGED = "aws:ResourceTag/"
+
+
+@pytest.mark.parametrize("system", [system.name for system in SYSTEMS])
+def test_what_the_handler_that_creates_asks_for_does_not_wait_for_the_tag_that_it_gives(system: str) -> None:
+    own = statements("deployer", files=_own(system))
+    bound = {
+        action
+        for each in own
+        if TAGGED in json.dumps(each.get("Condition", {}).get("StringEquals", {}))
+        for action in each["Action"]
+    }
+    assert "kms:PutKeyPolicy" in bound
+    free = {
+        action
+        for each in own
+        if TAGGED not in json.dumps(each.get("Condition", {}).get("StringEquals", {}))
+        for action in each["Action"]
+    }
+    types = policies.facts([each for each in TEMPLATES if each["Metadata"]["Layer"]["System"] == system]).types
+    created = {action for type_ in types for action in policies._permissions(type_, "create")}
+    # EC2 takes tags with what it creates, in one call: whoever may take that away again sees them.
+    assert {action for action in created & bound - free if not action.startswith("ec2:")} == set()
+
+
+@pytest.mark.parametrize("system", [system.name for system in SYSTEMS])
+def test_what_handlers_ask_for_is_allowed_or_left_out_with_a_reason(system: str) -> None:
+    own = policies.facts([each for each in TEMPLATES if each["Metadata"]["Layer"]["System"] == system])
+    asked = policies._handled(own, ("create", "read", "update", "delete"), REFERENCE)
+    assert asked - allowed("deployer", _own(system)) <= set(policies.LEFT_OUT)
+    assert "AWS::Route53::RecordSet" not in own.types or "route53:ChangeResourceRecordSets" in allowed("deployer", _own(system))
+    assert "AWS::SQS::Queue" not in own.types or "sqs:CreateQueue" in allowed("deployer", _own(system))
+
+
+@pytest.mark.parametrize("system", [system.name for system in SYSTEMS])
+def test_whatever_type_needs_a_service_linked_role_its_deployer_may_make_it_for_that_service_alone(system: str) -> None:
+    own = statements("deployer", files=_own(system))
+    holders = [each for each in own if "iam:CreateServiceLinkedRole" in each["Action"]]
+    found = {}
+    for each in holders:
+        assert each["Action"] == ["iam:CreateServiceLinkedRole"]
+        service = each["Condition"]["StringEquals"]["iam:AWSServiceName"]
+        (arn,) = each["Resource"]
+        assert arn.startswith(f"arn:aws:iam::*:role/aws-service-role/{service}/AWSServiceRoleFor")
+        found[service] = arn.rpartition("/")[2]
+    types = policies.facts([each for each in TEMPLATES if each["Metadata"]["Layer"]["System"] == system]).types
+    needing = {
+        t
+        for t in types
+        if "iam:CreateServiceLinkedRole" in {*policies._permissions(t, "create"), *policies._permissions(t, "update")}
+    }
+    for type_ in needing:
+        assert [one for one in fact("service_linked_roles") if policies._needs(one, type_) and one["service"] in found], type_
+    if "AWS::EFS::MountTarget" in types:
+        assert found["elasticfilesystem.amazonaws.com"] == "AWSServiceRoleForAmazonElasticFileSystem"
+    if "AWS::Backup::BackupSelection" in types:
+        assert found["backup.amazonaws.com"] == "AWSServiceRoleForBackup"
+    if "AWS::Backup::RestoreTestingPlan" in types:
+        assert found["restore-testing.backup.amazonaws.com"] == "AWSServiceRoleForBackupRestoreTesting"
+
+
+def _small(type_: str, **properties: Any) -> dict[str, str]:
+    layer = {"Metadata": {"Layer": {"System": "small", "Sites": {"primary": "eu-central-2"}}}}
+    return policies.policies([{**layer, "Resources": {"One": {"Type": type_, "Properties": properties}}}])
+
+
+def test_a_type_whose_service_linked_role_nobody_wrote_down_stops_the_build() -> None:
+    with pytest.raises(BuildError, match="AWS::Config::OrganizationConfigRule needs a service-linked role; write it into"):
+        _small("AWS::Config::OrganizationConfigRule")
+
+
+def test_a_key_of_several_regions_needs_a_role_that_its_schema_does_not_name() -> None:
+    sids = {each["Sid"] for each in statements("deployer", _small("AWS::KMS::Key", MultiRegion=True))}
+    assert "FirstKeyOfSeveralRegions" in sids
+    assert "FirstKeyOfSeveralRegions" not in {each["Sid"] for each in statements("deployer", _small("AWS::KMS::Key"))}
+
+
+@pytest.mark.parametrize("kind", ["deployer", "reviewer", "operator", "failback"])
+def test_no_service_without_regions_is_bound_to_a_systems_region(kind: str) -> None:
+    assert policies.home("route53") == policies.home("iam") == policies.home("cloudfront") == "us-east-1"
+    assert policies.home("globalaccelerator") == "us-west-2"
+    assert policies.home("s3") == policies.home("sts") == policies.home("ec2") == ""
+    for system in SYSTEMS:
+        for each in statements(kind, files=_own(system.name)):
+            if "aws:RequestedRegion" in json.dumps(each.get("Condition", {})):
+                assert not [action for action in each["Action"] if policies.home(action.partition(":")[0])]
+
+
+@pytest.mark.parametrize(
+    ("type_", "action"),
+    [
+        ("AWS::Route53::HealthCheck", "route53:CreateHealthCheck"),
+        ("AWS::CloudFront::OriginAccessControl", "cloudfront:CreateOriginAccessControl"),
+        ("AWS::GlobalAccelerator::Accelerator", "globalaccelerator:CreateAccelerator"),
+        ("AWS::Organizations::Policy", "organizations:ListPolicies"),
+    ],
+)
+def test_other_services_without_regions_are_known_as_such(type_: str, action: str) -> None:
+    holders = [each for each in statements("deployer", _small(type_)) if action in each["Action"]]
+    assert [each.get("Condition") for each in holders] == [None]
+
+
+@pytest.mark.parametrize("system", [system.name for system in SYSTEMS])
+def test_whoever_attaches_functions_to_a_network_may_do_what_lambdas_guide_asks(system: str) -> None:
+    resources = [one for each in templates(system).values() for one in each["Resources"].values()]
+    assert any(one["Type"] == "AWS::Lambda::Function" and "VpcConfig" in one["Properties"] for one in resources)
+    assert "ec2:GetSecurityGroupsForVpc" in allowed("deployer", _own(system))
+
+
+def test_what_guides_ask_for_beside_the_schemas_is_asked_where_the_property_is_stated_and_has_a_source() -> None:
+    asked = {"ec2:DescribeSubnets", "ec2:GetSecurityGroupsForVpc"}
+    assert asked <= allowed("deployer", _small("AWS::Lambda::Function", VpcConfig={}))
+    assert not asked & allowed("deployer", _small("AWS::Lambda::Function"))
+    for one in fact("callers"):
+        assert one["source"]
+        for action in one["actions"]:
+            service, _, name = action.partition(":")
+            assert name.lower() in REFERENCE[service]["Actions"]
+    for one in fact("service_linked_roles"):
+        assert one["source"]
+        assert one["role"].startswith("AWSServiceRoleFor")
 
 
 def test_whoever_reviews_reads_how_things_are_set_up_and_nothing_of_what_they_hold() -> None:
