@@ -8,10 +8,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from emulator import schemas, shape
+from emulator import callers, record, schemas, shape
 from emulator.resource import Aws, NotFoundError, Properties, Resource
 
 log = logging.getLogger("emulator")
+KEY = "AWS::KMS::Key"
 
 # Codes by which services say that something is not there; a delete is then done. Matched as endings: rds adds Fault to some.
 GONE = (
@@ -136,6 +137,9 @@ def _handlers(resource: Resource) -> dict[str, Any]:
         properties = _clean(properties)
         if resource.name and resource.name not in properties:
             properties[resource.name] = _physical_name(stack, logical, lowercase=resource.lower, max_len=resource.longest)
+        record.ask_caller(callers.needs(resource.type, properties))
+        if resource.type == KEY and not properties.get("BypassPolicyLockoutSafetyCheck"):
+            _ask_to_rule(properties, aws.region)
         ref = resource.create(aws, properties)
         return ref, _attributes(aws, resource, ref, properties)
 
@@ -148,6 +152,8 @@ def _handlers(resource: Resource) -> dict[str, Any]:
 
     def delete(ref: str, properties: Properties) -> None:
         try:
+            if resource.type == KEY:
+                record.ask_caller([("kms:ScheduleKeyDeletion", here().arn("kms", f"key/{ref}"), {})])
             resource.delete(here(), ref, _clean(properties))
         except Exception as error:
             if not is_gone(error):
@@ -155,6 +161,13 @@ def _handlers(resource: Resource) -> dict[str, Any]:
             log.info("%s %s was already gone", resource.type, ref)
 
     return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+
+def _ask_to_rule(properties: Properties, region: str) -> None:
+    """KMS makes no key that its caller could not rule; ours is called by root, who may."""
+    policy = properties.get("KeyPolicy")
+    if policy is not None and not record.ask_to_rule(json.dumps(policy), region, through=True):
+        raise PermissionError(f"{callers.LOCKED_OUT} (Service: Kms, Status Code: 400)")
 
 
 def _clean(properties: Properties) -> Properties:

@@ -193,8 +193,16 @@ NAMES: dict[str, tuple[str, ...]] = {
         "_targets",
         "_tick_scheduled_rules",
     ),
-    "services.iam": ("_roles",),
-    "services.kms": ("_describe_key",),
+    "services.iam": (
+        "_IAM_HANDLERS",
+        "_error",
+        "_p",
+        "_roles",
+    ),
+    "services.kms": (
+        "_create_key",
+        "_describe_key",
+    ),
     "services.lambda_svc": (
         "_create_function",
         "_emit_lambda_logs",

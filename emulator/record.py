@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from emulator import Call, addressed
+from emulator import Call, addressed, callers
 from emulator.services.lambda_ import source_function
 
 _calls: list[Call] = []
@@ -52,6 +52,8 @@ def install() -> None:
     def enforce(
         key: str, action: str, service: str, region: str, resource_arn: str = "*", service_context: dict[str, Any] | None = None
     ) -> Any:
+        callers.key.set(key)
+        region = callers.home(action.partition(":")[0]) or region
         principal = _principal(key)
         function = source_function(principal) if ":assumed-role/" in principal else None
         context = {**(service_context or {}), **({"lambda:SourceFunctionArn": function} if function else {})}
@@ -70,13 +72,54 @@ def install() -> None:
                 _note(principal, other, another, denied)
         if denied is None and principal:
             denied = _ask_kms(theirs, principal, key, action, region, resource_arn)
-        return denied
+        return denied if denied is not None else _make_roles(theirs, principal, key, action, region)
 
     iam_evaluator.enforce = enforce
     _evaluate[:] = [theirs]
     # Loopback stands for TLS: clients reach AWS by https, and policies that refuse anything else must not refuse ours.
     origin = app.pin_request_origin
     app.pin_request_origin = lambda address, _secure: origin(address, True)
+
+
+def _make_roles(evaluate: Callable[..., Any], principal: str, key: str, action: str, region: str) -> Any:
+    """The refusal to a caller who may not have a service make its own role, where it comes with this call; else it is made."""
+    for role in list(callers.missing_roles(call=action)):
+        one, arn, context = callers.role_need(role)
+        denied = evaluate(key, one, "iam", region, resource_arn=arn, service_context=dict(context))
+        _note(principal, one, arn, denied)
+        if denied is not None:
+            return denied
+        callers.make_role(role)
+    return None
+
+
+def ask_caller(needs: Iterable[callers.Need]) -> None:
+    """Asks the policies of whoever called CloudFormation for what AWS needs to act on their behalf.
+
+    Raises:
+        PermissionError: They do not allow it.
+    """
+    from ministack.core.responses import get_region
+
+    key = callers.key.get()
+    principal = _principal(key)
+    for action, arn, context in needs if principal else ():
+        service = action.partition(":")[0]
+        keys, region = {**callers.THROUGH, **context}, callers.home(service) or get_region()
+        denied = _evaluate[0](key, action, service, region, resource_arn=arn, service_context=keys)
+        _note(principal, action, arn, denied, "cloudformation.amazonaws.com")
+        if denied is not None:
+            raise PermissionError(
+                f"User: {principal} is not authorized to perform: {action} on resource: {arn} because no identity-based policy "
+                f"allows the {action} action (Service: {service}, Status Code: 403)"
+            )
+
+
+def ask_to_rule(policy: str, region: str, *, through: bool) -> bool:
+    """Whether the caller may rule a key that is to be made with this policy, by themselves or ``through`` CloudFormation."""
+    allowed = callers.may_rule(policy, region, callers.THROUGH if through else {})
+    _note(_principal(callers.key.get()), "kms:PutKeyPolicy", f"arn:aws:kms:{region}:*:key/new", None if allowed else policy)
+    return allowed
 
 
 def note_service(principal: str, action: str, resource: str, allowed: bool) -> None:

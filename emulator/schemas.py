@@ -12,7 +12,8 @@ Schema = dict[str, Any]
 
 
 @cache
-def _folder() -> Path:
+def folder() -> Path:
+    """Where cfn-lint keeps them."""
     # Located, not imported: importing cfn-lint takes longer than starting the emulator.
     found = importlib.util.find_spec("cfnlint")
     if found is None or not found.submodule_search_locations:
@@ -22,7 +23,7 @@ def _folder() -> Path:
 
 @cache
 def _index() -> dict[str, str]:
-    index: dict[str, str] = json.loads((_folder() / "providers" / "us-east-1.json").read_text(encoding="utf-8"))
+    index: dict[str, str] = json.loads((folder() / "providers" / "us-east-1.json").read_text(encoding="utf-8"))
     return index
 
 
@@ -33,7 +34,7 @@ def exists(type_name: str) -> bool:
 @cache
 def of(type_name: str) -> Schema:
     """The schema of a type that exists."""
-    schema: Schema = json.loads((_folder() / "resources" / f"{_index()[type_name]}.json").read_text(encoding="utf-8"))
+    schema: Schema = json.loads((folder() / "resources" / f"{_index()[type_name]}.json").read_text(encoding="utf-8"))
     return schema
 
 
@@ -52,7 +53,7 @@ def versions(extension: str, engine: str) -> set[str]:
     """The versions of a database engine that can be created, by what cfn-lint knows of them beside the schemas."""
 
     def listed(name: str) -> set[str]:
-        rules = json.loads((_folder() / "extensions" / extension / f"{name}.json").read_text(encoding="utf-8"))["allOf"]
+        rules = json.loads((folder() / "extensions" / extension / f"{name}.json").read_text(encoding="utf-8"))["allOf"]
         of_engine = (rule for rule in rules if rule["if"]["properties"]["Engine"].get("const") == engine)
         parts = ({**rule["if"]["properties"], **(rule["then"] or {}).get("properties", {})} for rule in of_engine)
         return {version for part in parts for version in part["EngineVersion"].get("enum", [])}
