@@ -33,6 +33,7 @@ from model import Site
 BUCKET, VAULT, FILES = "AWS::S3::Bucket", "AWS::Backup::BackupVault", "AWS::EFS::FileSystem"
 TRAIL = "AWS::CloudTrail::Trail"
 SCHEDULE, SECRET = "AWS::SecretsManager::RotationSchedule", "AWS::SecretsManager::Secret"
+PLAN = "AWS::Backup::BackupPlan"
 CLUSTER, GLOBAL = "AWS::RDS::DBCluster", "AWS::RDS::GlobalCluster"
 READERS = 8  # threads that ask what stacks hold
 ATTEMPTS = 2  # a deletion that fails is tried once more: a bucket may have filled, a network interface may have lingered
@@ -369,11 +370,17 @@ def _unpair(each: Doomed, clients: Clients, report: Report, wait: Wait) -> None:
 
 
 def _reversed(stacks: Sequence[Doomed]) -> dict[str, set[str]]:
-    """What a stack waits for: those that were given its outputs."""
+    """What a stack waits for: those that were given its outputs, and those without which it could not be deleted.
+
+    A vault is the last to hold what is a database's own: it waits for the cluster, and for the plans that write to it.
+    """
     after: dict[str, set[str]] = {each.id: set() for each in stacks}
     for each in stacks:
         for need in each.needs & after.keys():
             after[need].add(each.id)
+    for vault in (each for each in stacks if each.of(VAULT)):
+        first = {each.id for each in stacks if each.system == vault.system and (each.of(CLUSTER) or each.of(PLAN))}
+        after[vault.id] |= first - {vault.id}
     while True:
         try:
             TopologicalSorter(after).prepare()
@@ -457,13 +464,24 @@ class _Deletion:
             apart.secrets(clients("secretsmanager", each.region), secret)
         for bucket in each.of(BUCKET):
             empty(clients("s3", each.region), bucket)
-        for vault in each.of(VAULT):
-            everywhere = [clients("backup", region) for region in self.found.regions]
-            vaults.await_copies(everywhere, each.arn("backup", f"backup-vault:{vault}"), Wait(stop))
-            vaults.empty(clients("backup", each.region), vault, Wait(stop))
+        plans = each.of(PLAN)
+        for plan in plans:
+            for selection in vaults.end_plan(clients("backup", each.region), plan):
+                self.report(News(each.id, "stopped", reason=f"backups of {selection}"))
+        if plans:  # its role is needed to delete what it made, here and in other regions; it goes with this stack
+            for other in self.found.stacks:
+                if other.system == each.system:
+                    self._empty_vaults(other, stop, last=False)
+        self._empty_vaults(each, stop)
         for arn in each.joined:
             if apart.cluster(clients, self.found.regions, arn, Wait(stop)):
                 self.report(News(each.id, "removing", reason=arn))
+
+    def _empty_vaults(self, held: Doomed, stop: Event, *, last: bool = True) -> None:
+        for vault in held.of(VAULT):
+            everywhere = [self.clients("backup", region) for region in self.found.regions]
+            vaults.await_copies(everywhere, held.arn("backup", f"backup-vault:{vault}"), Wait(stop))
+            vaults.empty(self.clients("backup", held.region), vault, Wait(stop), last=last)
 
     def _tell(self) -> None:
         self.events = list(cfn.events(self.cloudformation, self.each.state.id))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chain.apart import unless
+from chain.apart import answer, unless
 from chain.stack import StackError, Wait, code
 
 RUNNING = ("CREATED", "PENDING", "RUNNING", "ABORTING")
@@ -13,6 +14,9 @@ COPYING = ("CREATED", "RUNNING")
 GONE = ("ResourceNotFoundException",)
 KEPT = ("InvalidParameterValueException", "InvalidRequestException", *GONE)
 """A continuous recovery point is the instance's own backup: it is let go, not deleted. One that is deleted is listed a while."""
+
+EXPIRED = "EXPIRED"
+TRIES = 3  # deletions of one point before it is believed that AWS Backup may not delete it
 
 PATIENCE = 300.0  # seconds that jobs are given to stop, and AWS Backup to see that a vault is empty
 
@@ -22,8 +26,24 @@ def count(backup: Any, vault: str) -> str:
     return str(sum(1 for _ in _points(backup, vault)))
 
 
-def empty(backup: Any, vault: str, wait: Wait) -> None:
-    """Stop what is being backed up, and delete every recovery point. A vault that is gone is empty."""
+def end_plan(backup: Any, plan: str) -> list[str]:
+    """Take its selections from a plan, so that it makes no more recovery points; their names. One that is gone has none."""
+    found = answer(GONE, backup.list_backup_selections, BackupPlanId=plan) or {}
+    selections = list(found.get("BackupSelectionsList", ()))
+    for each in selections:
+        unless(GONE, backup.delete_backup_selection, BackupPlanId=plan, SelectionId=each["SelectionId"])
+    return [each["SelectionName"] for each in selections]
+
+
+def empty(backup: Any, vault: str, wait: Wait, *, last: bool = True) -> None:
+    """Stop what is being backed up, and delete every recovery point. A vault that is gone is empty.
+
+    While the database of a continuous one stands it may linger; only the ``last`` emptying waits for it.
+
+    Raises:
+        StackError: A point stays, for instance because the role is gone with which it was made: AWS Backup answers a deletion
+            that it cannot do with 200, and calls the point EXPIRED.
+    """
     for state in RUNNING[:-1]:
         for job in _jobs(backup, vault, state):
             unless(("InvalidRequestException", *GONE), backup.stop_backup_job, BackupJobId=job)
@@ -31,14 +51,42 @@ def empty(backup: Any, vault: str, wait: Wait) -> None:
         if wait.waited > PATIENCE:
             raise StackError(f"jobs of the vault {vault} are still running after {PATIENCE:.0f} s; stop them, then go on")
         wait()
-    while points := list(_points(backup, vault)):
+    tried: Counter[str] = Counter()
+    while points := [each for each in _points(backup, vault) if last or not tried[_arn(each)] or not _is_databases(each)]:
+        expired = [each for each in points if each.get("Status") == EXPIRED and tried[_arn(each)] >= TRIES]
+        if len(expired) == len(points) or (expired and wait.waited > PATIENCE):
+            raise StackError(_stays(vault, expired))
         if wait.waited > PATIENCE:
-            raise StackError(f"the vault {vault} still holds {len(points)} recovery points, such as {points[0]}")
+            raise StackError(f"the vault {vault} still holds {len(points)} recovery points, such as {_arn(points[0])}")
         for point in points:
-            given = {"BackupVaultName": vault, "RecoveryPointArn": point}
+            given = {"BackupVaultName": vault, "RecoveryPointArn": _arn(point)}
             if not unless(KEPT, backup.delete_recovery_point, **given):
                 unless(KEPT, backup.disassociate_recovery_point, **given)
+        tried.update(_arn(each) for each in points)
         wait()
+
+
+def _arn(point: Mapping[str, Any]) -> str:
+    return str(point["RecoveryPointArn"])
+
+
+def _is_databases(point: Mapping[str, Any]) -> bool:
+    """Whether a recovery point is a database's own continuous backup rather than a snapshot: it goes when the database has."""
+    parts = _arn(point).split(":")
+    return parts[2:3] == ["rds"] and not parts[5].endswith("snapshot")
+
+
+def _stays(vault: str, expired: Sequence[Mapping[str, Any]]) -> str:
+    """Why recovery points stay that AWS Backup was asked to delete, and what helps."""
+    first = expired[0]
+    role = first.get("IamRoleArn") or "the role with which it was made"
+    said = f" ({first['StatusMessage']})" if first.get("StatusMessage") else ""
+    return (
+        f"{len(expired)} recovery points of the vault {vault} are {EXPIRED}, such as {_arn(first)}{said}: AWS Backup answered that "
+        f"it deletes them, and could not. It deletes with {role}, which is gone or lacks a permission, and with its own role "
+        "AWSServiceRoleForBackup, for which you need iam:CreateServiceLinkedRole. Make the role again under its name, trusted by "
+        "backup.amazonaws.com and allowed to delete snapshots (`make deploy` does), or delete the points by hand, then go on"
+    )
 
 
 def await_copies(backups: Sequence[Any], arn: str, wait: Wait) -> None:
@@ -52,13 +100,12 @@ def await_copies(backups: Sequence[Any], arn: str, wait: Wait) -> None:
         wait()
 
 
-def _points(backup: Any, vault: str) -> Iterator[str]:
+def _points(backup: Any, vault: str) -> Iterator[Mapping[str, Any]]:
     from botocore.exceptions import ClientError
 
     try:
         for page in backup.get_paginator("list_recovery_points_by_backup_vault").paginate(BackupVaultName=vault):
-            for point in page["RecoveryPoints"]:
-                yield point["RecoveryPointArn"]
+            yield from page["RecoveryPoints"]
     except ClientError as error:
         if code(error) not in GONE:
             raise

@@ -233,6 +233,12 @@ CHAIN = (
     # A recovery point has an ARN of the service that it was taken of; which, nobody knows before it is there.
     Call("DeletePointsWithoutAName", ("backup:DeleteRecoveryPoint", "backup:DisassociateRecoveryPoint"), ""),
     Call("StopBackups", ("backup:ListBackupJobs", "backup:ListCopyJobs", "backup:ListRestoreJobs", "backup:StopBackupJob"), ""),
+    Call(
+        "EndPlans",
+        ("backup:DeleteBackupSelection", "backup:ListBackupSelections"),
+        "AWS::Backup::BackupPlan",
+        arns=("backup:{region}:*:backup-plan:*",),
+    ),
     Call("EndReplicationOfObjects", ("s3:PutReplicationConfiguration",), "AWS::S3::Bucket"),
     Call(
         "EndReplicationOfSecrets",

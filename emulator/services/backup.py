@@ -218,9 +218,46 @@ def _remove_point(vault: str, arn: str, *, continuous_only: bool) -> Answer:
         return missing(f"The recovery point {arn}")
     if continuous_only and ":continuous:" not in arn:
         return error("InvalidRequestException", f"The recovery point {arn} is not a continuous backup.")
+    if not continuous_only and (why := _undeletable(found)):
+        found.update(Status="EXPIRED", StatusMessage=why)  # and the answer is 200 all the same
+        return ok()
     del _store("points")[arn]
     snapshots.forget(arn)
     return ok()
+
+
+def _undeletable(point: Record) -> str:
+    """Why AWS Backup cannot delete a recovery point: the role with which it was made is gone, or may not; empty if it can."""
+    from ministack.core import iam_evaluator
+    from ministack.services import iam
+
+    arn, account = point["IamRoleArn"], _account()
+    name = arn.rsplit("/", 1)[-1]
+    if iam._roles.get_scoped(account, None, name) is None:
+        return f"The role {arn} cannot be assumed by AWS Backup."
+    kind = arn_kind(point["RecoveryPointArn"])
+    action = DELETES.get(kind)
+    if action is None:
+        return ""
+    asked = iam_evaluator.EvalContext(
+        principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/AWSBackup",
+        principal_type="AssumedRole",
+        principal_account=account,
+        action=action,
+        resource_arn=point["RecoveryPointArn"],
+        region=point["RecoveryPointArn"].split(":")[3],
+        secure_transport=True,
+    )
+    allowed = iam_evaluator.evaluate(asked, iam_evaluator._gather_role_policies(name, account)).decision == "Allow"
+    return "" if allowed else f"The role {arn} may not {action}."
+
+
+DELETES = {"snapshot": "rds:DeleteDBSnapshot", "cluster-snapshot": "rds:DeleteDBClusterSnapshot"}
+"""What the role of a recovery point must be allowed where that is a snapshot of RDS."""
+
+
+def arn_kind(arn: str) -> str:
+    return arn.split(":")[5] if arn.startswith("arn:aws:rds:") else ""
 
 
 def type_of(resource: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,8 +14,8 @@ import emulator
 from chain import leftovers, show
 from chain import stack as cfn
 from chain.buckets import count, empty
-from chain.destroy import Result, Survey, destroy, survey
-from chain.stack import StackError
+from chain.destroy import Doomed, Result, Survey, _reversed, destroy, survey
+from chain.stack import StackError, State
 from chain.templates import load
 from tests.chain.proxy import Proxy, fault, proxy
 from tests.chain.test_deploy import change_set, in_background, open_gate, run, until
@@ -446,3 +448,113 @@ def test_an_interrupt_starts_no_further_deletion(checkout: Checkout, clients: Cl
     assert heard.order("failed") == []
     assert cfn.describe(clients("cloudformation", REGION), checkout.stack("data")) is not None
     assert fault("x")[0] == 400
+
+
+BACKS_UP = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "backup.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+
+
+def backed_up(checkout: Checkout, clients: Clients) -> None:
+    """A file system, a vault in each of two regions, and a plan whose role made a recovery point and a copy of it."""
+    sites = {"primary": REGION, "recovery": "us-west-2"}
+    checkout.layer("files", {"Files": {"Type": "AWS::EFS::FileSystem", "Properties": {}}}, outputs={"Id": ref("Files")})
+    vault = {"Type": "AWS::Backup::BackupVault", "Properties": {"BackupVaultName": sub("vault-${EnvironmentSuffix}")}}
+    checkout.layer("vault", {"Vault": vault}, sites=sites, outputs={"Name": ref("Vault")})
+    role = {"RoleName": sub("backing-${EnvironmentSuffix}"), "AssumeRolePolicyDocument": BACKS_UP}
+    rule = {
+        "RuleName": "daily",
+        "TargetBackupVault": ref("VaultName"),
+        "CopyActions": [
+            {
+                "DestinationBackupVaultArn": sub(
+                    "arn:aws:backup:us-west-2:${AWS::AccountId}:backup-vault:vault-${EnvironmentSuffix}"
+                )
+            }
+        ],
+    }
+    selected = {
+        "SelectionName": sub("selection-${EnvironmentSuffix}"),
+        "IamRoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+        "Resources": [sub("arn:aws:elasticfilesystem:us-east-1:${AWS::AccountId}:file-system/${FilesId}")],
+    }
+    plan = {"BackupPlanName": sub("plan-${EnvironmentSuffix}"), "BackupPlanRule": [rule]}
+    checkout.layer(
+        "backup",
+        {
+            "Role": {"Type": "AWS::IAM::Role", "Properties": role},
+            "Plan": {"Type": "AWS::Backup::BackupPlan", "Properties": {"BackupPlan": plan}},
+            "Selection": {
+                "Type": "AWS::Backup::BackupSelection",
+                "Properties": {"BackupPlanId": ref("Plan"), "BackupSelection": selected},
+            },
+        },
+        imports={"VaultName": "vault.Name", "FilesId": "files.Id"},
+    )
+    run(checkout, clients)
+
+
+def points(checkout: Checkout, clients: Clients, region: str) -> list[str]:
+    """The states of what a vault holds."""
+    listed = clients("backup", region).list_recovery_points_by_backup_vault(BackupVaultName=f"vault-{checkout.suffix}")
+    return [each["Status"] for each in listed["RecoveryPoints"]]
+
+
+def test_vaults_of_all_regions_are_emptied_while_the_role_stands_that_made_what_they_hold(
+    checkout: Checkout, clients: Clients, aws: emulator.Emulator
+) -> None:
+    backed_up(checkout, clients)
+    aws.opt_in()
+    assert len(aws.back_up(f"plan-{checkout.suffix}")) == 2
+    assert points(checkout, clients, REGION) == points(checkout, clients, "us-west-2") == ["COMPLETED"]
+    heard = Heard()
+    result = take_down(checkout, clients, heard)
+    assert {id_: str(error) for id_, error in result.failed.items()} == {}
+    assert f"backups of selection-{checkout.suffix}" in {news.reason for news in heard if news.status == "stopped"}
+    order = [id_.split("/")[1].removesuffix(f"-{checkout.suffix}") for id_ in heard.order("deleted")]
+    assert order.index("shop-backup") < order.index("shop-vault")
+
+
+def test_points_whose_role_was_taken_away_are_called_expired_and_the_environment_is_not_green(
+    checkout: Checkout, clients: Clients, aws: emulator.Emulator
+) -> None:
+    backed_up(checkout, clients)
+    aws.opt_in()
+    aws.back_up(f"plan-{checkout.suffix}")
+    clients("iam", REGION).delete_role(RoleName=f"backing-{checkout.suffix}")
+    result = take_down(checkout, clients)
+    assert set(result.failed) == {checkout.id("backup")}
+    said = str(result.failed[checkout.id("backup")])
+    assert "are EXPIRED" in said
+    assert f"role/backing-{checkout.suffix}" in said
+    assert "iam:CreateServiceLinkedRole" in said
+    document = json.dumps(BACKS_UP)
+    clients("iam", REGION).create_role(RoleName=f"backing-{checkout.suffix}", AssumeRolePolicyDocument=document)
+    assert take_down(checkout, clients).failed == {}, "the remedy that it names helps"
+
+
+def test_a_vault_goes_after_the_clusters_whose_own_backups_it_may_hold() -> None:
+    def doomed(layer: str, type_: str, needs: frozenset[str] = frozenset(), system: str = "shop") -> Doomed:
+        state = State(
+            "arn:aws:cloudformation:us-east-1:1:stack/x/y",
+            f"{system}-{layer}",
+            "CREATE_COMPLETE",
+            "",
+            {},
+            {},
+            {},
+            datetime.now(UTC),
+        )
+        return Doomed(system, REGION, state, ((layer, type_, layer),), needs)
+
+    stacks = [
+        doomed("vault", "AWS::Backup::BackupVault"),
+        doomed("aurora", "AWS::RDS::DBCluster"),
+        doomed("backup", "AWS::Backup::BackupPlan", frozenset({f"{REGION}/shop-vault", f"{REGION}/shop-aurora"})),
+        doomed("aurora", "AWS::RDS::DBCluster", system="other"),
+    ]
+    after = _reversed(stacks)
+    assert after[f"{REGION}/shop-vault"] == {f"{REGION}/shop-aurora", f"{REGION}/shop-backup"}
+    assert after[f"{REGION}/shop-aurora"] == {f"{REGION}/shop-backup"}
+    assert after[f"{REGION}/other-aurora"] == set()

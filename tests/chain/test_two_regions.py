@@ -163,12 +163,19 @@ def back_up(checkout: Checkout, clients: Clients) -> None:
     """A recovery point in the vault of each region, one a copy of the other."""
     backup, vault = clients("backup", HOME), f"vault-{checkout.suffix}"
     file_system = clients("efs", HOME).describe_file_systems()["FileSystems"][0]["FileSystemArn"]
-    role = "arn:aws:iam::123456789012:role/any"
+    role = backup_role(clients, f"role-{checkout.suffix}")
     point = backup.start_backup_job(BackupVaultName=vault, ResourceArn=file_system, IamRoleArn=role)["RecoveryPointArn"]
     there = f"arn:aws:backup:{AWAY}:123456789012:backup-vault:{vault}"
     backup.start_copy_job(RecoveryPointArn=point, SourceBackupVaultName=vault, DestinationBackupVaultArn=there, IamRoleArn=role)
     for region in (HOME, AWAY):
         assert clients("backup", region).list_recovery_points_by_backup_vault(BackupVaultName=vault)["RecoveryPoints"]
+
+
+def backup_role(clients: Clients, name: str) -> str:
+    """A role with which recovery points are made, and deleted."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "backup.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    return str(clients("iam", HOME).create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"])
 
 
 def gone(checkout: Checkout, clients: Clients) -> None:

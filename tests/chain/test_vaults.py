@@ -67,6 +67,38 @@ def test_recovery_points_are_counted_and_deleted(aws: Emulator, vault: str) -> N
     client.delete_backup_vault(BackupVaultName=vault)
 
 
+def test_a_point_whose_role_is_gone_is_expired_and_that_is_said_with_the_remedy(aws: Emulator, vault: str) -> None:
+    client, role = aws.client("backup"), _role(aws)
+    _back_up(aws, vault)
+    aws.client("iam").delete_role(RoleName="backup")
+    said = rf"EXPIRED, such as arn:aws:.*The role {role} cannot be assumed.*Make the role again under its name.*then go on"
+    with pytest.raises(StackError, match=said):
+        vaults.empty(client, vault, Wait(Event()))
+    (point,) = client.list_recovery_points_by_backup_vault(BackupVaultName=vault)["RecoveryPoints"]
+    assert point["Status"] == "EXPIRED"
+    _role(aws)  # it helps: what was expired goes with the next deletion
+    vaults.empty(client, vault, Wait(Event()))
+    assert vaults.count(client, vault) == "0"
+
+
+def test_what_expired_by_itself_is_deleted_before_it_is_called_so() -> None:
+    vaults.empty(Stubborn(None, points=3, status="EXPIRED"), "vault", Wait(Event()))
+
+
+def test_what_was_deleted_with_200_and_is_expired_again_and_again_is_not_waited_for() -> None:
+    with pytest.raises(StackError, match="1 recovery points of the vault vault are EXPIRED, such as point: AWS Backup answered"):
+        vaults.empty(Stubborn(None, points=10**6, status="EXPIRED"), "vault", Wait(Event()))
+
+
+def test_a_databases_own_backup_is_asked_to_go_and_awaited_by_the_last_emptying_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = "arn:aws:rds:us-east-1:123456789012:cluster:continuous:cluster-x"
+    vaults.empty(Stubborn(None, points=10**6, arn=own), "vault", Wait(Event()), last=False)
+    monkeypatch.setattr(vaults, "PATIENCE", 0.0)
+    for arn, last in ((own, True), ("arn:aws:rds:us-east-1:123456789012:cluster-snapshot:awsbackup:job-x", False)):
+        with pytest.raises(StackError, match="still holds 1 recovery points"):
+            vaults.empty(Stubborn(None, points=10**6, arn=arn), "vault", Wait(Event()), last=last)
+
+
 def test_a_vault_that_is_gone_is_empty(aws: Emulator) -> None:
     assert vaults.count(aws.client("backup"), "nowhere") == "0"
     vaults.empty(aws.client("backup"), "nowhere", Wait(Event()))
@@ -87,8 +119,8 @@ def test_a_running_job_is_stopped_first(aws: Emulator, vault: str) -> None:
 class Stubborn:
     """AWS Backup as it is while it does not let go: what is asked for stays as it is, for ``looks`` times."""
 
-    def __init__(self, client: Any, *, jobs: int = 0, points: int = 0) -> None:
-        self.client, self.jobs, self.points = client, jobs, points
+    def __init__(self, client: Any, *, jobs: int = 0, points: int = 0, arn: str = "point", status: str = "COMPLETED") -> None:
+        self.client, self.jobs, self.points, self.arn, self.status = client, jobs, points, arn, status
 
     def get_paginator(self, name: str) -> Any:
         return self if name == "list_backup_jobs" else Points(self)
@@ -109,7 +141,8 @@ class Points:
 
     def paginate(self, **_: str) -> list[dict[str, Any]]:
         self.stubborn.points -= 1
-        return [{"RecoveryPoints": [{"RecoveryPointArn": "point"}] if self.stubborn.points > 0 else []}]
+        point = {"RecoveryPointArn": self.stubborn.arn, "Status": self.stubborn.status}
+        return [{"RecoveryPoints": [point] if self.stubborn.points > 0 else []}]
 
 
 def test_what_takes_time_is_waited_for() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any
@@ -138,3 +139,13 @@ def differences(declared: Any, found: Any, path: str = "") -> list[str]:
             if not any(not differences(value, one) for one in found)
         ]
     return [] if declared == found else [f"{path}: declared {declared!r}, found {found!r}"]
+
+
+def backup_role(aws: Emulator) -> None:
+    """The role ``backup``, with which recovery points are made and deleted."""
+    iam = aws.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "backup.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    allowed = {"Effect": "Allow", "Action": ["rds:DeleteDBSnapshot", "rds:DeleteDBClusterSnapshot"], "Resource": "*"}
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName="backup", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+        iam.put_role_policy(RoleName="backup", PolicyName="p", PolicyDocument=json.dumps({"Statement": [allowed]}))

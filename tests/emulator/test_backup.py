@@ -102,6 +102,7 @@ def template() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def ids(aws: Emulator) -> Iterator[dict[str, str]]:
     assert postgres.find() is not None, postgres.MISSING
+    stacks.backup_role(aws)
     aws.client("backup", ELSEWHERE).create_backup_vault(BackupVaultName="copies")
     stack = stacks.deploy(aws, STACK, template())
     assert stack["StackStatus"] == "CREATE_COMPLETE", stack["Failures"]
@@ -197,6 +198,21 @@ def test_a_vault_with_a_recovery_point_is_not_deleted(aws: Emulator) -> None:
     missing = code(backup.delete_recovery_point, BackupVaultName="another", RecoveryPointArn=arn)
     assert missing == "ResourceNotFoundException"
     backup.delete_backup_vault(BackupVaultName="another")
+
+
+@pytest.mark.usefixtures("ids")
+def test_what_the_role_of_a_point_may_not_delete_expires_and_stays(aws: Emulator) -> None:
+    backup, iam = aws.client("backup"), aws.client("iam")
+    arn = start(aws)["RecoveryPointArn"]
+    policy = iam.get_role_policy(RoleName="backup", PolicyName="p")["PolicyDocument"]
+    iam.delete_role_policy(RoleName="backup", PolicyName="p")
+    answer = backup.delete_recovery_point(BackupVaultName="vault", RecoveryPointArn=arn)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+    found = backup.describe_recovery_point(BackupVaultName="vault", RecoveryPointArn=arn)
+    assert (found["Status"], found["StatusMessage"]) == ("EXPIRED", f"The role {ROLE} may not rds:DeleteDBClusterSnapshot.")
+    iam.put_role_policy(RoleName="backup", PolicyName="p", PolicyDocument=json.dumps(policy))
+    backup.delete_recovery_point(BackupVaultName="vault", RecoveryPointArn=arn)
+    assert code(backup.describe_recovery_point, BackupVaultName="vault", RecoveryPointArn=arn) == "ResourceNotFoundException"
 
 
 def test_a_plan_leaves_out_what_the_account_has_not_opted_in_to(aws: Emulator) -> None:

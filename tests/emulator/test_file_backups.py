@@ -12,7 +12,7 @@ import pytest
 
 from emulator import Emulator
 
-from . import samples
+from . import samples, stacks
 from .test_replicated import HERE, THERE, code, file_system, write
 
 ROLE = "arn:aws:iam::123456789012:role/backup"
@@ -31,6 +31,7 @@ def vault(region: str) -> str:
 def keys(aws: Emulator) -> Iterator[dict[str, str]]:
     """A vault in each of two regions, under a key of its own."""
     found = {}
+    stacks.backup_role(aws)
     for region in (HERE, THERE):
         policy = json.dumps(samples.policy("kms:*", Principal=samples.ROOT))
         found[region] = aws.client("kms", region).create_key(Policy=policy)["KeyMetadata"]["Arn"]
