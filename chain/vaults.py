@@ -82,10 +82,11 @@ def _stays(vault: str, expired: Sequence[Mapping[str, Any]]) -> str:
     role = first.get("IamRoleArn") or "the role with which it was made"
     said = f" ({first['StatusMessage']})" if first.get("StatusMessage") else ""
     return (
-        f"{len(expired)} recovery points of the vault {vault} are {EXPIRED}, such as {_arn(first)}{said}: AWS Backup answered that "
-        f"it deletes them, and could not. It deletes with {role}, which is gone or lacks a permission, and with its own role "
-        "AWSServiceRoleForBackup, for which you need iam:CreateServiceLinkedRole. Make the role again under its name, trusted by "
-        "backup.amazonaws.com and allowed to delete snapshots (`make deploy` does), or delete the points by hand, then go on"
+        f"{len(expired)} recovery points of the vault {vault} are {EXPIRED}, such as {_arn(first)}{said}: "
+        "AWS Backup answered that it deletes them, and could not. "
+        f"It deletes with {role}, which is gone or lacks a permission, and with its own role AWSServiceRoleForBackup, "
+        "for which you need iam:CreateServiceLinkedRole. Make the role again under its name, trusted by backup.amazonaws.com "
+        "and allowed to delete snapshots (`make deploy` does), or delete the points by hand, then go on"
     )
 
 
