@@ -14,6 +14,8 @@ Request = tuple[str, str, Mapping[str, Any], str]  # path, action, parameters, s
 
 POINT = re.compile(r"/backup-vaults/[^/]+/recovery-points/(arn.+?)(?:/disassociate|/restore-metadata)?$")
 
+SELECTIONS = re.compile(r"/backup/plans/([^/]+)/selections(?:/|$)")
+
 
 def install() -> None:
     """Around addressed, which knows the others."""
@@ -60,10 +62,12 @@ def _files(request: Request) -> list[str]:
 
 
 def _backups(request: Request) -> list[str]:
-    path, _, given, _ = request
+    path, _, given, start = request
     point = POINT.search(path)
     if point:
         return [point[1]]
+    if selected := SELECTIONS.search(path):
+        return [f"{start}backup-plan:{selected[1]}"]
     started = path.rstrip("/") in ("/copy-jobs", "/restore-jobs") and given.get("RecoveryPointArn")
     return [str(started)] if started else []
 

@@ -143,3 +143,12 @@ def test_a_role_that_a_service_has_is_not_made_twice(aws: Emulator) -> None:
     assert made["RoleName"] == "AWSServiceRoleForAmazonElasticFileSystem"
     with pytest.raises(ClientError, match="has been taken"):
         iam.create_service_linked_role(AWSServiceName="elasticfilesystem.amazonaws.com")
+
+
+def test_the_selections_of_a_plan_are_asked_of_the_plan(aws: Emulator) -> None:
+    plan = {"BackupPlanName": "asked", "Rules": [{"RuleName": "r", "TargetBackupVaultName": "Default"}]}
+    made = aws.client("backup", REGION).create_backup_plan(BackupPlan=plan)["BackupPlanId"]
+    one, other = (f"arn:aws:backup:{REGION}:123456789012:backup-plan:{name}" for name in (made, "other"))
+    listed = "backup:ListBackupSelections"
+    assert code(_client(aws, "backup", "l1", allow(listed, one)).list_backup_selections, BackupPlanId=made) == "allowed"
+    assert code(_client(aws, "backup", "l2", allow(listed, other)).list_backup_selections, BackupPlanId=made) != "allowed"
