@@ -11,6 +11,7 @@ import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +36,9 @@ ENDS = {"completed": Exit.OK, "refused": Exit.REFUSED, "waiting-for-approval": E
 """How an execution ends, and the exit code of that; any other end is a failure."""
 
 ERRORS = 5  # invocations in a row that may fail
+SILENCE = 120.0
+"""Seconds after which whoever watches is told again what is waited for, and why."""
+
 STOPPED = "writes-stopped"
 """The entry of a failback after which nobody writes, until the primary does."""
 
@@ -142,6 +146,9 @@ class Follower:
     is_as_declared: Callable[[], bool] = lambda: True
     told: set[str] = field(default_factory=set)
     errors: int = 0
+    clock: Callable[[], float] = time.monotonic
+    heard: float = -SILENCE
+    """When we last said something."""
 
     def follow(self, execution: str, answer: Mapping[str, Any]) -> dict[str, Any]:
         """How it ended; ``answer`` is what was said when it was asked for."""
@@ -159,6 +166,7 @@ class Follower:
                 if not self.is_as_declared():
                     return {**answer, "execution": execution, "outcome": DIFFERS, "why": UNLIKE}
                 remember(self.clients, self.place, f"execution/{execution}/{DRIFT_FREE}", {"at": datetime.now(UTC).isoformat()})
+            self._remind(answer)
             if len(self.told) > seen:
                 pause, seen = self.pause(), len(self.told)
             else:
@@ -180,6 +188,12 @@ class Follower:
         self.errors = 0
         return answer
 
+    def _remind(self, answer: Mapping[str, Any]) -> None:
+        """What is waited for, and why, where nothing else was said for a while: nobody is to guess whether it hangs."""
+        if answer.get("step") and self.clock() - self.heard >= SILENCE:
+            self.say(f"  {answer['step']}: {answer.get('why') or 'is waited for; look at the events of the databases'}")
+            self.heard = self.clock()
+
     def _tell(self, execution: str) -> Mapping[str, Mapping[str, Any]]:
         """Say what the journal has and has not been told; the journal."""
         record = read(self.clients, self.place)
@@ -187,6 +201,7 @@ class Follower:
         for name in sorted(entries, key=lambda name: (str(entries[name].get("at", "")), name)):
             if name not in self.told and not name.endswith("-told"):
                 said = {key: value for key, value in entries[name].items() if key != "at" and key != "topology"}
+                self.heard = self.clock()
                 self.say(f"  {entries[name].get('at', '')}  {name}  {json.dumps(said, default=str) if said else ''}".rstrip())
             self.told.add(name)
         return entries

@@ -86,16 +86,15 @@ def _rotate(data: dict[str, Any]) -> Answer:
     refusal = _may_invoke(function, secret["ARN"])
     if refusal:
         return refusal
-    secret["RotationLambdaARN"], secret["RotationEnabled"] = function, True
-    if data.get("RotationRules"):
-        secret["RotationRules"] = data["RotationRules"]
     token = data.get("ClientRequestToken") or str(uuid.uuid4())
     answer = {"ARN": secret["ARN"], "Name": secret["Name"]}
     missing = databases.missing_behind(_value(secret)) or elasticache.missing_behind(_value(secret))
     if missing:
+        _set_up(secret, function, data)
         _skipped[secret["ARN"]] = f"The rotation of the secret {secret['Name']}: {missing}; the secret is left as it is."
         return _ok(answer)
     if not data.get("RotateImmediately", True):
+        _set_up(secret, function, data)
         spawn_background(_try_out, secret, function, token, thread_name="emulator-rotation")
         return _ok(answer)
     pending = next(
@@ -106,6 +105,7 @@ def _rotate(data: dict[str, Any]) -> Answer:
         _announce(secret, 1)
         spawn_background(_run, secret, function, pending, thread_name="emulator-rotation")
         return _error("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
+    _set_up(secret, function, data)
     # The version has a label and no value until the function puts one.
     secret["Versions"].setdefault(token, _empty())
     if CURRENT not in secret["Versions"][token]["Stages"]:
@@ -113,6 +113,13 @@ def _rotate(data: dict[str, Any]) -> Answer:
     _announce(secret, 1)
     spawn_background(_run, secret, function, token, thread_name="emulator-rotation")
     return _ok({**answer, "VersionId": token})
+
+
+def _set_up(secret: dict[str, Any], function: str, data: dict[str, Any]) -> None:
+    """What is not refused any more says by what and when the secret is rotated."""
+    secret["RotationLambdaARN"], secret["RotationEnabled"] = function, True
+    if data.get("RotationRules"):
+        secret["RotationRules"] = data["RotationRules"]
 
 
 def _empty() -> dict[str, Any]:
@@ -203,6 +210,9 @@ def _put(theirs: Callable[[dict[str, Any]], Answer], data: dict[str, Any]) -> An
     written = (secret or {}).get("Versions", {}).get(token)
     if secret is None or token is None:
         return theirs(data)
+    if secretsmanager._is_replica(secret) and not secret.get("DeletedDate"):
+        refusal: Answer = secretsmanager._replica_mutation_error()
+        return refusal  # whatever is asked for, also what it has already
     if written is not None and _is_written(written):
         if (written["SecretString"], written["SecretBinary"]) != (data.get("SecretString"), data.get("SecretBinary")):
             return _error(
@@ -210,12 +220,12 @@ def _put(theirs: Callable[[dict[str, Any]], Answer], data: dict[str, Any]) -> An
             )
         return _ok({"ARN": secret["ARN"], "Name": secret["Name"], "VersionId": token, "VersionStages": list(written["Stages"])})
     answer = theirs(data)
+    if answer[0] >= 300:
+        return answer  # a refused call moves no label
     for version, one in secret["Versions"].items():
         if version != token:
             one["Stages"] = [stage for stage in one["Stages"] if stage not in stages]
-    made = secret["Versions"].get(token)
-    if made is None:
-        return answer  # refused
+    made = secret["Versions"][token]
     made["Stages"] += [stage for stage in stages if stage not in made["Stages"]]  # AWSPENDING beside AWSCURRENT is dropped else
     return _ok({**json.loads(answer[2]), "VersionStages": list(made["Stages"])})
 

@@ -127,6 +127,7 @@ FAILS_BACK = (
             "secretsmanager:PutSecretValue",
             "secretsmanager:RemoveRegionsFromReplication",  # where one is listed still, none can be made beside it
             "secretsmanager:ReplicateSecretToRegions",
+            "secretsmanager:StopReplicationToReplica",  # of a failover that was given up before it
         ),
         SECRET,
         ("Secret",),

@@ -11,13 +11,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
 import emulator
-from chain.failover import named
+from chain.failover import Follower, named
 from chain.outcome import Exit
 from chain.topology import Place, read
 from tests.chain import two_regions
@@ -75,6 +76,27 @@ def test_a_failover_needs_nothing_of_the_primary_region(
     assert "arn:writer at the recovery site writes, after 61 s, up to 7 s of data lost" in said
     assert HOME not in said
     assert state(shop, clients) == "failed-over"
+
+
+def test_whoever_watches_is_told_again_why_nothing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    execution = SimpleNamespace(id="manual-1", entries={})
+    monkeypatch.setattr("chain.failover.read", lambda *_: SimpleNamespace(executions=[execution]))
+    failing = {"more": True, "outcome": "step-failed", "step": "ready", "why": "FunctionError: no backups."}
+    waiting = {"more": True, "outcome": "waiting", "step": "home-caught-up"}
+    answers = iter([*[failing] * 9, *[waiting] * 5, {"more": False, "outcome": "completed"}])
+    times, said = itertools.count(0, 25), list[str]()
+    follower = Follower(
+        None,  # type: ignore[arg-type]
+        Place("shop", "dev", AWAY),
+        said.append,
+        lambda _: next(answers),
+        lambda: lambda: None,
+        clock=lambda: float(next(times)),
+    )
+    assert follower.follow("manual-1", failing)["outcome"] == "completed"
+    assert said[:2] == ["  ready: FunctionError: no backups."] * 2
+    assert 3 <= len(said) <= 6, "again and again, and no flood"
+    assert said[-1].startswith("  home-caught-up: is waited for")
 
 
 def test_what_waits_for_a_person_is_approved_by_its_name(

@@ -128,12 +128,16 @@ def _delete(theirs: Action, p: Parameters) -> Answer:
     """With a last snapshot, where one is asked for."""
     from ministack.services import rds as service
 
+    made: Answer | None = None
     final = query.one(p, "FinalDBSnapshotIdentifier")
     if final and not query.true(p, "SkipFinalSnapshot") and query.one(p, "DBInstanceIdentifier") in service._instances:
-        made: Answer = service._ACTION_MAP["CreateDBSnapshot"]({**p, "DBSnapshotIdentifier": final})
+        made = service._ACTION_MAP["CreateDBSnapshot"]({**p, "DBSnapshotIdentifier": final})
         if made[0] >= 300:
             return made
-    return theirs({name: value for name, value in p.items() if name != "FinalDBSnapshotIdentifier"})
+    answer = theirs({name: value for name, value in p.items() if name != "FinalDBSnapshotIdentifier"})
+    if final and answer[0] >= 300 and made is not None:
+        service._ACTION_MAP["DeleteDBSnapshot"]({**p, "DBSnapshotIdentifier": final})
+    return answer
 
 
 def _instance_from_snapshot(p: Parameters) -> Answer:
@@ -307,6 +311,8 @@ def _rename_instance(theirs: Action, p: Parameters) -> Answer:
     if not query.true(p, "ApplyImmediately"):
         return query.error("InvalidParameterCombination", "The emulator renames at once or not: ApplyImmediately is needed.")
     answer = theirs(p)
+    if answer[0] >= 300:
+        return answer
     old, arn = one["DBInstanceIdentifier"], one["DBInstanceArn"]
     one.update(DBInstanceIdentifier=new, DBInstanceArn=_resource("db", new))
     service._instances[new] = service._instances.pop(old)
@@ -318,7 +324,7 @@ def _rename_instance(theirs: Action, p: Parameters) -> Answer:
     place = None if cluster else databases.rename(arn, one["DBInstanceArn"])
     if place is not None:
         one["Endpoint"] = {**one["Endpoint"], "Address": place[0], "Port": place[1]}
-    return answer if answer[0] >= 300 else rds.said("ModifyDBInstance", one)
+    return rds.said("ModifyDBInstance", one)
 
 
 def _rename_cluster(theirs: Action, p: Parameters) -> Answer:
@@ -332,6 +338,8 @@ def _rename_cluster(theirs: Action, p: Parameters) -> Answer:
     if not query.true(p, "ApplyImmediately"):
         return query.error("InvalidParameterCombination", "The emulator renames at once or not: ApplyImmediately is needed.")
     answer = theirs(p)
+    if answer[0] >= 300:
+        return answer
     old, arn = one["DBClusterIdentifier"], one["DBClusterArn"]
     one.update(DBClusterIdentifier=new, DBClusterArn=_resource("cluster", new))
     service._clusters[new] = service._clusters.pop(old)
@@ -340,7 +348,7 @@ def _rename_cluster(theirs: Action, p: Parameters) -> Answer:
     for instance in service._instances.values():
         if instance.get("DBClusterIdentifier") == old:
             instance.update(DBClusterIdentifier=new, _shared_cluster_id=new, Endpoint=_endpoint(one, instance))
-    return answer if answer[0] >= 300 else aurora.said("ModifyDBCluster", one)
+    return aurora.said("ModifyDBCluster", one)
 
 
 def _endpoint(cluster: Record, instance: Record) -> Any:

@@ -92,7 +92,8 @@ def _failback(facts: Facts) -> Section:
         if _is_global(facts)
         else "The old primary is kept in a snapshot and removed; a replica takes its name, catches up and is promoted; the "
         "recovery instance is kept in a snapshot and replaced by a replica of its own name. Writes stop before the "
-        "promotion, not earlier."
+        "promotion, not earlier. Before it removes anything it looks at what later steps need; what is missing it says in its "
+        "lines at `ready` and by mail, again every few minutes, and goes on by itself when that is mended."
     )
     return Section(
         FAILBACK,

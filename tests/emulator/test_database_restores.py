@@ -125,6 +125,15 @@ def test_what_cannot_be_restored_is_refused(aws: Emulator) -> None:
     assert refusal(from_snapshot, DBInstanceIdentifier="x", DBSnapshotIdentifier="no") == "DBSnapshotNotFound"
 
 
+@pytest.mark.usefixtures("instance")
+def test_a_deletion_that_is_refused_leaves_no_snapshot(aws: Emulator) -> None:
+    rds = aws.client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier="source", DeletionProtection=True, ApplyImmediately=True)
+    refusal(rds.delete_db_instance, DBInstanceIdentifier="source", FinalDBSnapshotIdentifier="last")
+    assert not rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
+    rds.modify_db_instance(DBInstanceIdentifier="source", DeletionProtection=False, ApplyImmediately=True)
+
+
 def test_a_name_leads_to_the_endpoint_that_it_had(aws: Emulator, instance: dict[str, Any]) -> None:
     rds = aws.client("rds")
     run(aws, instance, "CREATE TABLE t (n int)")
@@ -178,6 +187,11 @@ def test_a_cluster_is_restored_without_an_instance_and_takes_the_place_of_its_so
     assert refusal(
         rds.restore_db_cluster_from_snapshot, DBClusterIdentifier="x", SnapshotIdentifier="no", Engine="aurora-postgresql"
     )
+    refused = {"NewDBClusterIdentifier": "renamed", "EngineVersion": "no-version", "ApplyImmediately": True}
+    assert refusal(rds.modify_db_cluster, DBClusterIdentifier="lake", **refused)
+    refused = {"NewDBInstanceIdentifier": "renamed", "MasterUserPassword": PASSWORD, "ApplyImmediately": True}
+    assert refusal(rds.modify_db_instance, DBInstanceIdentifier="lake-a", **refused)
+    assert [one["DBInstanceIdentifier"] for one in cluster("lake")["DBClusterMembers"]] == ["lake-a"], "nothing was renamed"
     for old, new in (("lake", "lake-before"), ("lake-restored", "lake")):
         rds.modify_db_cluster(DBClusterIdentifier=old, NewDBClusterIdentifier=new, ApplyImmediately=True)
     for old, new in (("lake-a", "lake-before-a"), ("lake-restored-a", "lake-a")):

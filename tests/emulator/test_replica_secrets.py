@@ -19,6 +19,7 @@ from . import samples, stacks
 from .test_rotation import Rotated
 
 HERE, THERE, ELSEWHERE = "us-east-1", "eu-west-2", "eu-west-1"
+KEPT = ("VersionId", "SecretString", "VersionStages")
 KEY_POLICY = json.dumps(samples.policy("kms:*", Principal=samples.ROOT))
 
 
@@ -143,8 +144,23 @@ def test_a_replica_is_read_only(secret: Replicated) -> None:
         (there.replicate_secret_to_regions, {"AddReplicaRegions": [{"Region": ELSEWHERE}]}),
         (there.remove_regions_from_replication, {"RemoveReplicaRegions": [THERE]}),
     )
-    for call, more in calls:
+    before = there.get_secret_value(SecretId=secret.replica)
+    same = {"SecretString": before["SecretString"], "ClientRequestToken": before["VersionId"]}
+    for call, more in (*calls, (there.put_secret_value, same)):
         assert code(call, **arguments, **more) == "InvalidRequestException", call
+    after = there.get_secret_value(SecretId=secret.replica)
+    assert [after[name] for name in KEPT] == [before[name] for name in KEPT], "a refused call changes nothing"
+    assert there.describe_secret(SecretId=secret.name)["VersionIdsToStages"] == {before["VersionId"]: ["AWSCURRENT"]}
+
+
+def test_what_is_refused_because_a_secret_waits_for_its_deletion_moves_no_label(aws: Emulator) -> None:
+    secrets = aws.client("secretsmanager", HERE)
+    arn = secrets.create_secret(Name=f"waiting-{uuid.uuid4().hex[:12]}", SecretString="first")["ARN"]
+    secrets.delete_secret(SecretId=arn)
+    assert code(secrets.put_secret_value, SecretId=arn, SecretString="second") == "InvalidRequestException"
+    secrets.restore_secret(SecretId=arn)
+    assert secrets.get_secret_value(SecretId=arn)["SecretString"] == "first"
+    secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
 
 
 def test_a_replica_is_read_with_the_key_of_its_region(secret: Replicated) -> None:

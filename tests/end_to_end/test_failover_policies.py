@@ -25,7 +25,10 @@ AWS_ASKS = {
 }
 """What AWS asks of whoever calls and the emulator does not."""
 
-IN_TROUBLE = {"secretsmanager:RemoveRegionsFromReplication": "where a replication failed (test_failover_replica)"}
+IN_TROUBLE = {
+    "secretsmanager:RemoveRegionsFromReplication": "where a replication failed (test_failover_replica)",
+    "secretsmanager:StopReplicationToReplica": "after a failover that was given up (test_failover_replica)",
+}
 """What only a failback that meets trouble calls."""
 
 

@@ -532,6 +532,52 @@ def test_the_old_primary_is_fenced_as_soon_as_it_is_back_though_the_failover_goe
     assert [subject for subject in failover.told() if subject.endswith("the old primary is back")]
 
 
+def test_why_a_step_fails_is_told_again_when_it_changes_and_every_few_minutes(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration import run, state
+
+    failover = start()
+    failover.invoke({"request": "switchover"})
+    failover.drive(1)
+    failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", failover.here.probe + "-gone")
+    passed = timedelta(0)
+    for module in (run, state):
+        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + passed)
+    answers(failover, "verify")
+
+    def told() -> int:
+        failover.drive(2)
+        return len([subject for subject in failover.told() if "verify failed" in subject])
+
+    assert told() == 1, "once, not once a minute"
+    passed += run.AGAIN
+    assert told() == 1, "and again"
+    failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", failover.here.probe + "-missing")
+    assert told() == 1, "another reason at once, of the same kind or not"
+    failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", failover.here.probe + "-gone")
+    assert told() == 0, "one that comes and goes was told"
+    for number in range(2 * run.TEXTS):
+        failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", f"{failover.here.probe}-{'x' * number}")
+        failover.drive(1)
+    assert told() <= run.TEXTS, "and one that is always another is no news"
+    failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", failover.here.probe)
+    assert failover.drive()[-1]["outcome"] == "completed"
+
+
+def test_a_day_of_one_reason_is_no_flood() -> None:
+    from orchestration import run
+
+    begin, told = datetime.now(UTC), []
+    for minute in range(24 * 60):
+        moment = begin + timedelta(minutes=minute)
+        if run._is_news(f"Refused (request 0a{minute}f)", told, moment):
+            told.append({"at": moment.isoformat(), "why": f"Refused (request 9b{minute})"})
+    within = [sum(datetime.fromisoformat(one["at"]) - begin < timedelta(hours=hours) for one in told) for hours in (1, 24)]
+    assert within[0] >= 10
+    assert within[1] <= 50
+
+
 def test_what_fails_for_a_while_is_left_and_told_twice(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestration import run
 

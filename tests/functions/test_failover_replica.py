@@ -32,6 +32,15 @@ AHEAD = PROBE.replace('"epoch": 0', '"epoch": 99')
 
 STUBBORN = PROBE.replace('return {"fenced": True', 'raise RuntimeError("of the test")\n        return {"fenced": True')
 
+ADOPTS = """
+    if do == "adopt":
+        import boto3
+        secrets = boto3.client("secretsmanager")
+        value = secrets.get_secret_value(SecretId="{secret}")["SecretString"]
+        secrets.put_secret_value(SecretId="{secret}", SecretString=value)
+    if do"""
+"""What the probe of the recovery site does to the secret there, beside what the one ahead says."""
+
 Start = Callable[..., Failover]
 
 
@@ -409,7 +418,7 @@ def answer(failover: Failover, call: str, body: bytes, kind: str = "") -> None:
     def make(name: str) -> AWSResponse | None:
         if name != call:
             return None
-        said = AWSResponse("https://of-the-test", 400 if kind else 200, {"x-amzn-errortype": kind}, None)
+        said = AWSResponse("https://of-the-test", 400 if kind or b"__type" in body else 200, {"x-amzn-errortype": kind}, None)
         said._content = body
         return said
 
@@ -559,6 +568,142 @@ def test_an_instance_that_is_gone_and_that_no_journal_knows_is_told(start: Start
     answer = drive_back(failover, ask_back(failover))
     assert answer["outcome"] == "step-failed"
     assert "no journal has home-kept" in answer["why"]
+
+
+def _adopting(failover: Failover) -> None:
+    """The probe of the recovery site writes into the secret there, as it does."""
+    name = f"adopting-{failover.suffix}"
+    source = AHEAD.replace("\n    if do", ADOPTS.format(secret=f"failing-{failover.suffix}"), 1)
+    made = function(failover.aws, name, THERE, source)
+    may = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["secretsmanager:*", "kms:*"], "Resource": "*"}]}
+    failover.aws.client("iam").put_role_policy(RoleName="probe", PolicyName="adopts", PolicyDocument=json.dumps(may))
+    failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", made)
+
+
+def test_a_failback_after_a_failover_that_was_given_up_promotes_the_secret_before_it_writes_into_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration import run
+
+    failover = start()
+    before = home(failover), away(failover)
+    _adopting(failover)
+    failover.both()
+    failover.refuse("StopReplicationToReplica")
+    failover.invoke(failover.event())
+    assert failover.drive(14)[-1]["step"] == "secret"
+    with monkeypatch.context() as late:
+        late.setattr(run, "DEADLINE", timedelta(0))
+        assert "a failback puts all of it right" in failover.drive()[-1]["why"]
+    failover.disturb()
+    failover.calls.clear()
+    secret = failover.aws.client("secretsmanager", THERE).describe_secret(SecretId=f"failing-{failover.suffix}")
+    assert secret["PrimaryRegion"] == SINGAPORE, "a replica still"
+    execution = ask_back(failover)
+    answer = drive_back(failover, execution)
+    assert (answer["step"], answer["outcome"]) == ("drift-free", "waiting"), answer
+    assert failover.calls.index("StopReplicationToReplica") < failover.calls.index("DeleteDBInstance")
+    say_drift_free(failover, execution)
+    assert drive_back(failover, execution)["outcome"] == "completed"
+    is_home(failover, before)
+    for region in (SINGAPORE, THERE):
+        held = failover.aws.client("secretsmanager", region).get_secret_value(SecretId=f"failing-{failover.suffix}")
+        assert json.loads(held["SecretString"])["host"] == home(failover)["Endpoint"]["Address"]
+
+
+NOT_ASKED = PROBE.replace("def handler", "raise RuntimeError('of the test')\ndef handler")
+BEHIND = PROBE.replace('"in_recovery": False', '"in_recovery": True')
+
+
+def test_a_failback_that_could_not_go_on_deletes_nothing_and_says_each_reason(start: Start) -> None:
+    failover = start()
+    fail_over(failover)
+    execution, was = ask_back(failover), home(failover)["DbiResourceId"]
+    for name, source in (("broken", NOT_ASKED), ("follows", BEHIND)):
+        function(failover.aws, f"{name}-{failover.suffix}", THERE, source)
+    name, source, target = (f"{one}-{failover.suffix}" for one in ("failing", HOME, AWAY))
+    here, there = (failover.aws.client("secretsmanager", region) for region in (SINGAPORE, THERE))
+    rds_home, rds_away = (failover.aws.client("rds", region) for region in (SINGAPORE, THERE))
+    value = there.get_secret_value(SecretId=name)["SecretString"]
+
+    def probe(variable: str, region: str, name: str) -> Callable[[], object]:
+        return lambda: failover.monkeypatch.setenv(variable, f"arn:aws:lambda:{region}:123456789012:function:{name}")
+
+    def keeps(days: int) -> Callable[[], object]:
+        return lambda: rds_away.modify_db_instance(DBInstanceIdentifier=target, BackupRetentionPeriod=days, ApplyImmediately=True)
+
+    def is_protected(protected: bool) -> Callable[[], object]:
+        return lambda: rds_home.modify_db_instance(
+            DBInstanceIdentifier=source, DeletionProtection=protected, ApplyImmediately=True
+        )
+
+    def holds(text: str) -> Callable[[], object]:
+        return lambda: there.put_secret_value(SecretId=name, SecretString=text)
+
+    refused = lambda: answer(failover, "PutSecretValue", b'{"__type": "AccessDenied"}')  # noqa: E731
+    told = json.dumps({"ARN": "it", "PrimaryRegion": "eu-west-3"}).encode()
+    cases: tuple[tuple[str, Callable[[], object], Callable[[], object]], ...] = (
+        (
+            "waits for its deletion",
+            lambda: here.delete_secret(SecretId=name),
+            lambda: here.restore_secret(SecretId=name),
+        ),
+        ("is a replica of eu-west-3", lambda: answer(failover, "DescribeSecret", told), failover.disturb),
+        ("AccessDenied", refused, failover.disturb),
+        ("holds no JSON object", holds("a word"), holds(value)),
+        ("lacks password", holds('{"username": "u"}'), holds(value)),
+        (
+            "finds a replica",
+            probe("PROBE_RECOVERY_ARN", THERE, f"follows-{failover.suffix}"),
+            probe("PROBE_RECOVERY_ARN", THERE, "ahead"),
+        ),
+        (
+            "of the test",
+            probe("PROBE_RECOVERY_ARN", THERE, f"broken-{failover.suffix}"),
+            probe("PROBE_RECOVERY_ARN", THERE, "ahead"),
+        ),
+        ("cannot be asked", probe("PROBE_PRIMARY_ARN", SINGAPORE, "absent"), probe("PROBE_PRIMARY_ARN", SINGAPORE, "ahead")),
+        ("keeps no backups", keeps(0), keeps(7)),
+        ("is protected from deletion", is_protected(True), is_protected(False)),
+    )
+    for why, make, mend in cases:
+        make()
+        said = drive_back(failover, execution)
+        assert (said["outcome"], said["step"]) == ("step-failed", "ready"), (why, said)
+        assert "Nothing is deleted" in said["why"]
+        assert why in said["why"], said["why"]
+        assert home(failover)["DbiResourceId"] == was, why
+        mend()
+    assert drive_back(failover, execution, "home-kept")["step"] == "home-kept"
+    is_protected(True)()
+    assert drive_back(failover, execution)["step"] == "home-removed", "and once more when the snapshot is there"
+    assert home(failover)["DbiResourceId"] == was
+    is_protected(False)()
+    assert drive_back(failover, execution, "home-removed")["outcome"] == "acted"
+
+
+def test_what_became_of_an_instance_for_good_is_not_waited_for(at_rest: Failover) -> None:
+    from orchestration import replica
+
+    shown = b"""<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances><DBInstance>
+        <DBInstanceStatus>incompatible-network</DBInstanceStatus>
+        </DBInstance></DBInstances></DescribeDBInstancesResult></DescribeDBInstancesResponse>"""
+    answer(at_rest, "DescribeDBInstances", shown)
+    for waits in (
+        lambda: replica._follows(of(at_rest), replica.HOME),
+        lambda: replica._is_set_up(of(at_rest), replica.HOME, "home-kept"),
+        lambda: replica._home_promoted(of(at_rest)),
+    ):
+        with pytest.raises(FunctionError, match="is incompatible-network, and does not become available by itself"):
+            waits()
+
+
+def test_a_primary_that_does_not_answer_while_nobody_writes_is_told(at_rest: Failover) -> None:
+    from orchestration import replica
+
+    at_rest.monkeypatch.setenv("PROBE_PRIMARY_ARN", f"arn:aws:lambda:{SINGAPORE}:123456789012:function:absent")
+    with pytest.raises(FunctionError, match=r"Nobody writes until .*:absent answers"):
+        replica._home_has_the_fence(of(at_rest))
 
 
 ALARM, PLANNED = "alarm", "planned"

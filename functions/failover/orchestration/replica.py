@@ -7,11 +7,11 @@ drives it, with the operator's own permissions. It touches none that does not be
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from common.report import FunctionError
+from common.report import FunctionError, say
 from common.secret import code
 
 from orchestration import shared
@@ -50,6 +50,9 @@ DECLARED = {
 
 AFTERWARDS = ("PreferredBackupWindow", "PreferredMaintenanceWindow", "BackupRetentionPeriod")
 """What it is given when it stands: RDS makes a replica without backups, and of PostgreSQL without a group."""
+
+FOR_GOOD = ("failed", "inaccessible-encryption-credentials", "incompatible-", "restore-error", "storage-full")
+"""How the states begin that an instance does not leave by itself: what waits for it would wait for ever."""
 
 DRIFT_FREE = "drift-free"
 """The entry of the journal by which the command says that it has read everything back and found no difference."""
@@ -242,14 +245,26 @@ def _remove(run: Run, which: str) -> dict[str, Any] | None:
         return None
     if _source(other) or other.get("DBInstanceStatus") != "available":
         raise FunctionError(f"{run.world[_other(which)]} does not write, so {run.world[which]} was not removed. Look at both.")
+    if which == HOME:
+        _check_ready(run)  # once more: the snapshot may have taken hours
     _rds(run.world, which).delete_db_instance(
         DBInstanceIdentifier=arn_name(run.world[which]), SkipFinalSnapshot=True, DeleteAutomatedBackups=False
     )
     return {"removed": run.world[which]}
 
 
-def _follows(run: Run, which: str) -> bool:
+def _made(run: Run, which: str) -> dict[str, Any]:
+    """The instance that is being made, or nothing yet; FunctionError where nothing more will become of it."""
     found = instance(run.world, which) or {}
+    if str(found.get("DBInstanceStatus")).startswith(FOR_GOOD):
+        raise FunctionError(
+            f"{run.world[which]} is {found['DBInstanceStatus']}, and does not become available by itself. Look at its events."
+        )
+    return found
+
+
+def _follows(run: Run, which: str) -> bool:
+    found = _made(run, which)
     return _source(found) == arn_name(run.world[_other(which)]) and found["DBInstanceStatus"] == "available"
 
 
@@ -273,7 +288,7 @@ def _lacks(run: Run, found: Mapping[str, Any], kept: str) -> dict[str, Any]:
 
 
 def _is_set_up(run: Run, which: str, kept: str) -> bool:
-    found = instance(run.world, which) or {}
+    found = _made(run, which)
     runs = found["DBInstanceStatus"] == "available" and found["DBParameterGroups"][0]["ParameterApplyStatus"] == "in-sync"
     return runs and not _lacks(run, found, kept)
 
@@ -298,11 +313,13 @@ def _stop_writes(run: Run) -> dict[str, Any]:
 
 def _home_has_the_fence(run: Run) -> bool:
     answer = run.world.ask_primary(do="probe")
-    return bool(answer and answer["epoch"] >= run.epoch)
+    if answer is None:
+        raise FunctionError(f"Nobody writes until {run.world['PROBE_PRIMARY_ARN']} answers, and it does not. Read its log.")
+    return bool(answer["epoch"] >= run.epoch)
 
 
 def _home_promoted(run: Run) -> bool:
-    found = instance(run.world, HOME)
+    found = _made(run, HOME)
     return bool(found and not _source(found) and found["DBInstanceStatus"] == "available")
 
 
@@ -310,6 +327,85 @@ def _secrets(run: Run) -> tuple[Any, Any]:
     """Secrets Manager here and at home."""
     world = run.world
     return world.client("secretsmanager"), world.client("secretsmanager", world.primary_region)
+
+
+def _ready(run: Run) -> dict[str, Any]:
+    """Looks at all that later steps need, while both instances still stand."""
+    _check_ready(run)
+    return {"ready": True}
+
+
+def _check_ready(run: Run) -> None:
+    if against := [*_against_source(run), *_against_sites(run), *(_against_secrets(run) if _has_home_secret(run) else ())]:
+        raise FunctionError("Nothing is deleted, for what comes afterwards would fail: " + " ".join(against))
+
+
+def _against_source(run: Run) -> Iterator[str]:
+    """What keeps the recovery site's instance from being the source of a new one, and the old one from being removed."""
+    found, old, name = instance(run.world, TARGET) or {}, instance(run.world, HOME) or {}, run.world[TARGET]
+    status = found.get("DBInstanceStatus", "absent")
+    if _source(found):
+        yield f"{name} is a replica of {_source(found)}: promote it first."
+    if status != "available":
+        yield f"{name} is {status}, not available: look at its events; a backup ends by itself."
+    elif not int(found.get("BackupRetentionPeriod") or 0):
+        yield f"{name} keeps no backups, and RDS makes no replica of such an instance: set BackupRetentionPeriod."
+    if old.get("DeletionProtection"):
+        yield f"{run.world[HOME]} is protected from deletion: take DeletionProtection off, or leave it as it is."
+
+
+def _against_sites(run: Run) -> Iterator[str]:
+    """Both probes are needed afterwards: the recovery site's with its database, the primary's as soon as that is made anew."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    world = run.world
+    try:
+        if world.ask(world["PROBE_RECOVERY_ARN"], do="probe")["in_recovery"]:
+            yield f"{world['PROBE_RECOVERY_ARN']} finds a replica: what it speaks to takes no write."
+    except (BotoCoreError, ClientError, FunctionError) as error:
+        yield f"{world['PROBE_RECOVERY_ARN']} does not answer: {error}."
+    try:
+        world.ask(world["PROBE_PRIMARY_ARN"], do="probe")
+    except FunctionError as error:
+        say(event="primary-silent", error=str(error))  # of the database that is made anew
+    except (BotoCoreError, ClientError) as error:
+        yield f"{world['PROBE_PRIMARY_ARN']} cannot be asked: {error}."
+
+
+def _against_secrets(run: Run) -> Iterator[str]:
+    """What keeps the password from coming home."""
+    here, home = _secrets(run)
+    yield from _against_secret(here, run.world["SECRET_ARN"], ("username", "password"))
+    yield from _against_secret(home, run.world["SECRET_HOME_ARN"], (), written=True)
+
+
+def _against_secret(client: Any, secret: str, fields: Sequence[str], *, written: bool = False) -> Iterator[str]:
+    """Why a secret cannot be read, or ``written``. To prove that it can, its version is put once more, which changes nothing."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        told = client.describe_secret(SecretId=secret)
+        if told.get("DeletedDate"):
+            yield f"{secret} waits for its deletion: restore it."
+            return
+        if written and told.get("PrimaryRegion") not in (None, secret.split(":")[3]):
+            yield f"{secret} is a replica of {told['PrimaryRegion']}, and takes no value: promote it."
+            return
+        found = client.get_secret_value(SecretId=secret)
+        value = dict(json.loads(found["SecretString"]))
+        if lacks := [name for name in fields if not value.get(name)]:
+            yield f"{secret} lacks {' and '.join(lacks)}: write it as the rotation does."
+        if written:
+            client.put_secret_value(
+                SecretId=secret,
+                SecretString=found["SecretString"],
+                ClientRequestToken=found["VersionId"],
+                VersionStages=found["VersionStages"],
+            )
+    except (BotoCoreError, ClientError) as error:
+        yield f"{secret} cannot be {'written' if written else 'read'}: {error}."
+    except (KeyError, TypeError, ValueError):
+        yield f"{secret} holds no JSON object: write one, with where the database is, username and password."
 
 
 def _adopt(run: Run) -> dict[str, Any]:
@@ -392,10 +488,17 @@ def _has_left(run: Run) -> bool:
     return bool(run.said("home-kept")) or not in_their_roles
 
 
+def _carries_secret(run: Run) -> bool:
+    return _has_home_secret(run) and _has_left(run)
+
+
 def failback() -> tuple[Step, ...]:
     return (
+        Step("ready", _ready, only=_has_left),
+        # A failover that was given up has left it a replica, into which nobody writes. No more than that is needed of it here.
+        Step("secret", shared.promote_secret, shared.secret_is_promoted, only=_carries_secret),
         *_again(HOME, "home"),
-        Step("password-home", _password_home, only=lambda run: _has_home_secret(run) and _has_left(run)),
+        Step("password-home", _password_home, only=_carries_secret),
         Step("writes-stopped", _stop_writes, only=_has_left),
         Step("home-caught-up", _wait, _home_has_the_fence, only=_has_left),
         Step("home-promoted", lambda run: _promote(run, HOME), _home_promoted),

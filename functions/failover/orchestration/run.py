@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -71,6 +71,15 @@ HEARD = timedelta(minutes=2)
 
 PERSISTS = timedelta(minutes=30)
 """So long an alarm's execution looks for the target, before it refuses."""
+
+AGAIN = timedelta(minutes=5)
+"""So long the same reason of a step that fails is told once: whoever was away reads it soon after."""
+
+TEXTS = 5
+"""So many reasons of one step are told within that time, at most: a text that is another one each time is no news."""
+
+LONGEST = 2000
+"""Characters of a reason: an entry of the journal holds 4 KiB."""
 
 EXPIRES = timedelta(hours=24)
 """So long an approval is waited for: what it would approve is another thing a day later."""
@@ -378,23 +387,37 @@ def _left(run: Run) -> Iterator[tuple[str, Step]]:
 
 
 def _failed(run: Run, step: Step, entry: str, error: Exception) -> dict[str, Any]:
-    """Told once for each kind of error, and tried again in a minute; told again when the step's patience is over, and left."""
+    """Told while it is news, and tried again in a minute; told once more when the step's patience is over, and left."""
     from botocore.exceptions import ClientError
 
     kind = code(error) if isinstance(error, ClientError) else type(error).__name__
-    why = f"{kind}: {error}"
+    why = f"{kind}: {error}"[:LONGEST]
     kind = re.sub(r"[^A-Za-z0-9]", "", kind)
     moment = now()
-    since = min(
-        (instant(said["at"]) for name, said in run.entries.items() if name.startswith(f"{entry}-failed-")), default=moment
-    )
+    told = [said for name, said in run.entries.items() if name.startswith(f"{entry}-failed-")]
+    since = min((instant(said["at"]) for said in told), default=moment)
     left = step.patience is not None and moment - since >= step.patience
-    if left or f"{entry}-failed-{kind}" not in run.entries:
+    if left or _is_news(why, told, moment):
         run.world.tell(f"{run.began['request']}: {step.name} failed", execution=run.execution, why=why, again=not left)
-        run.world.store.note(run.execution, f"{entry}-failed-{kind}", why=why)
+        run.world.store.note(run.execution, f"{entry}-failed-{kind}" + (f"-{len(told)}" if told else ""), why=why)
     if left:
         run.world.store.note(run.execution, entry, failed=why)
     return {"outcome": "step-failed", "execution": run.execution, "step": step.name, "why": why, "more": True}
+
+
+def _is_news(why: str, told: Sequence[Mapping[str, Any]], moment: datetime) -> bool:
+    """Whether a reason is to be told: another one at once, the same one again every few minutes, and less often as hours pass.
+
+    The journal is read before each act, so that it is not to grow by a line a minute.
+    """
+    first = min((instant(said["at"]) for said in told), default=moment)
+    lately = [said for said in told if moment - instant(said["at"]) < max(AGAIN, (moment - first) / 8)]
+    return not any(_gist(said["why"]) == _gist(why) for said in lately) and len(lately) < TEXTS
+
+
+def _gist(why: str) -> str:
+    """A text without what differs from one call to the next: identifiers of requests, times, counts."""
+    return re.sub(r"[0-9a-f]*[0-9][0-9a-f]*", "0", why.lower())
 
 
 def _record(run: Run, verified: Mapping[str, Any]) -> None:
