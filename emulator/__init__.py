@@ -21,7 +21,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from emulator import place
+from emulator import names, place
+from emulator.mounted import emulator_names
 
 ACCOUNT = "123456789012"
 # Looks like no real key on purpose: where these reach AWS by mistake, AWS refuses them.
@@ -71,6 +72,8 @@ class Emulator:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # libpq asks libc, which does not know the names of clusters; it verifies them nevertheless.
+            "PGHOSTADDR": "127.0.0.1",
         }
 
     @cached_property
@@ -202,11 +205,22 @@ def running(*, databases: bool = True, port: int = 0) -> Iterator[Emulator]:
             process = _spawn(listener, directory, databases=databases)
         emulator = Emulator(endpoint, directory)
         _await(process, emulator)
-        yield emulator
+        with _naming(str(names.place(directory))):
+            yield emulator
     finally:
         if process is not None:
             _end(process)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _naming(directory: str) -> Iterator[None]:
+    """Names of clusters resolve in this process too, where they do."""
+    emulator_names.follow(directory)
+    try:
+        yield
+    finally:
+        emulator_names.leave(directory)
 
 
 def _listen(port: int) -> socket.socket:

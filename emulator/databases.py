@@ -18,7 +18,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from emulator import postgres
+from emulator import names, postgres
 from emulator.authority import Authority
 
 log = logging.getLogger("emulator")
@@ -158,10 +158,18 @@ def _begin(arn: str, server: postgres.Server, password: str) -> tuple[str, int]:
     log_kept.mkdir(exist_ok=True)
     postgres._own(log_kept)
     server.port = _left.pop(arn, 0) or server.port  # an endpoint is the name's, as on RDS: one of the same name has its port
+    _certify(arn, server)
     server.start()
     with _lock:
         _servers[arn], _passwords[arn] = server, password
     return server.host, server.port
+
+
+def _certify(arn: str, server: postgres.Server) -> None:
+    """The stopped server of a cluster gets a certificate with the names of this cluster: copied data bring that of another."""
+    if _state.authority is not None and arn.split(":")[5] == "cluster":
+        called = names.of(arn)
+        server.certify(_state.authority, (*postgres.NAMES, called.writer, called.reader))
 
 
 def _hang_door(server: postgres.Server, *, closed: bool) -> None:
@@ -327,6 +335,7 @@ def rebuild(arn: str, source: str, *, parameters: dict[str, str], closed: bool) 
         settings=_standby_settings(source, parameters),
     )
     _hang_door(server, closed=closed)
+    _certify(arn, server)
     server.start()
     _sources[arn] = source
     forget(_pasts.pop(arn, ""))
@@ -518,6 +527,7 @@ def rename(old: str, new: str) -> tuple[str, int] | None:
     if server is None:
         return None
     server.stop("fast")
+    _certify(new, server)
     (server.directory / "started").unlink()  # so it may take another port
     _left[old], server.port = server.port, _left.pop(new, 0) or postgres._free_port()
     server.start()

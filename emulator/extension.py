@@ -17,6 +17,7 @@ from emulator import (
     cloudformation,
     darkness,
     databases,
+    names,
     record,
     rotation,
     variables,
@@ -51,6 +52,7 @@ def install(directory: Path, *, with_databases: bool) -> Application:
         installer()
     efs.install(directory)
     replicated.install()
+    names.install(directory)
     databases.install(directory, wanted=with_databases)
     caches.install(directory, databases.authority(), wanted=with_databases)
     rotation.install()

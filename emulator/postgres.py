@@ -36,6 +36,7 @@ USUAL = (
     "/usr/bin",
 )
 HOST = "localhost"
+NAMES = (HOST, "127.0.0.1")
 START_TIMEOUT = 60.0  # seconds; recovery after an immediate stop on a busy machine included
 STOP_TIMEOUT = 60.0
 SUPERUSER = "rdsadmin"  # as on RDS: AWS's own, has no password here and so cannot log in
@@ -101,7 +102,7 @@ class Server:
         authority: Authority,
         database: str = "postgres",
         settings: Mapping[str, str] | None = None,
-        names: Sequence[str] = (HOST, "127.0.0.1"),
+        names: Sequence[str] = NAMES,
         ours: str = "",
     ) -> Server:
         """A new server, not yet started. ``settings`` go to postgresql.conf; ``rds.force_ssl=1`` refuses clear connections.
@@ -134,18 +135,23 @@ class Server:
             "--wal-segsize=1",  # which is copied and kept whole, however little it holds
             "--no-instructions",
         )
-        certificate, key = authority.issue(names)
-        for source, name in ((certificate, "server.crt"), (key, "server.key")):
-            target = server.data / name
-            shutil.copyfile(source, target)
-            target.chmod(0o600)
-            _own(target)
-        key.unlink()
+        server.certify(authority, names)
         server.configure(settings)
         server._administer("CREATE ROLE rds_superuser NOLOGIN;\n\n" + _slots(), "template1")
         login = f"ALTER ROLE {SUPERUSER} PASSWORD '{ours}';\n\n" if ours else ""
         server._administer(_master(user, password, database) + _slots() + login)
         return server
+
+    def certify(self, authority: Authority, names: Sequence[str]) -> None:
+        """A certificate with these names; one that runs shows it when it starts again."""
+        certificate, key = authority.issue(names)
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            target = self.data / name
+            target.unlink(missing_ok=True)
+            shutil.copyfile(source, target)
+            target.chmod(0o600)
+            _own(target)
+        key.unlink()
 
     @classmethod
     def copy_of(

@@ -1,7 +1,7 @@
-"""In a function's process: a file system that is the destination of a replication is read-only, as its mount is on AWS.
+"""In a function's process: names of clusters lead where they do on AWS, and the destination of a replication is read-only.
 
-Python runs this when it starts, where the emulator put this folder on its path. The mark stands beside the directory and comes
-and goes while the process lives, so it is looked for with every call.
+Python runs this when it starts, where the emulator put this folder on its path. The mark of a destination stands beside its
+directory and comes and goes while the process lives, so it is looked for with every call.
 """
 
 # ruff: noqa: PTH100, PTH110, PTH112, PTH118, PTH206  # it stands in the way of every call, and pathlib makes calls of its own
@@ -48,6 +48,11 @@ def watch(files: str) -> None:
 
     sys.addaudithook(refuse)
 
+
+if os.environ.get("EMULATOR_NAMES"):
+    import emulator_names  # type: ignore[import-not-found]  # it stands beside this one
+
+    emulator_names.follow(os.environ["EMULATOR_NAMES"])
 
 if os.environ.get("EMULATOR_FILES"):
     watch(os.environ["EMULATOR_FILES"])

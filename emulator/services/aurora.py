@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from emulator import databases, schemas
+import threading
+
+from emulator import databases, names, schemas
 from emulator.services import query, windows
 from emulator.services.query import Action, Answer, Parameters, Record
 
 Cluster = Record
 
 ENGINE = "aurora-postgresql"
+_announcing = threading.Lock()
 
 # Settings that ministack does not keep: parameter -> element of the description.
 KEPT = {
@@ -28,7 +31,7 @@ def install() -> None:
     from ministack.services import rds
 
     described = rds._cluster_xml
-    rds._cluster_xml = lambda cluster: query.described(described(cluster), cluster)
+    rds._cluster_xml = lambda cluster: query.described(described(cluster), cluster, _endpoints(cluster))
     rds.AURORA_POSTGRESQL_ENGINE_VERSION_SET |= schemas.versions("aws_rds_dbcluster", ENGINE)
     query.wrap(
         rds._ACTION_MAP,
@@ -79,6 +82,40 @@ def reach(cluster: Cluster, place: tuple[str, int] | None) -> None:
         # Where ministack looks for what its own container answers at; members take it over.
         cluster["_shared_endpoint"] = {"Address": place[0], "Port": place[1], "HostedZoneId": cluster["HostedZoneId"]}
         cluster.update(Endpoint=place[0], ReaderEndpoint=place[0], Port=place[1])
+
+
+def _endpoints(cluster: Cluster) -> dict[str, str]:
+    """What its endpoints are called; both lead to the one server."""
+    if cluster["Engine"] != ENGINE:
+        return {}
+    called = names.of(cluster["DBClusterArn"])
+    return {"Endpoint": called.writer, "ReaderEndpoint": called.reader}
+
+
+def announce() -> None:
+    """Each cluster's reader resolves, and its writer where the cluster writes: that of a secondary is inactive on AWS."""
+    from ministack.core.responses import request_scope
+    from ministack.services import rds
+
+    with _announcing:
+        wanted: list[str] = []
+        for (account, region, _), cluster in rds._clusters.all_items():
+            if cluster["Engine"] == ENGINE:
+                called = names.of(cluster["DBClusterArn"])
+                with request_scope(account, region):
+                    wanted += [called.reader] if is_secondary(cluster) else [called.reader, called.writer]
+        names.resolve(wanted)
+
+
+def announcing(actions: dict[str, Action], *changing: str) -> None:
+    """Names follow what these actions have changed."""
+
+    def around(theirs: Action, p: Parameters) -> Answer:
+        answer = theirs(p)
+        announce()
+        return answer
+
+    query.wrap(actions, dict.fromkeys(changing, around))
 
 
 def _create(theirs: Action, p: Parameters) -> Answer:

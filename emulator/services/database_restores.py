@@ -14,6 +14,17 @@ from emulator.services.query import Action, Answer, Parameters, Record
 
 # What a restore takes from its own call alone; left out, it is as AWS has it by default.
 FLAGS = ("CopyTagsToSnapshot", "DeletionProtection", "MultiAZ", "PubliclyAccessible")
+# What makes, names or ends a cluster, or its part in a global one.
+CHANGING = (
+    "CreateDBCluster",
+    "CreateGlobalCluster",
+    "DeleteDBCluster",
+    "DeleteGlobalCluster",
+    "ModifyDBCluster",
+    "RemoveFromGlobalCluster",
+    "RestoreDBClusterFromSnapshot",
+    "RestoreDBClusterToPointInTime",
+)
 STALE = ("MaxAllocatedStorage", "_exports", "_kept", "_replication", "_shared_cluster_id")
 
 
@@ -42,6 +53,7 @@ def install() -> None:
         RestoreDBClusterFromSnapshot=_cluster_from_snapshot,
         RestoreDBClusterToPointInTime=_cluster_at,
     )
+    aurora.announcing(theirs._ACTION_MAP, *CHANGING)
 
 
 def _now() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -34,13 +33,9 @@ def install(directory: Path) -> None:
     efs.handle_request = with_all_keys
 
 
-def environment(inherited: str) -> dict[str, str]:
-    """What a function's process needs so that it keeps to what is read-only. ``inherited``: its PYTHONPATH so far."""
-    watching = str(Path(__file__).parents[1] / "mounted")
-    return {
-        "EMULATOR_FILES": str(_directories[0].resolve()),
-        "PYTHONPATH": os.pathsep.join(path for path in (watching, inherited) if path),
-    }
+def environment() -> dict[str, str]:
+    """What a function's process needs so that it keeps to what is read-only."""
+    return {"EMULATOR_FILES": str(_directories[0].resolve())}
 
 
 def _delete(theirs: Callable[[str], Answer], ref: str) -> Answer:

@@ -280,6 +280,7 @@ def _switch_over(one: Record, first: Record, member: Record) -> None:
 
 
 def _done(one: Record) -> None:
+    aurora.announce()
     one["Status"] = AVAILABLE
     one.pop("FailoverState", None)
 

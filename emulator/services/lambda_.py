@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from emulator import forks, permissions
+from emulator import forks, names, permissions
 from emulator.services import efs, metrics
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -104,13 +104,22 @@ def _may(role_arn: str, action: str) -> bool:
 
 
 def _spawn(theirs: Callable[[Any], None], worker: Any) -> None:
-    """Starts the function's process, its environment pointing to the directories that stand for what it mounts."""
+    """Starts the function's process; its environment points to the directories that stand for what it mounts, and to names."""
     configured = worker.config
-    worker.config = _mounted(configured)
+    worker.config = _with_ours(_mounted(configured))
     try:
         theirs(worker)
     finally:
         worker.config = configured
+
+
+def _with_ours(configured: Configuration) -> Configuration:
+    """Where it is Python, it runs what stands in ``mounted`` when it starts."""
+    variables = (configured.get("Environment") or {}).get("Variables") or {}
+    inherited = variables.get("PYTHONPATH") or os.environ.get("PYTHONPATH", "")
+    watching = str(Path(__file__).parents[1] / "mounted")
+    ours = {**names.environment(), "PYTHONPATH": os.pathsep.join(path for path in (watching, inherited) if path)}
+    return {**configured, "Environment": {"Variables": {**variables, **ours}}}
 
 
 def _mounted(configured: Configuration) -> Configuration:
@@ -120,8 +129,7 @@ def _mounted(configured: Configuration) -> Configuration:
         return configured
     variables = (configured.get("Environment") or {}).get("Variables") or {}
     moved = {name: _moved(value, places) for name, value in variables.items()}
-    kept = efs.environment(variables.get("PYTHONPATH") or os.environ.get("PYTHONPATH", ""))
-    return {**configured, "Environment": {"Variables": {**moved, **kept}}}
+    return {**configured, "Environment": {"Variables": {**moved, **efs.environment()}}}
 
 
 def _moved(value: str, places: dict[str, Path]) -> str:

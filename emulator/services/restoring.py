@@ -9,6 +9,7 @@ from typing import Any
 
 from emulator import databases
 from emulator.services import backup, events, restored_files, snapshots
+from emulator.services.aurora import announce
 
 Answer = tuple[int, dict[str, str], bytes]
 Record = dict[str, Any]
@@ -275,6 +276,7 @@ def _created(point: Record, asked: dict[str, str], job: str, *, testing: bool) -
             one["_shared_endpoint"] = {"Address": place[0], "Port": place[1], "HostedZoneId": one["HostedZoneId"]}
             one.update(Endpoint=place[0], ReaderEndpoint=place[0], Port=place[1])
         rds._clusters[name] = one
+        announce()
     else:
         one.update(DBInstanceIdentifier=name, DBSubnetGroup=rds._subnet_groups[subnets], TagList=[])
         if place is not None:

@@ -70,12 +70,17 @@ def _read(aws: Aws, identifier: tuple[str, ...]) -> Properties:
         "EnableCloudwatchLogsExports": found.get("EnabledCloudwatchLogsExports", []),
         "EnableHttpEndpoint": found.get("HttpEndpointEnabled"),
         "EnableIAMDatabaseAuthentication": found.get("IAMDatabaseAuthenticationEnabled"),
-        "Endpoint": {"Address": found["Endpoint"], "Port": str(found["Port"])},
+        "Endpoint": {**_writer(found), "Port": str(found["Port"])},
         "KmsKeyId": found.get("KmsKeyId") or None,
         "ReadEndpoint": {"Address": found["ReaderEndpoint"]},
         "VpcSecurityGroupIds": [group["VpcSecurityGroupId"] for group in found["VpcSecurityGroups"]],
         "Tags": read_tags(aws, found["DBClusterArn"]),
     }
+
+
+def _writer(found: Properties) -> Properties:
+    """That of a secondary is inactive. Whether CloudFormation says it is not sure, so that nobody may rely on it here."""
+    return {} if found.get("ReplicationSourceIdentifier") else {"Address": found["Endpoint"]}
 
 
 def _create_global(aws: Aws, p: Properties) -> str:

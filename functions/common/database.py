@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ STATEMENT_TIMEOUT = 5  # seconds, by the server
 ANSWER_TIMEOUT = 7  # seconds without a byte from the server; above the server's own bound, so that its reason arrives
 IDLE_TIMEOUT = 10  # seconds after which the server ends a transaction of a function that was killed inside it
 INVALID_PASSWORD = "28P01"  # noqa: S105  PostgreSQL's error code
+ABSENT = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))  # no such name, or none with an address
 CLEARTEXT = 3  # AuthenticationCleartextPassword
 BROKEN = (DatabaseError, InterfaceError, OSError)  # whatever a statement on an open connection may raise
 
@@ -34,15 +35,23 @@ class Server:
     host: str
     port: int
     roots: Path
+    reader: str = ""
+    """Where it is reached while the name of its writer does not resolve: that of a global database's secondary is inactive."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Server:
-        """From DATABASE_HOST, DATABASE_PORT and, where another authority than Amazon's is meant, PGSSLROOTCERT."""
+        """From DATABASE_HOST, DATABASE_PORT and, where the database has one, DATABASE_READ_HOST; and PGSSLROOTCERT, where another
+        authority than Amazon's is meant."""
         roots = Path(environment.get("PGSSLROOTCERT") or ROOTS)
         if not roots.is_file():
             raise FunctionError(f"PGSSLROOTCERT names {roots}, which is no file. Leave it out to use the roots of Amazon RDS.")
         try:
-            return cls(environment["DATABASE_HOST"], int(environment["DATABASE_PORT"]), roots)
+            return cls(
+                environment["DATABASE_HOST"],
+                int(environment["DATABASE_PORT"]),
+                roots,
+                environment.get("DATABASE_READ_HOST", ""),
+            )
         except (KeyError, ValueError) as error:
             raise FunctionError(
                 f"The function's environment lacks a host or a port: {error}. Set DATABASE_HOST and DATABASE_PORT."
@@ -70,13 +79,14 @@ def connect(server: Server, credential: Credential, application: str) -> Connect
     context = ssl.create_default_context(cafile=str(server.roots))  # checks chain, dates and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     wire: socket.socket | None = None
+    host = server.host
     try:
-        wire = socket.create_connection((server.host, server.port), CONNECT_TIMEOUT)
+        host, wire = _reach(server)
         wire.settimeout(ANSWER_TIMEOUT)
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as libpq: else each small message waits for an answer
         return Connection(
             credential.username,
-            host=server.host,
+            host=host,  # whom the certificate must come from
             port=server.port,
             database=credential.database,
             password=credential.password,
@@ -94,7 +104,21 @@ def connect(server: Server, credential: Credential, application: str) -> Connect
         # Where the server was quicker to hang up than pg8000 to say good-bye, its reason is the context of that failure.
         if INVALID_PASSWORD in (sqlstate(error), sqlstate(error.__context__)):
             return None
-        raise FunctionError(_sentence(server, credential, error)) from None
+        raise FunctionError(_sentence(replace(server, host=host), credential, error)) from None
+
+
+def _reach(server: Server) -> tuple[str, socket.socket]:
+    """By which of its names it is reached, and how.
+
+    Only where there is no such name is the reader asked: a resolver that is ill says nothing about a role. What the database is
+    called stays the writer's name, also while it is reached by the other one.
+    """
+    try:
+        return server.host, socket.create_connection((server.host, server.port), CONNECT_TIMEOUT)
+    except socket.gaierror as error:
+        if not server.reader or error.errno not in ABSENT:
+            raise
+    return server.reader, socket.create_connection((server.reader, server.port), CONNECT_TIMEOUT)
 
 
 def close(connection: Connection) -> None:

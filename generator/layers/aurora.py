@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from troposphere import GetAtt, Ref, Select, Split, Sub, rds, secretsmanager
+from troposphere import GetAtt, Join, Ref, Select, Split, Sub, rds, secretsmanager
 
 from generator.layer import Layer
 from generator.parts.log_group import log_group
@@ -166,8 +166,14 @@ class Aurora(Layer):
             t.output("MonitoringRoleArn", GetAtt(monitor, "Arn"), "With which further instances write their metrics.")
         t.output("SubnetGroupName", Ref(placement), "Where a restored cluster belongs.")
         t.output("ParameterGroupName", Ref(parameters), "How a restored cluster is set up.")
-        t.output("Endpoint", GetAtt(cluster, "Endpoint.Address"), "Where clients write; the same name after a failover.")
-        t.output("ReadEndpoint", GetAtt(cluster, "ReadEndpoint.Address"), "Where clients read what may be milliseconds old.")
+        writer, reader = GetAtt(cluster, "Endpoint.Address"), GetAtt(cluster, "ReadEndpoint.Address")
+        if self.secondary_of:
+            # Its writer is inactive, and RDS may not say its name: which is that of the reader without the kind.
+            writer = Join(".cluster-", Split(".cluster-ro-", reader))
+            t.output("Endpoint", writer, "Where clients write once it is promoted; no address answers to the name before.")
+        else:
+            t.output("Endpoint", writer, "Where clients write; the same name after a failover.")
+        t.output("ReadEndpoint", reader, "Where clients read what may be milliseconds old.")
         t.output("Port", GetAtt(cluster, "Endpoint.Port"), "The port at which clients connect.")
 
     def _origin(self, t: Template) -> tuple[dict[str, Any], Ref | None]:

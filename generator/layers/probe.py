@@ -24,13 +24,15 @@ class Probe(Layer):
 
     It has a group of its own, so that it still reaches the database when clients no longer do. ``database`` is the layer that
     says where the database is, ``secret`` the address of its credential, ``secret_named`` what the parameter for it is called
-    where the requirements say so. After a failover one that ``adopts`` writes into the secret where the database is now.
+    where the requirements say so. A cluster ``of_global`` is a secondary, or may become one. After a failover one that ``adopts``
+    writes into the secret where the database is now.
     """
 
     name: str = "probe"
     database: str = "database"
     secret: str = SECRET
     secret_named: str = ""
+    of_global: bool = False
     adopts: bool = False
     log_retention: timedelta = WORKING_LOGS
 
@@ -86,6 +88,7 @@ class Probe(Layer):
             secret=self.secret,
             secret_named=self.secret_named,
             replica=self.sites != (PRIMARY,),
+            of_global=self.of_global,
             writes=self.adopts,
             groups=[GetAtt(own, "GroupId")],
             log_retention=self.log_retention,

@@ -35,12 +35,14 @@ def at_database(
     replica: bool,
     groups: list[Any],
     log_retention: timedelta,
+    of_global: bool = False,
     writes: bool = False,
     more: list[Statement] | None = None,
     environment: dict[str, Any] | None = None,
 ) -> Function:
     """The function of that package. ``database`` is the layer that says where the database is, ``secret`` the address of its
-    credential, which may be a ``replica`` of another site's, and which it changes where it ``writes``.
+    credential, which may be a ``replica`` of another site's, and which it changes where it ``writes``. A cluster ``of_global``
+    is reached by its reader's name while it is a secondary, for that of its writer does not resolve then.
     Its role may do ``more``.
     """
     credential = t.output_of(secret, name=secret_named)
@@ -50,6 +52,7 @@ def at_database(
         purpose,
         environment={
             "DATABASE_HOST": t.output_of(f"{database}.Endpoint"),
+            **({"DATABASE_READ_HOST": t.output_of(f"{database}.ReadEndpoint")} if of_global else {}),
             "DATABASE_PORT": t.output_of(f"{database}.Port"),
             "SECRET_ARN": credential,
             **(environment or {}),
@@ -80,12 +83,13 @@ class Asking(Layer):
     """A layer of one function that asks its site's database by the clock.
 
     ``database`` is the layer that says where the database is, ``secret`` the address of its credential, ``secret_named`` what
-    the parameter for it is called where the requirements say so.
+    the parameter for it is called where the requirements say so. A cluster ``of_global`` is a secondary, or may become one.
     """
 
     database: str
     secret: str
     secret_named: str = ""
+    of_global: bool = False
     every: timedelta = timedelta(minutes=1)
     log_retention: timedelta = WORKING_LOGS
 
@@ -100,6 +104,7 @@ def by_the_clock(t: Template, layer: Asking, name: str, purpose: str, *, does: s
         secret=layer.secret,
         secret_named=layer.secret_named,
         replica=layer.sites != (PRIMARY,),
+        of_global=layer.of_global,
         groups=clients(t),
         log_retention=layer.log_retention,
     )

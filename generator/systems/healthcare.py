@@ -48,6 +48,7 @@ OBJECTS_OF = {"source": "primary:objects.BucketName", "destination": "recovery:o
 AT_SECONDARY: dict[str, Any] = {
     "database": "aurora-secondary",
     "secret": "primary:secrets.ReplicaSecretArn",
+    "of_global": True,
     "log_retention": WORKING,
 }
 
@@ -153,9 +154,9 @@ HEALTHCARE = System(
             other="primary:aurora.ClusterArn",
             objects=Replication(**OBJECTS_OF, at_source=False),
         ),
-        Heartbeat(database="aurora", log_retention=WORKING),
+        Heartbeat(database="aurora", of_global=True, log_retention=WORKING),
         Heartbeat(name="heartbeat-recovery", sites=(RECOVERY,), **AT_SECONDARY),
-        Probe(database="aurora", log_retention=WORKING),
+        Probe(database="aurora", of_global=True, log_retention=WORKING),
         Probe(name="probe-recovery", sites=(RECOVERY,), **AT_SECONDARY),
         ReplicaAge(**AT_SECONDARY),
         Evidence(stale_after=timedelta(minutes=2)),

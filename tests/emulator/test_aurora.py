@@ -95,7 +95,11 @@ def test_writer_reader_instances_and_secret_lead_to_the_server(aws: Emulator, cl
         (value["host"], value["port"]),
         *((one["Address"], one["Port"]) for one in instances),
     }
-    assert len(places) == 1
+    assert {address.partition(".")[2].partition("-")[0] for address, _ in places} == {"", "cluster"}
+    assert (value["host"], found["ReaderEndpoint"]) == (found["Endpoint"], found["Endpoint"].replace(".cluster-", ".cluster-ro-"))
+    for address, port in places:  # the certificate is for each of them
+        with contextlib.closing(connect(aws, place(address, port), value["password"])) as connection:
+            assert connection.run("SHOW port") == [[str(value["port"])]]
     assert (value["dbClusterIdentifier"], value["engine"], value["dbname"]) == ("with-server-cluster", "postgres", "books")
     connection = connect(aws, place(value["host"], value["port"]), value["password"])
     assert connection.run("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == [[True]]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import socket
 import threading
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,8 +81,57 @@ def described(aws: Emulator, name: str, region: str) -> dict[str, Any]:
 
 
 def place(aws: Emulator, name: str, region: str) -> dict[str, Any]:
+    """Where a cluster is reached whatever its role is."""
     found = described(aws, name, region)
-    return {"Address": found["Endpoint"], "Port": found["Port"]}
+    return {"Address": found["ReaderEndpoint"], "Port": found["Port"]}
+
+
+def writes(aws: Emulator, name: str, region: str) -> bool:
+    """Whether the name of the writer leads anywhere; then it is a cluster that takes writes."""
+    found = described(aws, name, region)
+    assert found["Endpoint"] == found["ReaderEndpoint"].replace(".cluster-ro-", ".cluster-")
+    try:
+        return run(aws, {"Address": found["Endpoint"], "Port": found["Port"]}, "SELECT pg_is_in_recovery()") == [[False]]
+    except pg8000.exceptions.InterfaceError as error:
+        if not isinstance(error.__cause__, socket.gaierror):
+            raise
+        return False
+
+
+def found_by_a_function(aws: Emulator, name: str, region: str) -> str:
+    """Where the name of a writer leads in the process of a function, which lives on; or why it does not."""
+    lambdas = aws.client("lambda", region)
+    if "asks" not in {one["FunctionName"] for one in lambdas.list_functions()["Functions"]}:
+        function(aws, "asks", region, ASKS)
+    said = lambdas.invoke(FunctionName="asks", Payload=json.dumps({"host": described(aws, name, region)["Endpoint"]}))
+    return str(json.loads(said["Payload"].read()))
+
+
+def function(aws: Emulator, name: str, region: str, source: str) -> None:
+    role = aws.client("iam").create_role(
+        RoleName=f"{name}-{region}", AssumeRolePolicyDocument=json.dumps(samples.trust("lambda"))
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("handler.py", source)
+    aws.client("lambda", region).create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role=role["Role"]["Arn"],
+        Handler="handler.handler",
+        Code={"ZipFile": packed.getvalue()},
+    )
+
+
+ASKS = """
+import socket
+def handler(event, context):
+    try:
+        return socket.getaddrinfo(event["host"], 5432)[0][4][0]
+    except socket.gaierror as error:
+        return error.strerror
+"""
+NOBODY = "Name or service not known"
 
 
 def world(aws: Emulator, name: str = GLOBAL, region: str = DUBLIN) -> dict[str, Any]:
@@ -243,6 +295,7 @@ def test_a_switchover_exchanges_the_roles_and_loses_nothing_and_another_brings_t
 ) -> None:
     places = {both[0]: place(aws, "first", LONDON), both[1]: place(aws, "second", DUBLIN)}
     expected = rows(aws, places[both[0]])
+    assert [writes(aws, "first", LONDON), writes(aws, "second", DUBLIN)] == [True, False]
     for old, new in (both, both[::-1]):
         with session(aws, places[old]) as connection:
             number = max(expected) + 1
@@ -261,6 +314,10 @@ def test_a_switchover_exchanges_the_roles_and_loses_nothing_and_another_brings_t
             with pytest.raises((pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError)):
                 connection.run("SELECT 1")
         assert roles(aws) == {new: (True, "connected"), old: (False, "connected")}
+        writers = [("first", LONDON, both[0]), ("second", DUBLIN, both[1])]
+        for name, region, one in writers:
+            assert writes(aws, name, region) is (one == new), "the name of a writer resolves where it writes, and there alone"
+            assert found_by_a_function(aws, name, region) == ("127.0.0.1" if one == new else NOBODY)
         run(aws, places[new], f"INSERT INTO kept VALUES ({number + 1})")  # noqa: S608
         expected.append(number + 1)
         eventually(lambda old=old: rows(aws, places[old]), expected)  # type: ignore[misc]
@@ -428,6 +485,23 @@ def test_stacks_of_two_regions_make_a_global_database_and_take_it_apart_secondar
         assert not [one for one in rds.describe_db_clusters()["DBClusters"] if one["DBClusterIdentifier"].startswith("stack-")]
     with refused("GlobalClusterNotFoundFault"):
         world(aws, "of-stacks")
+
+
+def test_a_stack_that_asks_a_secondary_for_its_writer_is_not_made(aws: Emulator) -> None:
+    asking = template("recovery")
+    asking["Outputs"] = {"Writer": {"Value": {"Fn::GetAtt": ["Cluster", "Endpoint.Address"]}}}
+    derived = template("recovery")
+    reader = {"Fn::GetAtt": ["Cluster", "ReadEndpoint.Address"]}
+    derived["Outputs"] = {"Writer": {"Value": {"Fn::Join": [".cluster-", {"Fn::Split": [".cluster-ro-", reader]}]}}}
+    assert stacks.deploy(aws, "global-primary", template("primary"), region=LONDON)["StackStatus"] == "CREATE_COMPLETE"
+    stack = stacks.deploy(aws, "global-recovery", asking, region=DUBLIN)
+    assert stack["StackStatus"] != "CREATE_COMPLETE"
+    stacks.delete(aws, "global-recovery", DUBLIN)
+    stack = stacks.deploy(aws, "global-recovery", derived, region=DUBLIN)
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stack["Failures"]
+    assert [one["OutputValue"] for one in stack["Outputs"]] == [described(aws, "stack-recovery", DUBLIN)["Endpoint"]]
+    for site, region in reversed(SITES.items()):
+        assert stacks.delete(aws, f"global-{site}", region) == "DELETE_COMPLETE"
 
 
 def test_who_takes_the_global_cluster_out_of_a_template_detaches(aws: Emulator) -> None:
