@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -276,6 +277,35 @@ def test_a_value_changed_at_one_site_changes_one_stack(aws: Emulator, tmp_path: 
     lines = [line for line in planned.stdout.splitlines() if re.match(r"\S+/healthcare-\S+: ", line)]
     assert len(lines) == 35
     assert [line.partition(":")[0] for line in lines if "no change" not in line] == [f"{THERE}/healthcare-configuration-{SUFFIX}"]
+
+
+def test_the_functions_of_both_sites_reach_their_cluster_whatever_its_role_is(aws: Emulator) -> None:
+    """From the first deployment on: the name of the secondary's writer leads nowhere."""
+
+    def ask(region: str, function: str, **event: Any) -> dict[str, Any]:
+        name = f"healthcare-function-{function}-{SUFFIX}"
+        said = aws.client("lambda", region).invoke(FunctionName=name, Payload=json.dumps(event))
+        answer = json.loads(said["Payload"].read())
+        assert "FunctionError" not in said, answer
+        return dict(answer)
+
+    def written() -> list[bool]:
+        return [bool(ask(region, "heartbeat")["written"]) for region in (HERE, THERE)]
+
+    def writable() -> list[bool]:
+        return [bool(ask(region, "probe", do="probe")["writable"]) for region in (HERE, THERE)]
+
+    with pytest.raises(socket.gaierror):
+        socket.create_connection((_output(aws, THERE, "aurora-secondary", "Endpoint"), 1))
+    whole, clusters = _output(aws, HERE, "global", "GlobalClusterId"), ((HERE, "aurora"), (THERE, "aurora-secondary"))
+    arns = [_output(aws, region, layer, "ClusterArn") for region, layer in clusters]
+    assert (written(), writable()) == ([True, False], [True, False])
+    assert ask(THERE, "replica-age")["in_recovery"] is True
+    for region, target, expected in ((HERE, arns[1], [False, True]), (THERE, arns[0], [True, False])):
+        aws.client("rds", region).switchover_global_cluster(GlobalClusterIdentifier=whole, TargetDbClusterIdentifier=target)
+        aws.settle()
+        assert (written(), writable()) == (expected, expected)
+        assert ask(THERE, "replica-age")["in_recovery"] is (target == arns[0])
 
 
 def test_the_standby_rotation_once_armed_rotates_the_promoted_secret_with_no_permission_left_over(aws: Emulator) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -186,6 +187,70 @@ def world(
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((clients, "CONNECT_TIMEOUT"), (clients, "READ_TIMEOUT"), (database, "CONNECT_TIMEOUT")):
         monkeypatch.setattr(module, name, 0.3)
+
+
+# A cluster that changes its role
+
+WRITER = "it.cluster-0.eu-west-1.rds.localhost"
+"""The name of a writer's endpoint to which no address answers: that of a secondary."""
+
+
+def test_a_secondary_is_reached_by_its_readers_name(world: World) -> None:
+    heartbeat.handler({}, None)
+    world.caught_up()
+    world.at(world.replica)
+    world.set(DATABASE_HOST=WRITER)
+    with pytest.raises(FunctionError, match=f"{WRITER}:{world.replica.port} does not answer: .*not known"):
+        replica_age.handler({}, None)
+    world.set(DATABASE_READ_HOST=world.replica.host)
+    assert replica_age.handler({}, None)["in_recovery"] is True
+    assert heartbeat.handler({}, None) == {"written": False, "why": "the database is a replica"}
+    found = world.ask(do="probe")
+    assert (found["writable"], found["in_recovery"]) == (False, True)
+
+
+def test_what_is_reached_by_its_readers_name_is_called_by_its_writers(world: World) -> None:
+    """A promoted database keeps one name in its row, whether its writer's is known everywhere by then or not."""
+    world.set(DATABASE_HOST=WRITER, DATABASE_READ_HOST=world.writer.host)
+    world.ask(do="fence", epoch=1, token=1)
+    world.at(world.writer)
+    assert world.epoch()[2] == f"{WRITER}:{world.writer.port}"
+    world.ask(do="unfence", epoch=1, token=2)
+
+
+def test_a_writer_that_has_a_name_is_asked_by_it_alone(world: World) -> None:
+    world.set(DATABASE_READ_HOST=WRITER)
+    assert heartbeat.handler({}, None)["written"] is True
+
+
+@pytest.mark.parametrize(
+    ("code", "reached"),
+    [(socket.EAI_NONAME, True), (socket.EAI_NODATA, True), (socket.EAI_AGAIN, False), (socket.EAI_FAIL, False)],
+)
+def test_a_resolver_that_is_ill_says_nothing_about_a_role(world: World, code: int, reached: bool) -> None:
+    theirs = socket.getaddrinfo
+
+    def resolve(host: str, *more: Any, **named: Any) -> Any:
+        if host == "writer.example":
+            raise socket.gaierror(code, "of the test")
+        return theirs(host, *more, **named)
+
+    world.monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    world.set(DATABASE_HOST="writer.example", DATABASE_READ_HOST=world.writer.host)
+    if reached:
+        assert heartbeat.handler({}, None)["written"] is True
+        return
+    with pytest.raises(FunctionError, match="of the test"):
+        heartbeat.handler({}, None)
+
+
+def test_the_certificate_must_be_that_of_the_name_by_which_it_is_reached(world: World) -> None:
+    theirs = socket.getaddrinfo
+    led = {"reader.example": "127.0.0.1"}
+    world.monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more, **named: theirs(led.get(host, host), *more, **named))
+    world.set(DATABASE_HOST=WRITER, DATABASE_READ_HOST="reader.example")
+    with pytest.raises(FunctionError, match=r"The certificate of reader\.example:[0-9]+ is refused"):
+        heartbeat.handler({}, None)
 
 
 # Heartbeat and age

@@ -412,6 +412,37 @@ def test_hc_11_the_databases_name_follows_what_the_failover_function_publishes_e
     assert int(home["TTL"]) <= 60
 
 
+CHANGING = ("heartbeat", "heartbeat-recovery", "probe", "probe-recovery", "replica-age")
+"""The layers whose function asks a cluster whatever its role is."""
+
+
+@pytest.mark.parametrize("layer", CHANGING)
+def test_hc_10_who_asks_a_cluster_that_changes_its_role_knows_its_readers_name(layer: str) -> None:
+    variables = templates(SYSTEM)[layer]["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+    writer, reader = (_wired(layer, variables[name]) for name in ("DATABASE_HOST", "DATABASE_READ_HOST"))
+    assert (writer.partition(".")[0], writer.partition(".")[2]) == (reader.partition(".")[0], "Endpoint")
+    assert reader.endswith(".ReadEndpoint")
+
+
+def test_hc_10_no_other_function_asks_the_database_by_the_clock() -> None:
+    """Rotation writes, so that it has the writer's name alone: at a secondary it fails, and changes nothing."""
+    asking = {
+        name.partition(".")[0]
+        for name, function in _all("AWS::Lambda::Function").items()
+        if "DATABASE_HOST" in function.get("Environment", {}).get("Variables", {})
+    }
+    assert asking == {*CHANGING, "rotation", "rotation-standby"}
+
+
+def test_hc_02_nobody_asks_cloudformation_for_the_writer_of_a_secondary() -> None:
+    secondary = templates(SYSTEM)["aurora-secondary"]
+    assert '"Cluster", "Endpoint.Address"' not in json.dumps(secondary)
+    assert "${Cluster.Endpoint.Address}" not in json.dumps(secondary)
+    assert secondary["Outputs"]["Endpoint"]["Value"] == {
+        "Fn::Join": [".cluster-", {"Fn::Split": [".cluster-ro-", {"Fn::GetAtt": ["Cluster", "ReadEndpoint.Address"]}]}]
+    }
+
+
 @pytest.mark.parametrize("layer", ["monitoring", "monitoring-recovery"])
 def test_hc_11_a_health_check_follows_the_lag(layer: str) -> None:
     ((check,),) = [_of_type(layer, "AWS::Route53::HealthCheck")]
