@@ -170,9 +170,12 @@ class Emulator:
         """Publishes how far read replicas and secondary clusters are behind, as RDS does every minute."""
         self._ask("measure-lag")
 
-    def darken(self, region: str) -> None:
-        """From now on no call to the region is answered, and whoever connects to its databases waits. Nothing is refused."""
-        self._ask("darken", region=region)
+    def darken(self, region: str, *, clients: bool = False) -> None:
+        """From now on no call to the region is answered, and whoever connects to its databases waits. Nothing is refused.
+
+        ``clients``: those beside its databases are served, as in a region that is cut off; nothing is replicated out of it.
+        """
+        self._ask("darken", region=region, **({"clients": "served"} if clients else {}))
 
     def lighten(self, region: str) -> None:
         """The region is back. Its databases go on where they stood, but for those whose place another cluster took."""

@@ -21,11 +21,17 @@ def is_dark(region: str) -> bool:
     return region in _dark
 
 
-def darken(region: str) -> Mapping[str, Any]:
-    """From now on the region does not answer; what runs there goes on, but reaches nothing of it either."""
+def darken(region: str, clients: str = "") -> Mapping[str, Any]:
+    """From now on the region does not answer; what runs there goes on, but reaches nothing of it either.
+
+    ``clients`` says that those beside its databases are served: the region is cut off, and not lost.
+    """
     with _lock:
         _dark.add(region)
-        databases.freeze(region, frozen=True)
+        if clients:
+            databases.sever(region)
+        else:
+            databases.freeze(region, frozen=True)
     return {}
 
 
@@ -38,6 +44,7 @@ def lighten(region: str) -> Mapping[str, Any]:
     with _lock, request_scope(get_account_id(), region):
         global_clusters.before_light(region)
         databases.freeze(region, frozen=False)
+        databases.mend(region)
         _dark.discard(region)
         global_clusters.after_light()
     return {}

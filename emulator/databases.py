@@ -66,6 +66,7 @@ _servers: dict[str, postgres.Server] = {}  # by instance ARN
 _passwords: dict[str, str] = {}  # of AWS's own superuser, by instance ARN
 _copies: dict[str, tuple[str, str, str]] = {}  # name -> master user, its database, password of AWS's own superuser
 _sources: dict[str, str] = {}  # of standbys, by ARN of the standby
+_severed: dict[str, str] = {}  # standbys that were cut off, by ARN, and where their source is
 _pasts: dict[str, str] = {}  # by ARN: the copy that recovery to a point in time begins with
 _left: dict[str, int] = {}  # by ARN: the port of a name whose database has another name, or is gone
 _asked: set[str] = set()  # instances that have none
@@ -348,9 +349,7 @@ def turn(arn: str, source: str) -> None:
     with _session(arn) as connection:
         if connection is not None and leader is not None and _state.authority is not None:
             _new_slot(source, arn)
-            address = _servers[arn].address(leader, slot(arn), _state.authority.root).replace("'", "''")
-            connection.run(f"ALTER SYSTEM SET primary_conninfo = '{address}'")
-            connection.run("SELECT pg_reload_conf()")
+            _stream_from(connection, _servers[arn].address(leader, slot(arn), _state.authority.root))
             _sources[arn] = source
 
 
@@ -386,6 +385,36 @@ def freeze(region: str, *, frozen: bool) -> None:
     for arn, server in list(_servers.items()):
         if arn.split(":")[3] == region:
             server.freeze(frozen)
+
+
+def sever(region: str) -> None:
+    """Ends the streams between a region and the others; the servers of both go on, and serve who reaches them."""
+    for arn, source in standbys().items():
+        if (arn.split(":")[3] == region) == (source.split(":")[3] == region) or arn in _severed:
+            continue
+        with _session(arn) as connection:
+            if connection is None:
+                continue
+            [[_severed[arn]]] = connection.run("SHOW primary_conninfo")
+            _stream_from(connection, "")
+        _await(lambda arn=arn: not replicates(arn), f"The standby {arn} still follows its source.")  # type: ignore[misc]
+
+
+def mend(region: str) -> None:
+    """Lets those follow again that still have the source from which they were cut off."""
+    for arn, address in list(_severed.items()):
+        if region not in (arn.split(":")[3], _sources.get(arn, arn).split(":")[3]):
+            continue
+        del _severed[arn]
+        with _session(arn) as connection:
+            if connection is not None and arn in _sources and connection.run("SHOW primary_conninfo") == [[""]]:
+                _stream_from(connection, address)
+
+
+def _stream_from(connection: Any, address: str) -> None:
+    quoted = address.replace("'", "''")
+    connection.run(f"ALTER SYSTEM SET primary_conninfo = '{quoted}'")
+    connection.run("SELECT pg_reload_conf()")
 
 
 def _end_sessions(connection: Any) -> None:

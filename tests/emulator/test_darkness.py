@@ -81,6 +81,27 @@ def test_a_replica_is_promoted_while_its_source_is_dark_and_the_source_comes_bac
 
 
 @pytest.mark.usefixtures("lit")
+def test_clients_beside_a_region_that_is_cut_off_are_served_and_nothing_of_it_comes_out(aws: Emulator) -> None:
+    source = replicas.create(aws, "cut", DARK)
+    copy = replicas.follow(aws, "stays", source["DBInstanceArn"], LIT)
+    aws.darken(DARK, clients=True)
+    with pytest.raises(HANGS):
+        impatient(aws, "rds").describe_db_instances()
+    run(aws, source["Endpoint"], "INSERT INTO kept VALUES (2)")
+    assert (replicas.count(aws, source), replicas.count(aws, copy)) == (2, 1)
+    aws.lighten(DARK)
+    eventually(lambda: replicas.count(aws, copy), 2)
+    aws.darken(DARK, clients=True)
+    aws.client("rds", LIT).promote_read_replica(DBInstanceIdentifier="stays")
+    for one in (source, copy):  # two that write, which is what honouring the epoch is for
+        run(aws, one["Endpoint"], "INSERT INTO kept VALUES (3)")
+    aws.lighten(DARK)
+    assert (replicas.count(aws, source), replicas.count(aws, copy)) == (3, 3), "what was promoted follows nobody any more"
+    for name, region in (("stays", LIT), ("cut", DARK)):
+        replicas.delete(aws, name, region)
+
+
+@pytest.mark.usefixtures("lit")
 def test_a_primary_cluster_that_was_dark_while_another_took_over_comes_back_as_its_secondary(aws: Emulator) -> None:
     first = world.primary(aws, "gone", DARK)
     aws.client("rds", DARK).create_global_cluster(GlobalClusterIdentifier="dark", SourceDBClusterIdentifier=first)
