@@ -22,6 +22,8 @@ LAYER, SITE = "failover", "recovery"
 
 HOME, AWAY, BROKEN = "home", "failed-over", "broken"
 BEGAN, DECIDED, WAITING, APPROVAL, ENDED = "00-began", "01-decided", "01-waiting", "approval", "99-ended"
+ASKED, ACCEPTED, VERIFY = "promote-asked", ("-promote-acted", "-home-promoted-acted"), "verify"
+PROMOTES = "; a promotion was asked for, and until a write has proven it the topology is the one of before"
 DESTROYING = "state/destroying"
 MOST = 10  # names that DeleteParameters takes
 
@@ -109,9 +111,16 @@ class Execution:
         """Whether a person must approve it."""
         return self.is_open and WAITING in self.entries and not {DECIDED, APPROVAL} & self.entries.keys()
 
+    @property
+    def promotes(self) -> bool:
+        """Whether a promotion was asked for that no write has proven yet: the newest topology is that of before."""
+        asked = any(name == ASKED or name.endswith(ACCEPTED) for name in self.entries)
+        return self.acts and asked and not any(name[3:] == VERIFY for name in self.entries)
+
     def __str__(self) -> str:
         """One line for an operator."""
-        where = "acts" if self.acts else "waits for an approval" if self.waits else "is decided within a minute"
+        acts = f"acts{PROMOTES if self.promotes else ''}"
+        where = acts if self.acts else "waits for an approval" if self.waits else "is decided within a minute"
         return (
             f"{self.request} {self.id}, asked for by {self.began.get('by') or 'nobody known'} at {self.began.get('at')}: {where}"
         )

@@ -1,6 +1,7 @@
 """Writes the time into the database every minute, where the database may be written to: what a replica shows of it is its age.
 
-At the site whose database does not write, or is fenced, the function stands idle and says so.
+At the site whose database does not write, or is fenced, the function stands idle and says so. At home, where its environment
+says which database that is, it also names that one as the writer for clients that honour the epoch, where nobody is named yet.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from common import epoch, metrics, site
+from common import database, epoch, metrics, site
 from common.database import Connection
 from common.report import say
+from pg8000.exceptions import DatabaseError
 
 APPLICATION = "standby-heartbeat"
 TABLE = (
@@ -45,4 +47,17 @@ def _beat(connection: Connection) -> dict[str, Any]:
         connection.run(TABLE)
     [[at]] = connection.run(BEAT, epoch=now.number)
     connection.run("COMMIT")
-    return {"written": True, "at": at.isoformat(), "epoch": now.number}
+    return {"written": True, "at": at.isoformat(), "epoch": now.number, **_named(connection, now.writer)}
+
+
+def _named(connection: Connection, writer: str | None) -> dict[str, Any]:
+    """Who may write, by the row. That it could not be said costs no heartbeat, by whose absence a system fails over."""
+    own = os.environ.get("DATABASE_ARN", "")
+    if writer is None and own:
+        try:
+            epoch.name_first(connection, own)
+        except DatabaseError as error:
+            connection.run("ROLLBACK")
+            return {"writer": None, "why": f"The writer could not be named: {database.said(error)}."}
+        writer = epoch.read(connection).writer
+    return {"writer": writer}

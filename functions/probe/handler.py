@@ -1,9 +1,9 @@
 """Asks this site's database whether it can be written to, and fences it: the only way that a failover has to speak PostgreSQL.
 
 ``{"do": "probe"}`` writes as a client would. ``fence`` keeps clients from a database that is to write no more, ``unfence`` lets
-them in again, ``verify`` begins the epoch at a database that was promoted, and proves it by a write. ``adopt`` writes into the
-secret where the promoted database is, and ``open`` lets clients at one that is a replica again. Each may be killed anywhere and
-done again, and two at once do no harm.
+them in again, ``verify`` begins the epoch at a database that was promoted, names it as the writer, proves it by a write and opens
+the way to it, which ``close`` has shut before the promotion. ``adopt`` writes into the secret where the promoted database is, and
+``open`` lets clients at one that is a replica again. Each may be killed anywhere and done again, and two at once do no harm.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from common import clients, database, epoch, site
 from common.database import Connection, Server
 from common.environment import needed
-from common.epoch import Epoch
+from common.epoch import LOCK, Epoch
 from common.report import FunctionError, say
 from pg8000.exceptions import DatabaseError
 
@@ -28,7 +28,6 @@ TABLE = "CREATE TABLE IF NOT EXISTS dr_probe (id integer PRIMARY KEY CHECK (id =
 ABSENT = "SELECT to_regclass('dr_probe') IS NULL"
 WRITE = "INSERT INTO dr_probe (id, ts) VALUES (1, clock_timestamp()) ON CONFLICT (id) DO UPDATE SET ts = excluded.ts RETURNING ts"
 ANY = -1  # in the place of a token that the event does not give: below all others, and as good as the one that is known
-LOCK = int.from_bytes(b"standby", "big")  # the advisory lock that all who change the epoch share
 OTHERS = (
     "backend_type = 'client backend' AND datname = current_database() AND pid <> pg_backend_pid() "
     # Two runs do not end each other, and nobody ends a session of AWS's own.
@@ -71,7 +70,7 @@ def fence(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def unfence(event: Mapping[str, Any]) -> dict[str, Any]:
     """Lets clients in again, first into the database, then on the network; the epoch is that of the newest topology."""
-    wanted = Epoch(_number(event, "epoch"), _number(event, "token"))
+    wanted = Epoch(_number(event, "epoch"), _number(event, "token"), writer=_own_name())
     report = site.asked(APPLICATION, lambda connection: _begin(connection, wanted, own_fence=True))
     why = _steer(closed=False)
     if why:
@@ -80,13 +79,17 @@ def unfence(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def verify(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Begins the epoch at the promoted database, takes off the fence that it has inherited, and proves it by a write."""
-    wanted = Epoch(_number(event, "epoch"), _number(event, "token"))
+    """Begins the epoch at the promoted database, takes off the fence that it has inherited, and proves it by a write.
+
+    Then clients are let in. That they could not be is told and no failure: who writes is not to wait for the network.
+    """
+    wanted = Epoch(_number(event, "epoch"), _number(event, "token"), writer=_own_name())
     site.asked(APPLICATION, lambda connection: _begin(connection, wanted, own_fence=False))
     report = site.asked(APPLICATION, _probe)  # in a session of its own, as a client has it
     if not report["writable"]:
         raise FunctionError(f"{_here()} took epoch {wanted.number} and takes no write: {report}. Look at the database's events.")
-    return {"verified": True, **report}
+    why = _steer(closed=False)
+    return {"verified": True, **report, **({"group": "closed", "why": why} if why else {"group": "open"})}
 
 
 def adopt(event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001  it says no more than what to do
@@ -104,6 +107,16 @@ def open_group(event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001  it 
     return {"group": "open"}
 
 
+def close_group(event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001  it says no more than what to do
+    """Keeps clients from a replica that is to be promoted, until it is verified; one that writes is fenced instead."""
+    if not site.asked(APPLICATION, lambda connection: bool(connection.scalar("SELECT pg_is_in_recovery()"))):
+        raise FunctionError(f"{_here()} is no replica, so its group stays as it is. Fence it, if it is to write no more.")
+    why = _steer(closed=True)
+    if why:
+        raise FunctionError(f"The security group of {_here()} is not closed: {why}")
+    return {"group": "closed"}
+
+
 DONE: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "probe": probe,
     "fence": fence,
@@ -111,13 +124,19 @@ DONE: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "verify": verify,
     "adopt": adopt,
     "open": open_group,
+    "close": close_group,
 }
 
 
 def _probe(connection: Connection) -> dict[str, Any]:
     recovers = bool(connection.scalar("SELECT pg_is_in_recovery()"))
     now = epoch.read(connection)
-    found: dict[str, Any] = {"epoch": now.number, "fenced": now.fenced is not None, "in_recovery": recovers}
+    found: dict[str, Any] = {
+        "epoch": now.number,
+        "fenced": now.fenced is not None,
+        "writer": now.writer,
+        "in_recovery": recovers,
+    }
     try:
         at = connection.scalar("SELECT clock_timestamp()") if recovers else _write(connection)
         return {"writable": not recovers, **found, "at": at.isoformat()}
@@ -219,6 +238,11 @@ def _steer(*, closed: bool) -> str:
     except Exception as error:  # of botocore, which is loaded where it is used alone
         return f"{type(error).__name__}: {clients.said(error)}"
     return ""
+
+
+def _own_name() -> str:
+    """How the row and the topology name the database of this site: by its ARN, which a failback keeps and no two have."""
+    return needed(dict(os.environ), "DATABASE_ARN")
 
 
 def _here() -> str:

@@ -24,8 +24,9 @@ class Probe(Layer):
 
     It has a group of its own, so that it still reaches the database when clients no longer do. ``database`` is the layer that
     says where the database is, ``secret`` the address of its credential, ``secret_named`` what the parameter for it is called
-    where the requirements say so. A cluster ``of_global`` is a secondary, or may become one. After a failover one that ``adopts``
-    writes into the secret where the database is now.
+    where the requirements say so, ``arn`` the address of the database's name in the row that says who may write. A cluster
+    ``of_global`` is a secondary, or may become one. After a failover one that ``adopts`` writes into the secret where the
+    database is now.
     """
 
     name: str = "probe"
@@ -33,6 +34,7 @@ class Probe(Layer):
     secret: str = SECRET
     secret_named: str = ""
     of_global: bool = False
+    arn: str = "database.InstanceArn"
     adopts: bool = False
     log_retention: timedelta = WORKING_LOGS
 
@@ -93,6 +95,7 @@ class Probe(Layer):
             groups=[GetAtt(own, "GroupId")],
             log_retention=self.log_retention,
             environment={
+                "DATABASE_ARN": t.output_of(self.arn),
                 "DATABASE_GROUP_ID": instances,
                 "CLIENT_GROUP_ID": t.output_of("network.ClientGroupId", "AWS::EC2::SecurityGroup::Id"),
                 "CLIENT_RULE_ID": rule,
@@ -119,6 +122,9 @@ class Probe(Layer):
         t.section("Who hears of it when it fails.", failed)
         t.output("FunctionName", Ref(probe.function), "The function.")
         t.output("FunctionArn", GetAtt(probe.function, "Arn"), "The function.")
+        t.output(
+            "GroupId", GetAtt(own, "GroupId"), "Security group of the functions that reach the database also behind a fence."
+        )
 
 
 def _ec2(rest: str, **names: Any) -> Sub:

@@ -93,8 +93,23 @@ class Asking(Layer):
     every: timedelta = timedelta(minutes=1)
     log_retention: timedelta = WORKING_LOGS
 
+    @property
+    def way(self) -> str:
+        """The address of the group by which it reaches the database: the probe's, which a fence leaves alone."""
+        return f"probe{'' if self.sites == (PRIMARY,) else '-recovery'}.GroupId"
 
-def by_the_clock(t: Template, layer: Asking, name: str, purpose: str, *, does: str, when: str, trouble: str) -> None:
+
+def by_the_clock(
+    t: Template,
+    layer: Asking,
+    name: str,
+    purpose: str,
+    *,
+    does: str,
+    when: str,
+    trouble: str,
+    environment: dict[str, Any] | None = None,
+) -> None:
     """The whole of such a layer: what its schedule ``does`` and ``when``, and the ``trouble`` when it fails for three minutes."""
     asking = at_database(
         t,
@@ -105,8 +120,10 @@ def by_the_clock(t: Template, layer: Asking, name: str, purpose: str, *, does: s
         secret_named=layer.secret_named,
         replica=layer.sites != (PRIMARY,),
         of_global=layer.of_global,
-        groups=clients(t),
+        # Not the clients': those are kept out by a fence, and from a replica that is being promoted.
+        groups=[t.output_of(layer.way, "AWS::EC2::SecurityGroup::Id")],
         log_retention=layer.log_retention,
+        environment=environment,
     )
     t.section("The function, with a role that reads one secret.", asking.group, asking.role, asking.function)
     rule, permission = every(t, "Schedule", name, does, layer.every, asking.function)

@@ -172,9 +172,13 @@ def _broken(facts: Facts) -> Section:
     return Section(
         BROKEN,
         (
-            "A failover that was not done after four hours is recorded as `broken`, with what is real then, and nothing fails "
-            "over until a person has looked. Where no writer is named, a client that honours the epoch writes nowhere. What is "
-            "recorded, what each site's database says of itself, and what follows what:",
+            "A failover that has fenced the primary and was not accepted within four hours is recorded as `broken`, and nothing "
+            "fails over until a person has looked. Where no writer is named, a client that honours the epoch writes nowhere. "
+            "**A promotion that was accepted is never given up**: at its deadline a mail says *promotion takes longer than*, and "
+            "again each time that it has passed once more; it is gone on with every minute, the topology is the one of before, "
+            f"and the {database} that is promoted is shut to clients until it is verified. Its journal, which `make status` "
+            f"names, says what fails; look at the events of that {database}. What is recorded, what each site's database says of "
+            "itself, and what follows what:",
             shell(
                 _make("status", facts),
                 """printf '{"do": "probe"}' >"$NOTES/ask.json\"""",
@@ -206,7 +210,9 @@ def _agency() -> Section:
         AGENCY,
         (
             "Where an environment gives `SourceDatabaseArn`, the primary is the agency's: nothing here writes to it, so there is "
-            "no heartbeat and no fence. A failover waits for an approval, also where the mode says `auto`. Whose it is "
+            "no heartbeat, no fence, and nobody who names the writer: where clients beside it honour the epoch, the agency makes "
+            "the row that the [README](../../templates/federal-records/README.md) shows. "
+            "A failover waits for an approval, also where the mode says `auto`. Whose it is "
             "(empty: the reference primary), and whether it is followed:",
             shell(
                 "parameter database-replica SourceDatabaseArn",

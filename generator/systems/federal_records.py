@@ -94,7 +94,7 @@ FEDERAL_RECORDS = System(
             late_after=2 * LATE,
         ),
         Backup(optional=REFERENCE, plans=(_files(FILE_SYSTEM, RECOVERY), _database(INSTANCE, "cron(0 12 * * ? *)"))),
-        Heartbeat(optional=REFERENCE),
+        Heartbeat(optional=REFERENCE, names="database.InstanceArn"),
         Probe(optional=REFERENCE),
         Monitoring(optional=REFERENCE, event_rule=True, files="files"),
         # The recovery site, where the system lives.
@@ -145,7 +145,7 @@ FEDERAL_RECORDS = System(
             lag=LATE,
         ),
         Heartbeat(name="heartbeat-recovery", sites=(RECOVERY,), **AT_REPLICA),
-        Probe(name="probe-recovery", sites=(RECOVERY,), adopts=True, **AT_REPLICA),
+        Probe(name="probe-recovery", sites=(RECOVERY,), arn="database-replica.InstanceArn", adopts=True, **AT_REPLICA),
         ReplicaAge(**AT_REPLICA),
         Evidence(stale_after=LATE),
         Configuration(rpo=OBJECTIVES.rpo, replica="database-replica"),

@@ -65,6 +65,19 @@ def test_an_execution_waits_acts_or_has_ended() -> None:
     assert str(asked).endswith("is decided within a minute")
 
 
+@pytest.mark.parametrize("entry", ["promote-asked", "04-promote-acted", "09-home-promoted-acted"])
+def test_an_execution_whose_promotion_is_not_proven_says_so_beside_the_topology(entry: str) -> None:
+    acts = Execution("a", {"00-began": {"request": "switchover", "at": "1"}, "01-decided": {}, "02-fence": {}})
+    promotes = Execution("a", {**acts.entries, entry: {}})
+    proven = Execution("a", {**promotes.entries, "10-verify": {}})
+    ended = Execution("a", {**promotes.entries, "99-ended": {}})
+    assert [one.promotes for one in (acts, promotes, proven, ended)] == [False, True, False, False]
+    assert str(acts).endswith(": acts")
+    assert str(promotes).endswith(
+        "acts; a promotion was asked for, and until a write has proven it the topology is the one of before"
+    )
+
+
 def test_an_execution_that_acts_unsettles() -> None:
     found = Record(PLACE, {"execution/x/00-began": '{"request": "switchover", "at": "1"}', "execution/x/01-decided": "{}"})
     assert not found.is_settled

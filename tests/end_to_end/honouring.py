@@ -15,17 +15,18 @@ import pg8000
 import pg8000.native
 
 TABLE = "CREATE TABLE IF NOT EXISTS acknowledged (epoch bigint NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp())"
-HONOURS = "SELECT epoch = :epoch AND fenced IS NULL FROM dr_epoch"
+HONOURS = "SELECT epoch = :epoch AND fenced IS NULL AND writer = :name FROM dr_epoch"
 FAILURES = (pg8000.exceptions.Error, pg8000.exceptions.InterfaceError, OSError)
 
 
 @dataclass(frozen=True)
 class Door:
-    """Where a database is, and what opens it."""
+    """Where a database is, which one it is, and what opens it."""
 
     host: str
     port: int
     secret: Mapping[str, Any]
+    name: str
 
     def connect(self, root: str) -> pg8000.native.Connection:
         wire = socket.create_connection((self.host, self.port), timeout=3)
@@ -51,9 +52,7 @@ def acknowledged(door: Door, root: str, epoch: int) -> bool:
         return False
     try:
         connection.run("BEGIN")
-        known = connection.run("SELECT to_regclass('dr_epoch') IS NOT NULL") == [[True]]
-        rows = connection.run(HONOURS, epoch=epoch) if known else []
-        if (rows or [[epoch == 0]]) != [[True]]:
+        if connection.run(HONOURS, epoch=epoch, name=door.name) != [[True]]:  # no row is no; no table is an error
             return False
         connection.run("INSERT INTO acknowledged (epoch) VALUES (:epoch)", epoch=epoch)
         connection.run("COMMIT")
@@ -71,6 +70,10 @@ class Watch:
     """What was acknowledged in each round: the regions, by the newest epoch of that time."""
 
     rounds: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+
+    def since(self, number: int) -> set[str]:
+        """The regions that acknowledged in a round after the first so many."""
+        return {one for _, regions in self.rounds[number:] for one in regions}
 
     def wrote(self) -> list[str]:
         """The regions that acknowledged, in order, each as long as it did."""

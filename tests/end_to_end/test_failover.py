@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from chain.topology import Place, Record, read
 from emulator import Emulator
 from tests import unmeasured
 from tests.end_to_end.commands import ROOT, deploy_py
-from tests.end_to_end.honouring import TABLE, Door, Watch, watching
+from tests.end_to_end.honouring import TABLE, Door, Watch, acknowledged, watching
 from tests.end_to_end.roles import user
 
 pytestmark = pytest.mark.xdist_group("failover")
@@ -78,9 +78,13 @@ class Subject:
         """Of the database that stands in a region."""
         rds = self.aws.client("rds", region)
         if clusters := rds.describe_db_clusters()["DBClusters"]:
-            return Door(clusters[0]["Endpoint"], int(clusters[0]["Port"]), self.secret(region))
-        found = [one["Endpoint"] for one in rds.describe_db_instances()["DBInstances"] if one.get("Endpoint")]
-        return Door(found[0]["Address"], int(found[0]["Port"]), self.secret(region)) if found else None
+            one = clusters[0]
+            return Door(one["Endpoint"], int(one["Port"]), self.secret(region), one["DBClusterArn"])
+        found = [one for one in rds.describe_db_instances()["DBInstances"] if one.get("Endpoint")]
+        if not found:
+            return None
+        place = found[0]["Endpoint"]
+        return Door(place["Address"], int(place["Port"]), self.secret(region), found[0]["DBInstanceArn"])
 
     def doors(self, regions: tuple[str, ...] | None = None) -> dict[str, Door]:
         return {region: door for region in regions or (self.home, self.away) if (door := self.door(region)) is not None}
@@ -119,14 +123,15 @@ class Subject:
     def opens(self, region: str) -> None:
         """A client of a region finds host and password in its secret, and writes."""
         value = self.secret(region)
-        connection = Door(value["host"], int(value["port"]), value).connect(str(self.aws.root))
+        connection = Door(value["host"], int(value["port"]), value, "").connect(str(self.aws.root))
         assert connection.run("SELECT pg_is_in_recovery()") == [[False]]
         connection.close()
 
-    def until(self, state: str) -> Record:
-        """Minutes pass until the topology is this."""
+    def until(self, state: str, each: Callable[[], None] = lambda: None) -> Record:
+        """Minutes pass until the topology is this; ``each`` is done after every one."""
         for _ in range(40):
             self.minute()
+            each()
             if (found := self.record()).topology.state == state and found.acting is None:
                 return found
             time.sleep(0.2)
@@ -242,22 +247,45 @@ def test_back_home_drift_finds_nothing(subject: Subject) -> None:
         assert subject.secret(subject.away) == subject.secret(subject.home)
 
 
-def lost(subject: Subject) -> Record:
-    """The region of home, until the system has failed over."""
-    subject.aws.darken(subject.home)
+def cut_off(subject: Subject, each: Callable[[], None]) -> Record:
+    """The region of home, until the system has failed over: nobody reaches it, and clients beside its database go on."""
+    subject.aws.darken(subject.home, clients=True)
     for _ in range(PERIODS):
         subject.minute()
     subject.aws.pass_silence(subject.away)
     subject.aws.settle()
-    return subject.until("failed-over")
+    return subject.until("failed-over", each)
 
 
-def test_a_lost_region_fails_over_by_itself(subject: Subject) -> None:
-    """The alarms fall silent, which is their evidence; the rule invokes the function, and minutes pass."""
+def is_promoted(subject: Subject) -> bool:
+    """Whether the database of the recovery site takes a write of who does not ask."""
+    rds = subject.aws.client("rds", subject.away)
+    if subject.system == "healthcare":
+        members = rds.describe_global_clusters()["GlobalClusters"][0]["GlobalClusterMembers"]
+        return any(one["IsWriter"] and subject.away in one["DBClusterArn"] for one in members)
+    return not any(one.get("ReadReplicaSourceDBInstanceIdentifier") for one in rds.describe_db_instances()["DBInstances"])
+
+
+def test_a_region_that_is_cut_off_fails_over_by_itself_and_never_do_two_acknowledge(subject: Subject) -> None:
+    """The alarms fall silent, which is their evidence; the rule invokes the function, and minutes pass.
+
+    Clients beside the primary go on writing to it all the while, also when the recovery site's is promoted and not verified.
+    """
     subject.let_pass(COOLDOWN)
     subject.grow_old(OLD[subject.system])
+    doors, between = subject.doors(), list[dict[str, bool]]()
+
+    def look() -> None:
+        topology, root = subject.record().topology, str(subject.aws.root)
+        if is_promoted(subject) and topology.site != "recovery":
+            between.append({region: acknowledged(door, root, topology.epoch) for region, door in doors.items()})
+
     with subject.honoured(subject.home) as watch:
-        found = lost(subject)
+        in_the_light = len(watch.rounds)
+        found = cut_off(subject, look)
+    assert between, "it was promoted a minute before it was verified"
+    assert all(one == {subject.home: True, subject.away: False} for one in between), between
+    assert subject.home in watch.since(in_the_light + 1), "in the dark it went on"
     assert watch.wrote() == [subject.home, subject.away], "the dark one took writes until there was a newer epoch, and none after"
     try:
         assert found.topology.rto_seconds is not None

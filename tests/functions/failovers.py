@@ -34,10 +34,10 @@ def handler(event, context):
     do = event.get("do")
     if do == "fence":
         return {"fenced": True, "epoch": event["epoch"], "ended": 0, "group": "closed"}
-    if do in ("adopt", "open"):
-        return {"adopted": True, "group": "open"}
+    if do in ("adopt", "open", "close"):
+        return {"adopted": True, "group": "closed" if do == "close" else "open"}
     if do == "verify":
-        return {"verified": True, "writable": True, "epoch": event["epoch"], "at": now}
+        return {"verified": True, "writable": True, "epoch": event["epoch"], "at": now, "writer": "it", "group": "open"}
     return {"writable": True, "epoch": 0, "in_recovery": False, "at": now, "fenced": False, "seconds": 30.0}
 """
 

@@ -8,7 +8,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ import emulator
 from emulator.authority import Authority
 from emulator.postgres import SUPERUSER, Server
 from tests import unmeasured
+from tests.end_to_end.honouring import HONOURS
 from tests.functions.rotations import Runner
 from tests.servers import hanging
 from tests.servers.fixtures import DATABASE, PASSWORD, USER, Launch
@@ -32,6 +33,12 @@ from tests.servers.fixtures import DATABASE, PASSWORD, USER, Launch
 REPLICATION = "Replication-password.of_the~super"
 TABLES = ("dr_heartbeat", "dr_epoch", "dr_probe")
 DESCRIPTION = "PostgreSQL from clients"
+HOME, AWAY = (f"arn:aws:rds:{region}:123456789012:db:it" for region in ("eu-west-1", "eu-west-2"))
+OLD_TABLE = (
+    "CREATE TABLE dr_epoch (id integer PRIMARY KEY CHECK (id = 1), epoch bigint NOT NULL, token bigint NOT NULL, fenced text, "
+    "since timestamptz NOT NULL)"
+)
+"""As it was before a row named its writer."""
 
 
 @dataclass
@@ -47,8 +54,16 @@ class World:
     name: str
     environment: dict[str, str]
 
-    def at(self, server: Server) -> None:
-        self.set(DATABASE_HOST=server.host, DATABASE_PORT=str(server.port))
+    def at(self, server: Server, name: str = HOME) -> None:
+        self.set(DATABASE_HOST=server.host, DATABASE_PORT=str(server.port), DATABASE_ARN=name)
+
+    def opens(self, epoch: int, name: str = HOME, server: Server | None = None) -> bool:
+        """Whether a client of this epoch that is connected to this server, and knows it by this name, may write."""
+        session = self.session(server)
+        try:
+            return session.run(HONOURS, epoch=epoch, name=name) == [[True]]
+        finally:
+            database.close(session)
 
     def set(self, **variables: str) -> None:
         self.environment.update(variables)
@@ -296,6 +311,131 @@ def test_age_that_nobody_knows_is_an_error_and_no_metric(world: World) -> None:
     assert world.metrics() == {}
 
 
+# Who may write
+
+
+@contextmanager
+def promotable(world: World) -> Iterator[Server]:
+    """A replica of its own, which the test promotes."""
+    found = _replica(world.writer, world.authority, "evidence-promoted")
+    try:
+        yield found
+    finally:
+        found.destroy()
+        with suppress(FunctionError):
+            world.run(
+                "SET default_transaction_read_only = off",
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active",
+            )
+
+
+def follows(world: World, replica: Server) -> None:
+    end = world.run("SELECT pg_current_wal_lsn()")[0][0]
+    _until(lambda: bool(world.run(f"SELECT pg_last_wal_replay_lsn() >= '{end}'", server=replica)[0][0]))
+
+
+def promote(server: Server) -> None:
+    server._run("pg_ctl", "promote", "-w", "-D", str(server.data))
+
+
+@pytest.mark.parametrize("fenced", [False, True], ids=["unreachable", "fenced"])
+def test_promoted_replica_is_shut_to_clients_that_honour_the_epoch_until_it_is_verified(world: World, fenced: bool) -> None:
+    assert heartbeat.handler({}, None)["writer"] == HOME
+    assert world.opens(0)
+    assert not world.opens(0, AWAY, world.replica)
+    if fenced:
+        world.ask(do="fence", epoch=1, token=1)
+    with promotable(world) as promoted:
+        follows(world, promoted)
+        promote(promoted)
+        world.at(promoted, AWAY)
+        world.monkeypatch.delenv("DATABASE_ARN")  # as the heartbeat of the recovery site has it
+        heartbeat.handler({}, None)
+        for epoch in (0, 1):
+            assert not world.opens(epoch, AWAY, promoted), "its row names the database whose replica it was"
+        assert world.opens(0) is not fenced, "and that one writes on"
+        world.at(promoted, AWAY)
+        assert world.ask(do="verify", epoch=1, token=2)["writer"] == AWAY
+        assert world.opens(1, AWAY, promoted)
+        assert not world.opens(1)
+        world.at(world.writer)
+        assert heartbeat.handler({}, None)["written"] is not fenced
+        assert not world.opens(1), "who was left behind does not name itself for the new epoch"
+
+
+def test_way_back_turns_the_name_back(world: World) -> None:
+    """What follows the recovery site's database has its name in the row, until it is verified at home."""
+    world.at(world.writer, AWAY)
+    world.ask(do="verify", epoch=1, token=1)
+    world.ask(do="fence", epoch=2, token=2)
+    with promotable(world) as home:
+        follows(world, home)
+        promote(home)
+        world.at(home)
+        assert not heartbeat.handler({}, None)["written"]
+        assert world.ask(do="probe")["writer"] == AWAY
+        for _ in range(2):
+            assert world.ask(do="verify", epoch=2, token=3)["writer"] == HOME
+        assert world.ask(do="unfence", epoch=2, token=3)["group"] == "open"
+        assert world.opens(2, HOME, home)
+        assert not world.opens(2, AWAY)
+
+
+@pytest.mark.parametrize("number", [0, 2], ids=["never left", "home again"])
+def test_table_of_before_there_were_names_gets_its_column_and_its_name_once(world: World, number: int) -> None:
+    world.run(OLD_TABLE, f"INSERT INTO dr_epoch VALUES (1, {number}, 7, NULL, clock_timestamp())")  # noqa: S608
+    assert world.ask(do="probe")["writer"] is None
+    world.monkeypatch.delenv("DATABASE_ARN")
+    assert heartbeat.handler({}, None)["writer"] is None, "the recovery site's names nobody"
+    world.at(world.writer)
+    for _ in range(2):
+        assert heartbeat.handler({}, None)["writer"] == HOME
+    world.set(DATABASE_ARN=AWAY)
+    assert heartbeat.handler({}, None)["writer"] == HOME, "who is named stays named"
+    assert world.epoch() == [number, 7, None]
+    assert world.opens(number)
+
+
+def test_table_of_before_there_were_names_is_fenced_as_it_is_and_verified_with_a_name(world: World) -> None:
+    world.run(OLD_TABLE, "INSERT INTO dr_epoch VALUES (1, 1, 7, NULL, clock_timestamp())")
+    reader = world.session()
+    reader.run("BEGIN")
+    reader.run("SELECT * FROM dr_epoch")  # it keeps a column from being added
+    assert world.ask(do="fence", epoch=2, token=8)["fenced"]
+    assert world.run("SELECT fenced IS NOT NULL FROM dr_epoch") == [[True]]
+    with suppress(*BROKEN):
+        database.close(reader)
+    assert world.ask(do="unfence", epoch=2, token=9)["group"] == "open"
+    assert world.opens(2)
+
+
+def test_heartbeat_is_written_though_the_writer_cannot_be_named(world: World) -> None:
+    world.run(OLD_TABLE, "INSERT INTO dr_epoch VALUES (1, 0, 0, NULL, clock_timestamp())")
+    reader = world.session()
+    reader.run("BEGIN")
+    reader.run("SELECT * FROM dr_epoch")
+    told = heartbeat.handler({}, None)
+    assert (told["written"], told["writer"]) == (True, None)
+    assert "could not be named" in told["why"]
+    assert world.metrics() == {"HeartbeatWritten": 1}
+    reader.run("COMMIT")
+    database.close(reader)
+    assert heartbeat.handler({}, None)["writer"] == HOME
+
+
+def test_heartbeat_names_nobody_behind_a_fence(world: World) -> None:
+    world.ask(do="fence", epoch=1, token=1)
+    assert not heartbeat.handler({}, None)["written"]
+    assert world.ask(do="probe")["writer"] is None
+
+
+@pytest.mark.parametrize("do", ["verify", "unfence"])
+def test_database_that_does_not_know_its_name_takes_no_epoch(world: World, do: str) -> None:
+    world.monkeypatch.delenv("DATABASE_ARN")
+    with pytest.raises(FunctionError, match="lacks DATABASE_ARN"):
+        world.ask(do=do, epoch=1, token=1)
+
+
 # What keeps a function from the database
 
 
@@ -513,15 +653,13 @@ def test_what_is_killed_at_any_call_is_completed_by_the_next_one(world: World, r
 
 
 def test_promoted_replica_is_verified_and_rid_of_the_fence_that_it_inherited(world: World) -> None:
-    promoted = _replica(world.writer, world.authority, "evidence-promoted")
-    try:
+    with promotable(world) as promoted:
         world.ask(do="fence", epoch=1, token=4)
-        end = world.run("SELECT pg_current_wal_lsn()")[0][0]
-        _until(lambda: bool(world.run(f"SELECT pg_last_wal_replay_lsn() >= '{end}'", server=promoted)[0][0]))
-        world.at(promoted)
+        follows(world, promoted)
+        world.at(promoted, AWAY)
         told = world.ask(do="probe")
         assert (told["fenced"], told["in_recovery"]) == (True, True)
-        promoted._run("pg_ctl", "promote", "-w", "-D", str(promoted.data))
+        promote(promoted)
         assert not world.ask(do="probe")["writable"], "the fence has come with the data"
         told = world.ask(do="verify", epoch=1)
         assert (told["verified"], told["writable"], told["epoch"], told["fenced"]) == (True, True, 1, False)
@@ -529,13 +667,6 @@ def test_promoted_replica_is_verified_and_rid_of_the_fence_that_it_inherited(wor
         assert world.ask(do="verify", epoch=1)["verified"]
         world.at(world.writer)
         assert not world.ask(do="probe")["writable"], "the old one stays fenced"
-    finally:
-        promoted.destroy()
-        with suppress(FunctionError):
-            world.run(
-                "SET default_transaction_read_only = off",
-                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active",
-            )
 
 
 def test_verified_database_that_takes_no_write_is_told(world: World) -> None:
@@ -545,6 +676,29 @@ def test_verified_database_that_takes_no_write_is_told(world: World) -> None:
             world.ask(do="verify", epoch=1)
     finally:
         world.run("SET default_transaction_read_only = off", f"ALTER ROLE {USER} RESET default_transaction_read_only")
+
+
+def test_way_to_what_is_promoted_is_closed_before_and_opens_when_it_is_verified(world: World) -> None:
+    with pytest.raises(FunctionError, match="is no replica, so its group stays as it is"):
+        world.ask(do="close")
+    assert world.lets_in() == "clients"
+    world.at(world.replica, AWAY)
+    for _ in range(2):
+        assert world.ask(do="close") == {"group": "closed"}
+    assert world.lets_in() == "nobody"
+    world.at(world.writer)  # as if that had been promoted
+    assert world.ask(do="verify", epoch=1, token=1)["group"] == "open"
+    assert world.lets_in() == "clients"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_verified_database_that_cannot_be_opened_is_verified_and_says_so(world: World) -> None:
+    with hanging.black_hole() as hole:
+        world.set(AWS_ENDPOINT_URL_EC2=f"http://127.0.0.1:{hole}")
+        told = world.ask(do="verify", epoch=1, token=1)
+    assert (told["verified"], told["group"]) == (True, "closed")
+    assert "ConnectTimeoutError" in told["why"]
+    assert world.opens(1)
 
 
 # After a promotion, and at a replica again

@@ -19,7 +19,7 @@ from emulator import Emulator, postgres
 from tests import unmeasured
 from tests.emulator.test_global_database import member, primary, secondary
 
-from .failovers import DUBLIN, LONDON, OTHER, SYSTEM, Failover, Site, function
+from .failovers import DUBLIN, LONDON, OTHER, PROBE, SYSTEM, Failover, Site, function
 from .harm import KILLS, TROUBLES, Everywhere, Harm, Killed
 
 SUFFIXES = count(1)
@@ -299,23 +299,130 @@ def test_what_is_fenced_and_not_promoted_in_time_writes_nowhere_and_says_so(
     monkeypatch.undo()
 
 
-def test_what_is_promoted_and_not_verified_in_time_is_fenced_at_the_other_site(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("request_", ["switchover", "failover"])
+def test_what_is_promoted_and_not_verified_in_time_is_told_and_gone_on_with(
+    start: Start, monkeypatch: pytest.MonkeyPatch, request_: str
 ) -> None:
     from orchestration import run
 
     failover = start()
-    failover.invoke({"request": "switchover"})
+    if request_ == "failover":
+        failover.both()
+    failover.invoke({"request": request_, "by": "operator"})
     while failover.drive(1)[0].get("step") != "verify":
         failover.aws.settle()
         if failover.writer() == [failover.here.cluster]:
             failover.refuse("Invoke")
     assert failover.topology == {}
+    failover.told()
+    for name in ("PLANNED", "DEADLINE"):
+        monkeypatch.setattr(run, name, timedelta(0))
+    for _ in range(3):
+        assert failover.drive(1)[0]["outcome"] == "step-failed"
+    assert (failover.topology, failover.outcomes()) == ({}, [])
+    late = [subject for subject in failover.told() if "promotion takes longer than 0:00:00" in subject]
+    assert len(late) == 1, "once for each time that the bound has passed"
     failover.disturb()
+    monkeypatch.setattr(run, "DEADLINE", timedelta(hours=4))
+    assert failover.drive()[-1]["outcome"] == "completed"
+    ended_well(failover)
+
+
+def test_a_change_of_roles_that_aws_does_not_end_is_told_and_goes_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours later it is what it is: nothing is given up, and the topology is that of before until a write has proven more."""
+    from orchestration import aurora
+
+    failover, real = start(), aurora.whole
+
+    def under_way(*given: Any, **how: Any) -> dict[str, Any]:
+        return {**real(*given, **how), "FailoverState": {"Status": "switching-over"}}
+
+    failover.invoke({"request": "switchover"})
+    answers(failover, "promote")
+    monkeypatch.setattr(aurora, "whole", under_way)
+    for hours in (0, 1, 1, 72):
+        later(monkeypatch, timedelta(hours=hours))
+        assert failover.drive(1)[0]["outcome"] == "waiting"
+    assert (failover.topology, failover.outcomes()) == ({}, [])
+    assert len([subject for subject in failover.told() if "promotion takes longer than 0:30:00" in subject]) == 2
+    monkeypatch.setattr(aurora, "whole", real)
+    assert failover.drive()[-1]["outcome"] == "completed", "what is left after it has its own time"
+    ended_well(failover)
+
+
+def test_a_change_of_roles_that_aws_took_back_is_given_up_as_what_it_is(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import aurora, run
+
+    failover = start()
+    failover.invoke({"request": "switchover"})
+    monkeypatch.setattr(aurora, "_promote", lambda _: {"asked": "of a service that does nothing"})
+    answers(failover, "promote")
     monkeypatch.setattr(run, "PLANNED", timedelta(0))
+    assert failover.drive(1)[0]["outcome"] == "acted", "it was accepted just now"
+    monkeypatch.setattr(aurora, "PATIENCE", timedelta(0))
     last = failover.drive()[-1]
-    assert (failover.topology["state"], failover.topology["site"], failover.topology["writer"]) == ("broken", "recovery", "")
-    assert (last["outcome"], last["fenced"]) == ("failed", True)
+    assert (last["outcome"], failover.topology) == ("failed", {})
+    assert failover.writer() == [failover.away.cluster]
+
+
+def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
+    """The function's clock, not that of leases."""
+    from orchestration import aurora, run
+
+    for module in (run, aurora):
+        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + by)
+
+
+def test_a_site_that_took_over_when_nobody_was_named_is_named_once(start: Start) -> None:
+    failover = start()
+    failover.invoke({"request": "switchover"})
+    old = PROBE.replace('"writer": "it", ', "")
+    failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", function(failover.aws, f"old-{failover.suffix}", failover.here.region, old))
+    assert failover.drive()[-1]["outcome"] == "completed"
+    failover.refuse("Invoke", 9)  # the probe of the primary, too
+    assert failover.invoke({"tick": True})["outcome"] == "nothing to do"
+    assert "writer-named" not in named(failover)
+    failover.disturb()
+    failover.monkeypatch.setenv("PROBE_RECOVERY_ARN", failover.here.probe)
+    failover.monkeypatch.setenv("PROBE_PRIMARY_ARN", failover.away.probe + "-gone")
+    for _ in range(2):
+        failover.calls.clear()
+        failover.disturb()
+        failover.invoke({"tick": True})
+    assert named(failover).count("writer-named") == 1
+    assert failover.calls.count("Invoke") == 1, "the probe of the primary alone"
+
+
+def named(failover: Failover) -> list[str]:
+    return [name.split("/")[-1] for name in failover.parameters("execution/")]
+
+
+def test_the_way_to_what_is_promoted_is_closed_and_a_failure_to_open_it_has_a_step_of_its_own(start: Start) -> None:
+    failover = start()
+    shut = PROBE.replace('"group": "open"}\n    return {"writable"', '"group": "closed"}\n    return {"writable"')
+    assert shut != PROBE
+    failover.monkeypatch.setenv(
+        "PROBE_RECOVERY_ARN", function(failover.aws, f"shut-{failover.suffix}", failover.here.region, shut)
+    )
+    failover.invoke({"request": "switchover"})
+    steps = [one.get("step") for one in failover.drive()]
+    assert steps[steps.index("verify") :][:2] == ["verify", "way-open"]
+    [asked] = [value for name, value in failover.parameters("execution/").items() if name.endswith("-promote-acted")]
+    assert asked["way"] == "closed"
+    assert failover.topology["state"] == "failed-over", "who writes has not waited for it"
+
+
+def test_a_way_that_cannot_be_closed_stops_no_promotion(start: Start) -> None:
+    failover = start()
+    open_ = PROBE.replace('    do = event.get("do")\n', '    do = event.get("do")\n    assert do != "close", "of the test"\n')
+    failover.monkeypatch.setenv(
+        "PROBE_RECOVERY_ARN", function(failover.aws, f"open-{failover.suffix}", failover.here.region, open_)
+    )
+    failover.invoke({"request": "switchover"})
+    assert failover.drive()[-1]["outcome"] == "completed"
+    [asked] = [value for name, value in failover.parameters("execution/").items() if name.endswith("-promote-acted")]
+    assert asked["way"] == "not closed"
+    assert "of the test" in asked["why"]
 
 
 def test_a_target_without_an_instance_or_out_of_sight_is_refused(aws: Emulator, lonely: Failover) -> None:

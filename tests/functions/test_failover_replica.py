@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from common.report import FunctionError
 
 from emulator import Emulator, postgres
@@ -22,7 +22,7 @@ from tests.emulator.test_replicas import THERE, create, described, follow
 
 from .failovers import PROBE, SYSTEM, Failover, Site, function
 from .harm import KILLS, TROUBLES, Everywhere, Harm
-from .test_failover_aurora import BACK, _site, onward
+from .test_failover_aurora import BACK, _site, answers, onward
 from .test_failover_aurora import THERE as OVER
 
 HOME, AWAY = "failing-source", "failing-replica"
@@ -396,6 +396,82 @@ def test_who_was_fenced_and_never_left_is_let_in_again_at_home(start: Start, mon
     assert (failover.topology["state"], failover.topology["site"]) == ("home", "primary")
     assert [now["DbiResourceId"] for now in (home(failover), away(failover))] == [then["DbiResourceId"] for then in before]
     assert not any("removed" in name for name in failover.parameters(f"execution/{execution}/"))
+
+
+@pytest.mark.parametrize("shown", ["as a replica", "as none", "not answered"])
+def test_a_promotion_that_takes_longer_than_its_bound_is_told_and_ends_well(
+    start: Start, monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    """The instance is not there for hours after AWS was asked: did its answer come, does RDS show its source still."""
+    from orchestration import replica, run
+
+    failover, real = start(), replica.instance
+
+    def slow(world: Any, which: str, rds: Any = None) -> dict[str, Any] | None:
+        found = real(world, which, rds)
+        if which != replica.TARGET or found is None or source_of(found):
+            return found
+        source = {} if shown == "as none" else {"ReadReplicaSourceDBInstanceIdentifier": home(failover)["DBInstanceArn"]}
+        return {**found, **source, "DBInstanceStatus": "modifying"}
+
+    failover.invoke({"request": "switchover", "by": "operator"})
+    monkeypatch.setattr(replica, "instance", slow)
+    if shown == "not answered":
+        unanswered(failover, "PromoteReadReplica")
+    while source_of(away(failover)):
+        failover.drive(1)
+    failover.disturb()
+    for name in ("PLANNED", "DEADLINE"):
+        monkeypatch.setattr(run, name, timedelta(0))
+    said = [failover.drive(1)[0] for _ in range(3)]
+    assert {one["outcome"] for one in said} <= {"waiting", "step-failed"}, said
+    assert (failover.topology, failover.outcomes()) == ({}, [])
+    late = [value for name, value in failover.parameters("execution/").items() if "/late-" in name]
+    assert len(late) == 1
+    assert "nothing is given up" in late[0]["why"]
+    assert "The primary site is fenced: nobody writes." in late[0]["why"]
+    monkeypatch.setattr(replica, "instance", real)
+    monkeypatch.setattr(run, "DEADLINE", timedelta(hours=4))
+    assert failover.drive()[-1]["outcome"] == "completed", "files and secret have their own time, from the proof on"
+    assert (failover.topology["state"], failover.topology["writer"]) == ("failed-over", away(failover)["DBInstanceArn"])
+
+
+def unanswered(failover: Failover, call: str) -> None:
+    """The service does what the call asks for, and nobody hears of it."""
+
+    def lose(name: str) -> None:
+        if name == call:
+            raise ReadTimeoutError(endpoint_url="https://of-the-test")
+
+    failover.disturb(after=lose)
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_replica_that_was_not_promoted_is_opened_to_clients_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch, opens: bool
+) -> None:
+    from orchestration import run
+
+    failover = start()
+    failover.invoke({"request": "switchover", "by": "operator"})
+    failover.refuse("PromoteReadReplica")
+    answers(failover, "promote")
+    monkeypatch.setattr(run, "PLANNED", timedelta(0))
+    asked: list[str] = []
+    ask = run.World.ask
+
+    def asking(world: Any, function: str, *bounds: Any, **event: Any) -> dict[str, Any]:
+        asked.append(str(event.get("do")))
+        if event.get("do") == "open" and not opens:
+            raise FunctionError("of the test")
+        return ask(world, function, *bounds, **event)
+
+    monkeypatch.setattr(run.World, "ask", asking)
+    last = failover.drive()[-1]
+    assert "open" in asked
+    assert (last["outcome"], failover.topology) == ("failed", {})
+    assert ("Clients do not reach the replica" in last["why"]) is not opens
+    assert ("but for that, all is as it was before" in last["why"]) is not opens
 
 
 def test_what_would_be_promoted_is_told_by_its_state(at_rest: Failover) -> None:

@@ -10,7 +10,7 @@ from common.report import FunctionError
 from orchestration import shared
 from orchestration.decision import FAILBACK, FAILOVER
 from orchestration.state import instant, now
-from orchestration.step import A_WHILE, AT_ONCE, Run, Step
+from orchestration.step import A_WHILE, ACCEPTED, ASKED, AT_ONCE, Run, Step
 from orchestration.world import AWAY, World, arn_name
 
 PATIENCE = timedelta(minutes=15)
@@ -54,11 +54,17 @@ def target(world: World, request: str) -> str:
     return str(found["Status"])
 
 
-def writer_site(world: World) -> str:
+def writer_site(run: Run) -> str:
+    """Where the writer is, and nobody while that changes: also as long as AWS may not show yet what it has accepted.
+
+    AWS may take back a change of roles that it has accepted; its members then are what they were, and say so.
+    """
+    world, accepted = run.world, run.said(ACCEPTED)
     if detached(world):
         return "recovery"
-    found = writer(world)
-    return {world["TARGET_ARN"]: "recovery", world["HOME_ARN"]: "primary"}.get(found, "")
+    found = {world["TARGET_ARN"]: "recovery", world["HOME_ARN"]: "primary"}.get(writer(world), "")
+    hidden = found != run.site and accepted and now() - instant(accepted["at"]) < PATIENCE
+    return "" if hidden else found
 
 
 def _raised(run: Run) -> bool:
@@ -88,19 +94,20 @@ def _scale(run: Run, least: str, most: str) -> dict[str, Any]:
 
 
 def _promoted(run: Run) -> bool:
-    return writer_site(run.world) == run.site
+    return writer_site(run) == run.site
 
 
 def _promote(run: Run) -> dict[str, Any] | None:
     """Asks for the change of roles, once: while it is under way there is nothing to do but to wait, and not for ever."""
     request, world = run.began["request"], run.world
-    tried = run.entries.get("promote-asked")
+    tried = run.entries.get(ASKED)
     late = tried is not None and now() - instant(tried["at"]) > PATIENCE
     if late and request == FAILOVER:
         return _detach(run)
     if whole(world).get("FailoverState", {}).get("Status"):
         return None
-    world.store.note(run.execution, "promote-asked", request=request)
+    world.store.note(run.execution, ASKED, request=request)
+    way = shared.close_way(run)
     if request == FAILOVER:
         world.rds.failover_global_cluster(
             GlobalClusterIdentifier=world["GLOBAL_CLUSTER_ID"], TargetDbClusterIdentifier=world["TARGET_ARN"], AllowDataLoss=True
@@ -113,7 +120,7 @@ def _promote(run: Run) -> dict[str, Any] | None:
             GlobalClusterIdentifier=world["GLOBAL_CLUSTER_ID"],
             TargetDbClusterIdentifier=world["HOME_ARN" if back else "TARGET_ARN"],
         )
-    return {"asked": request}
+    return {"asked": request, **way}
 
 
 def _detach(run: Run) -> dict[str, Any]:
@@ -174,6 +181,7 @@ def steps(request: str) -> tuple[Step, ...]:
         Step("capacity", _raise, _raised, patience=AT_ONCE),
         Step("promote", _promote, _promoted),
         Step("verify", shared.verify),
+        Step("way-open", shared.open_way, only=shared.way_is_closed),
         Step("capacity-again", _raise, _raised, patience=A_WHILE, only=lambda run: "failed" in run.said("capacity")),
         Step("backup", _backup, patience=A_WHILE),
     )

@@ -16,7 +16,7 @@ from common.secret import code
 
 from orchestration import shared
 from orchestration.decision import FAILBACK, SWITCHOVER
-from orchestration.step import A_WHILE, AT_ONCE, Run, Step
+from orchestration.step import A_WHILE, ACCEPTED, ASKED, AT_ONCE, Run, Step
 from orchestration.world import AWAY, World, arn_name
 
 HOME, TARGET = "HOME_ARN", "TARGET_ARN"
@@ -105,9 +105,19 @@ def target(world: World, request: str) -> str:
     return str(found["DBInstanceStatus"])
 
 
-def writer_site(world: World) -> str:
-    found = instance(world, TARGET)
-    return "recovery" if found and not _source(found) and found["DBInstanceStatus"] == "available" else "primary"
+def writer_site(run: Run) -> str:
+    """The primary while the target is a replica, nobody while it is being promoted, the recovery site when it is.
+
+    A promotion that was accepted is under way however RDS shows the instance; one that was asked for, and of which no answer is
+    known, is seen by a replica that is not available.
+    """
+    found = instance(run.world, TARGET)
+    if found is None:
+        return "primary"
+    available = found["DBInstanceStatus"] == "available"
+    if not _source(found):
+        return "recovery" if available else ""
+    return "" if run.said(ACCEPTED) or (ASKED in run.entries and not available) else "primary"
 
 
 def _fenced(run: Run) -> dict[str, Any]:
@@ -128,20 +138,29 @@ def _wait(run: Run) -> None:  # noqa: ARG001  an act that waits
 
 
 def _promoted(run: Run) -> bool:
-    return writer_site(run.world) == "recovery"
+    return writer_site(run) == "recovery"
 
 
 def _promote(run: Run, which: str = TARGET) -> dict[str, Any] | None:
     found = instance(run.world, which) or {}
     if not _source(found):
         return None  # asked already; it restarts
+    if run.said(ACCEPTED) and found["DBInstanceStatus"] != "available" and which == TARGET:
+        return None  # accepted, and RDS shows it as the replica that it was
+    way = _closed(run) if which == TARGET else {}
     _rds(run.world, which).promote_read_replica(
         DBInstanceIdentifier=arn_name(run.world[which]),
         # What it has: where this is not said, RDS keeps backups for a day.
         BackupRetentionPeriod=max(1, int(found["BackupRetentionPeriod"])),
         PreferredBackupWindow=found["PreferredBackupWindow"],
     )
-    return {"asked": which}
+    return {"asked": which, **way}
+
+
+def _closed(run: Run) -> dict[str, Any]:
+    """What comes before a promotion is asked for: the journal knows of it, and clients are kept out."""
+    run.world.store.note(run.execution, ASKED, request=run.began["request"])
+    return shared.close_way(run)
 
 
 def _has_files(run: Run) -> bool:
@@ -524,6 +543,7 @@ def steps(request: str) -> tuple[Step, ...]:
         Step("caught-up", _wait, _has_the_fence, only=lambda run: not shared.lossy(run)),
         Step("promote", _promote, _promoted),
         Step("verify", shared.verify),
+        Step("way-open", shared.open_way, only=shared.way_is_closed),
         Step("files", _open_files, _files_open, only=_has_files),
         Step("secret", shared.promote_secret, shared.secret_is_promoted, only=_has_secret),
         Step("secret-here", _adopt, only=_has_secret),

@@ -47,12 +47,15 @@ from orchestration.state import (
     instant,
     now,
 )
-from orchestration.step import Run, Step
+from orchestration.step import ASKED, Run, Step
 from orchestration.world import MEASURING, World
 
 KINDS: Mapping[str, Any] = {"aurora": aurora, "replica": replica}
 VERIFY = "verify"
 """The step that proves by a write who writes now."""
+
+NAMED = "writer-named"
+"""The entry of an execution of before the row in the database named its writer, by which that was made up for."""
 
 OTHER = {"primary": "recovery", "recovery": "primary"}
 REQUESTS = (SWITCHOVER, FAILOVER, FAILBACK)
@@ -61,10 +64,13 @@ MANUAL = re.compile(r"manual-\d{8}T\d{6}Z-[0-9a-f]{4,16}")
 """An execution that an operator's command names, so that asking twice is asking once."""
 
 DEADLINE = timedelta(hours=4)
-"""After so long an execution has failed. A person goes on, by the runbook, A broken topology."""
+"""After so long an execution has failed, unless its promotion was accepted and is not verified: that cannot be taken back, so
+it is told and gone on with. What is left to do when it is known who writes has as long again. A person goes on, by the runbook,
+A broken topology.
+"""
 
 PLANNED = timedelta(minutes=30)
-"""After so long a switchover has failed: its primary is well, and waits behind a fence."""
+"""After so long a switchover has failed that was not accepted: its primary is well, and waits behind a fence."""
 
 HEARD = timedelta(minutes=2)
 """So long the event of an alarm has to arrive before the clock looks for itself; and two times that are closer are one change."""
@@ -119,6 +125,8 @@ def _tick(world: World, state: State) -> dict[str, Any]:
         outcome = "fenced" if _fence_late(world, state) else "not fenced"
         if not state.open():
             return {"outcome": outcome}
+    if away and not state.open() and _is_nameless(state):
+        _name_writer(world, state)
     if not state.open() and (unheard := _unheard(world, state)):
         _open(world, unheard["execution"], request=FAILOVER, trigger=ALARM, by=world["ALARM_ARN"], since=unheard["since"])
         return begin(world, unheard["execution"])
@@ -155,6 +163,25 @@ def _fence_late(world: World, state: State) -> bool:
         topology=state.topology,
     )
     return fenced is not None
+
+
+def _is_nameless(state: State) -> bool:
+    """Whether the recovery site took over when no row named its writer yet, so that clients which ask for a name are shut out."""
+    now_, entries = state.topology, state.journal(str(state.topology.get("execution")))
+    proofs = [entry for name, entry in entries.items() if name[3:] == VERIFY]
+    return bool(now_.get("writer") and proofs) and NAMED not in entries and not any(one.get("writer") for one in proofs)
+
+
+def _name_writer(world: World, state: State) -> None:
+    """Proves it once more, by which the database names itself; under the lease that it knows, so a newer epoch stays."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        said = world.ask(world["PROBE_RECOVERY_ARN"], do="verify", epoch=state.topology["epoch"])
+    except (BotoCoreError, ClientError, FunctionError) as error:
+        say(event="writer-not-named", error=f"{type(error).__name__}: {error}")
+        return
+    world.store.note(state.topology["execution"], NAMED, writer=said.get("writer"))
 
 
 def _unheard(world: World, state: State) -> dict[str, str]:
@@ -343,11 +370,35 @@ def _advance(world: World, execution: str, token: int, state: State) -> dict[str
     run = Run(world, execution, began, entries, decided["epoch"], token, site, recorded)
     if state.destroying:
         return _end(world, execution, "failed", "The environment is being destroyed.")
-    kind, most = KINDS[world["KIND"]], PLANNED if began["request"] == SWITCHOVER else DEADLINE
-    late = now() - instant(decided["at"]) > most and not kind.driven(began["request"])
-    if late and (writes := kind.writer_site(world)):  # while that changes, nobody knows who will
-        return _give_up(run, most, promoted=writes == site)
+    verified = run.said(VERIFY)
+    most = PLANNED if began["request"] == SWITCHOVER and not verified else DEADLINE
+    waited = now() - instant(str(state.topology["since"] if recorded else decided["at"]))
+    kind = KINDS[world["KIND"]]
+    if waited > most and not kind.driven(began["request"]):
+        writes = kind.writer_site(run)
+        if writes == OTHER[site] or (writes and recorded):
+            return _give_up(run, most)
+        if not verified:
+            _tell_late(run, waited, most)
     return _next(run)
+
+
+def _tell_late(run: Run, waited: timedelta, most: timedelta) -> None:
+    """A promotion that was accepted cannot be taken back, so it is gone on with; told each time that the bound has passed."""
+    entry = f"late-{int(waited / most) if most else 1:03d}"
+    if entry in run.entries:
+        return
+    target, before = run.world["TARGET_ARN" if run.site == "recovery" else "HOME_ARN"], OTHER[run.site]
+    fenced = bool(run.said("fence").get("fenced"))
+    why = (
+        f"The promotion of {target} was asked for, and no write has proven it yet. It is gone on with every minute, and nothing "
+        "is given up. Until it is proven no client that honours the epoch writes there, and the topology is the one of before. "
+        + (f"The {before} site is fenced: nobody writes." if fenced else f"The {before} site was not fenced by this execution.")
+    )
+    run.world.tell(
+        f"{run.began['request']}: promotion takes longer than {most}", execution=run.execution, epoch=run.epoch, why=why
+    )
+    run.world.store.note(run.execution, entry, why=why)
 
 
 def _next(run: Run) -> dict[str, Any]:
@@ -435,7 +486,7 @@ def _record(run: Run, verified: Mapping[str, Any]) -> None:
         "rto_seconds": round(seconds, 3),
         "rpo_seconds": run.began["lag"] if run.began["request"] == FAILOVER else 0,
     }
-    say(event="topology", writer_site=kind.writer_site(run.world), **topology)
+    say(event="topology", writer_site=kind.writer_site(run), **topology)
     run.world.store.check(run.token)
     run.world.store.create(f"topology/{run.epoch:08d}", topology)
 
@@ -450,11 +501,11 @@ def _complete(run: Run) -> dict[str, Any]:
     return _end(run.world, run.execution, "completed", "", topology=topology)
 
 
-def _give_up(run: Run, most: timedelta, *, promoted: bool) -> dict[str, Any]:
-    """Fences what is not to write, and leaves the rest to a person.
+def _give_up(run: Run, most: timedelta) -> dict[str, Any]:
+    """Leaves the rest to a person: where it is recorded who writes, which stays so, or where nothing was promoted.
 
-    Where nothing was promoted and nothing fenced, the site that wrote before still does, and no topology says otherwise. A
-    switchover opens its fence again. Where it is recorded who writes, that stays so.
+    A switchover opens its fence again, and clients may reach the replica again. Where nothing is fenced then, the site that wrote
+    before still does, and no topology says otherwise.
     """
     why = f"It was not done after {most}."
     if run.recorded:
@@ -462,21 +513,18 @@ def _give_up(run: Run, most: timedelta, *, promoted: bool) -> dict[str, Any]:
         why += f" Who writes is recorded; what is left undone is {undone}. Its journal says why; a failback puts all of it right."
         return _end(run.world, run.execution, "failed", why, topology=run.world.store.read().topology)
     fenced = bool(run.said("fence").get("fenced"))
-    if fenced and not promoted and run.began["request"] == SWITCHOVER and not run.said("promote-acted"):
+    if fenced and run.began["request"] == SWITCHOVER:
         fenced = run.world.ask_primary(do="unfence", epoch=run.epoch - 1, token=run.token) is None
-    if not promoted and not fenced:
-        return _end(
-            run.world, run.execution, "failed", f"{why} Nothing was promoted, nothing is fenced: all is as it was before."
-        )
-    why += " Follow the runbook, A broken topology."
-    writes = promoted and bool(run.said("verify"))
-    if promoted and not fenced and run.site == "recovery":
-        fenced = bool((run.world.ask_primary(do="fence", epoch=run.epoch, token=run.token) or {}).get("fenced"))
+    shut = _open_replica(run)
+    if not fenced:
+        all_ = "but for that, all is as it was before" if shut else "all is as it was before"
+        return _end(run.world, run.execution, "failed", f"{why}{shut} Nothing was promoted, nothing is fenced: {all_}.")
+    why += f"{shut} Follow the runbook, A broken topology."
     topology = {
         "state": BROKEN,
         "epoch": run.epoch,
-        "site": run.site if promoted else OTHER[run.site],
-        "writer": _writer(run) if writes else "",
+        "site": OTHER[run.site],
+        "writer": "",
         "since": now().isoformat(),
         "execution": run.execution,
         "evidence": run.began["evidence"],
@@ -485,8 +533,21 @@ def _give_up(run: Run, most: timedelta, *, promoted: bool) -> dict[str, Any]:
     }
     run.world.store.check(run.token)
     run.world.store.create(f"topology/{run.epoch:08d}", topology)
-    none = "" if writes else " No database takes writes of clients that honour the epoch."
-    return _end(run.world, run.execution, "failed", why + none, topology=topology, fenced=fenced)
+    why += " No database takes writes of clients that honour the epoch."
+    return _end(run.world, run.execution, "failed", why, topology=topology, fenced=fenced)
+
+
+def _open_replica(run: Run) -> str:
+    """Clients may reach the replica again that was to be promoted; why they cannot, as a sentence, or nothing."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if run.site != "recovery" or ASKED not in run.entries:
+        return ""
+    try:
+        run.world.ask(run.world["PROBE_RECOVERY_ARN"], do="open")
+    except (BotoCoreError, ClientError, FunctionError) as error:
+        return f" Clients do not reach the replica: its security group could not be opened ({type(error).__name__}: {error})."
+    return ""
 
 
 def _writer(run: Run) -> str:

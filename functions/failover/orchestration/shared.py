@@ -27,8 +27,32 @@ def fence(run: Run) -> dict[str, Any]:
     return answer
 
 
+def close_way(run: Run) -> dict[str, Any]:
+    """Keeps clients from what is to be promoted, until it is verified. That it cannot be done is told, and stops nothing."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if run.site != "recovery":
+        return {}
+    try:
+        answer = {"way": run.world.ask(run.world["PROBE_RECOVERY_ARN"], do="close").get("group")}
+    except (BotoCoreError, ClientError, FunctionError) as error:
+        answer = {"way": "not closed", "why": f"{type(error).__name__}: {error}"}
+    run.world.store.check(run.token)  # that may have taken a while
+    return answer
+
+
+def way_is_closed(run: Run) -> bool:
+    """Whether the verified database could not be opened to clients."""
+    return run.said("verify").get("group") == "closed"
+
+
+def open_way(run: Run) -> dict[str, Any]:
+    """Lets clients at the verified database."""
+    return run.world.ask(run.world["PROBE_RECOVERY_ARN"], do="unfence", epoch=run.epoch, token=run.token)
+
+
 def verify(run: Run) -> dict[str, Any]:
-    """Begins the epoch at the database that took over, and writes to it."""
+    """Begins the epoch at the database that took over, names it as the writer, writes to it, and opens the way to it."""
     probe = run.world["PROBE_RECOVERY_ARN" if run.site == "recovery" else "PROBE_PRIMARY_ARN"]
     return run.world.ask(probe, do="verify", epoch=run.epoch, token=run.token)
 

@@ -31,6 +31,12 @@ class Run:
         return next((value for name, value in self.entries.items() if name[3:] == step), {})
 
 
+ASKED = "promote-asked"
+"""The entry of the journal that is made before the service is first asked for the promotion: it may answer nobody, and do it."""
+
+ACCEPTED = "promote-acted"
+"""What the journal calls the promotion that the service has accepted."""
+
 AT_ONCE = timedelta(0)
 """The patience of what must not keep a promotion waiting."""
 
