@@ -115,7 +115,10 @@ def _loss(facts: Facts) -> Section:
         (
             "Two pieces of evidence, both measured in this region, fail over by themselves where the mode is `auto`; you get a "
             f"mail at every step. Nothing here calls {facts.system.regions['primary']}; *Error 8* of `make status` above only "
-            "says that it does not answer. The evidence, and the mode:",
+            "says that it does not answer. **A primary that answers and takes writes is not left on an alarm's word**, with or "
+            "without an approval: its probe is asked at the decision and before the promotion (`primary-answers`). Your own "
+            "`MODE=failover` is not stopped by that. What waits for you ends when the alarms are over, and an approval counts "
+            "for ten minutes. The evidence, and the mode:",
             shell(
                 command(
                     f'aws cloudwatch describe-alarms --alarm-types CompositeAlarm --alarm-names "{names[0]}"',

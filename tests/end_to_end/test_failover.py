@@ -266,6 +266,28 @@ def is_promoted(subject: Subject) -> bool:
     return not any(one.get("ReadReplicaSourceDBInstanceIdentifier") for one in rds.describe_db_instances()["DBInstances"])
 
 
+def test_a_healthy_primary_stays_the_one_that_writes_though_the_recovery_site_fell_silent(subject: Subject) -> None:
+    """Its schedule and its metrics stood still, which both alarms take for evidence; then it runs again."""
+    subject.let_pass(COOLDOWN)
+    before = subject.record()
+    with subject.honoured() as watch:
+        for _ in range(PERIODS):
+            subject.aws.pass_minute(subject.away)
+        subject.aws.pass_silence(subject.away)
+        subject.aws.settle()
+        for _ in range(PERIODS):
+            subject.minute()
+    found = subject.record()
+    [refused] = [one for one in found.executions if one.id not in {each.id for each in before.executions}]
+    assert refused.began["evidence"], "the alarms stood"
+    assert refused.entries["99-ended"]["refusals"] == ["primary-answers"]
+    assert found.topology == before.topology
+    assert watch.wrote() == [subject.home]
+    subject.beat()
+    assert subject.writes(subject.home, "probe")
+    assert not subject.writes(subject.away, "probe")
+
+
 def test_a_region_that_is_cut_off_fails_over_by_itself_and_never_do_two_acknowledge(subject: Subject) -> None:
     """The alarms fall silent, which is their evidence; the rule invokes the function, and minutes pass.
 

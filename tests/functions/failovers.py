@@ -34,12 +34,17 @@ def handler(event, context):
     do = event.get("do")
     if do == "fence":
         return {"fenced": True, "epoch": event["epoch"], "ended": 0, "group": "closed"}
+    if do == "unfence":
+        return {"fenced": False, "epoch": event["epoch"], "token": event["token"], "group": "open"}
     if do in ("adopt", "open", "close"):
         return {"adopted": True, "group": "closed" if do == "close" else "open"}
     if do == "verify":
         return {"verified": True, "writable": True, "epoch": event["epoch"], "at": now, "writer": "it", "group": "open"}
     return {"writable": True, "epoch": 0, "in_recovery": False, "at": now, "fenced": False, "seconds": 30.0}
 """
+
+UNWRITABLE = PROBE.replace('"writable": True, "epoch": 0', '"writable": False, "epoch": 99')
+"""That of a primary that is lost to its clients and can be fenced. What was written by a fence has come to it with the stream."""
 
 
 def packed(source: str) -> bytes:
@@ -148,8 +153,18 @@ class Failover:
         for name in ("replica-data-stale", "primary-unreachable"):
             cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM" if name in pieces else "OK", StateReason="test")
 
-    def both(self) -> None:
+    def alarm(self) -> None:
+        """Both pieces of evidence."""
         self.evidence("replica-data-stale", "primary-unreachable")
+
+    def both(self) -> None:
+        """Both pieces of evidence, and what they are evidence of."""
+        self.alarm()
+        self.primary("unwritable")
+
+    def primary(self, probe: str) -> None:
+        """The primary answers as this function does; as none, where there is none of this name."""
+        self.monkeypatch.setenv("PROBE_PRIMARY_ARN", f"arn:aws:lambda:{self.away.region}:123456789012:function:{probe}")
 
     def drive(self, most: int = 40) -> list[dict[str, Any]]:
         """Ticks until nothing is left to do."""

@@ -88,6 +88,7 @@ class Everywhere:
         for module, names in limits.items():
             for name in names:
                 self.monkeypatch.setattr(module, name, timedelta(days=365))
+        self.monkeypatch.setattr(state, "OUTDATED", timedelta(days=365))
         world.forget()
         world._session().events.register("before-call.*", self._before)
         world._session().events.register("after-call.*", self._after)

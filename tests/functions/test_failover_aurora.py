@@ -19,7 +19,7 @@ from emulator import Emulator, postgres
 from tests import unmeasured
 from tests.emulator.test_global_database import member, primary, secondary
 
-from .failovers import DUBLIN, LONDON, OTHER, PROBE, SYSTEM, Failover, Site, function
+from .failovers import DUBLIN, LONDON, OTHER, PROBE, SYSTEM, UNWRITABLE, Failover, Site, function
 from .harm import KILLS, TROUBLES, Everywhere, Harm, Killed
 
 SUFFIXES = count(1)
@@ -67,6 +67,7 @@ def _site(aws: Emulator, region: str, cluster: str) -> Site:
             Threshold=1,
             ComparisonOperator="GreaterThanThreshold",
         )
+    function(aws, "unwritable", region, UNWRITABLE)
     return Site(region, cluster, function(aws, "probe", region), topic, queue)
 
 
@@ -130,6 +131,7 @@ def test_an_alarm_that_is_over_and_an_alarm_of_others_are_nothing(start: Start) 
 
 def test_one_piece_of_evidence_is_refused_and_told(start: Start) -> None:
     failover = start()
+    failover.primary("unwritable")
     failover.evidence("primary-unreachable")
     answer = failover.invoke(failover.event())
     assert (answer["outcome"], answer["refusals"]) == ("refused", ["one-piece-of-evidence"])
@@ -207,6 +209,7 @@ def test_a_dark_primary_is_not_waited_for(aws: Emulator, start: Start, monkeypat
     finally:
         aws.lighten(failover.away.region)
     # The stand-in of the probe says that the old primary takes writes: it is fenced as soon as it is back.
+    failover.primary("probe")
     assert failover.invoke({"tick": True})["outcome"] == "fenced"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from . import failovers  # noqa: F401  lays the function's folder on the path
 
-from orchestration.decision import REFUSALS, Decision, Observation, decide  # isort: skip
+from orchestration.decision import LASTING, REFUSALS, Decision, Observation, decide  # isort: skip
 
 HOUR = 3600.0
 SEEN = {
@@ -24,7 +24,10 @@ SEEN = {
     "unresolved": ("", "0123456789abcdef"),
     "destroying": (False, True),
     "answers": (True, False),
+    "writes": (False, True, None),
 }
+"""``superseded`` and ``outdated`` refuse whatever else is seen: a test of their own says so."""
+
 EXPECTED = """
 request     trigger   what is seen                                            without approval   with it
 failover    alarm     home, available, 2 pieces, calm, lag known and low      act                act
@@ -32,6 +35,8 @@ failover    alarm     the same, mode approve                                  wa
 failover    alarm     the same, mode disabled                                 refuse             refuse
 failover    alarm     lag unknown or above the objective                      wait               act
 failover    alarm     fewer than 2 pieces, or lately                          refuse             refuse
+failover    alarm     the primary answers and takes writes                    refuse             refuse
+failover    alarm     the primary answers, and nobody can read what           wait               act
 failover    operator  2 pieces, calm, lag known and low                       act                act
 failover    operator  fewer pieces, lately, lag unknown or above              wait               act
 switchover  either    home, available, lag at most 60 s, primary answers      act                act
@@ -59,9 +64,11 @@ def expected(seen: Observation) -> str:
         few = lately = lossy = False
     if seen.request == "failback":
         few = lately = lossy = False
-    if seen.trigger == "alarm" and (few or lately):
+    healthy = seen.request == "failover" and seen.trigger == "alarm" and seen.writes is True
+    unclear = seen.request == "failover" and seen.trigger == "alarm" and seen.writes is None
+    if (seen.trigger == "alarm" and (few or lately)) or healthy:
         return "refuse"
-    return "wait" if (few or lately or lossy or person) and not seen.approved else "act"
+    return "wait" if (few or lately or lossy or person or unclear) and not seen.approved else "act"
 
 
 def observation(**seen: object) -> Observation:
@@ -88,8 +95,27 @@ def test_every_combination_has_the_decision_of_the_requirements() -> None:
         if found != expected(seen):
             wrong.append((seen, found, expected(seen)))
     assert not wrong, f"{len(wrong)}, the first: {wrong[0]}"
-    assert sum(tried.values()) == 3 * 2 * 3 * 2 * 3 * 4 * 2 * 3 * 3 * 2 * 2 * 2
+    assert sum(tried.values()) == 3 * 2 * 3 * 2 * 3 * 4 * 2 * 3 * 3 * 2 * 2 * 2 * 3
     assert all(tried.values())
+
+
+@pytest.mark.parametrize("meanwhile", [{"superseded": "0123456789abcdef"}, {"outdated": True}], ids=["acted", "too late"])
+@pytest.mark.parametrize(("asked", "topology"), [("failover", "home"), ("switchover", "home"), ("failback", "broken")])
+@pytest.mark.parametrize("trigger", ["alarm", "operator"])
+@pytest.mark.parametrize("approved", [False, True])
+def test_what_another_has_changed_and_what_was_approved_long_ago_is_refused_whoever_asks(
+    meanwhile: dict[str, object], asked: str, topology: str, trigger: str, approved: bool
+) -> None:
+    seen = observation(request=asked, topology=topology, trigger=trigger, approved=approved, **meanwhile)
+    assert decide(seen).do == "refuse"
+
+
+def test_what_is_asked_again_before_a_promotion_is_whether_the_primary_is_lost() -> None:
+    assert [one.id for one in LASTING] == ["one-piece-of-evidence", "primary-answers", "primary-unclear"]
+    late = observation(mode="disabled", lag=None, since=59.0, unresolved="another")
+    assert decide(late, LASTING).do == "act"
+    assert decide(observation(writes=True, approved=True), LASTING).do == "refuse"
+    assert decide(observation(writes=None, approved=True), LASTING).do == "act"
 
 
 def test_all_is_well_is_all_that_an_alarm_needs() -> None:
@@ -99,12 +125,15 @@ def test_all_is_well_is_all_that_an_alarm_needs() -> None:
 ALONE = {
     "being-destroyed": {"destroying": True},
     "earlier-execution-unresolved": {"unresolved": "0123456789abcdef"},
+    "superseded": {"superseded": "0123456789abcdef"},
+    "approval-outdated": {"outdated": True},
     "topology-broken": {"topology": "broken"},
     "failed-over-already": {"topology": "failed-over"},
     "at-home": {"request": "failback"},
     "target-not-available": {"target": "backing-up"},
     "mode-disabled": {"mode": "disabled"},
     "one-piece-of-evidence": {"evidence": ("stale", "stale")},
+    "primary-answers": {"writes": True},
     "failed-over-lately": {"since": 59.0},
     "behind": {"request": "switchover", "lag": 61.0},
     "primary-silent": {"request": "switchover", "answers": False},
@@ -112,6 +141,7 @@ ALONE = {
     "lately": {"trigger": "operator", "since": 59.0},
     "lag-unknown": {"lag": None},
     "lag-above-objective": {"lag": 901.0},
+    "primary-unclear": {"writes": None},
     "mode-approve": {"mode": "approve"},
 }
 

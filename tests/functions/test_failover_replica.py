@@ -782,6 +782,55 @@ def test_a_primary_that_does_not_answer_while_nobody_writes_is_told(at_rest: Fai
         replica._home_has_the_fence(of(at_rest))
 
 
+def test_a_primary_that_is_back_before_the_promotion_keeps_its_replica_and_its_clients(start: Start) -> None:
+    """It was fenced, for its database took no writes; each try of the promotion asks it anew."""
+    from orchestration import shared
+
+    failover = start()
+    before = home(failover), away(failover)
+    failover.both()
+    failover.refuse("PromoteReadReplica")
+    failover.invoke(failover.event())
+    assert {"fence", "promote"} <= {one.get("step") for one in failover.drive(6)}
+    failover.disturb()
+    failover.calls.clear()
+    failover.primary("ahead")
+    answer = failover.invoke({"tick": True})
+    assert (answer["outcome"], answer["step"]) == ("waiting", "not-promoted"), "what was asked for may show late"
+    failover.monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    answer = failover.drive()[-1]
+    assert (answer["outcome"], answer["refusals"]) == ("refused", ["primary-answers"])
+    [opened] = [value for name, value in failover.parameters("execution/").items() if name.endswith("-home-open")]
+    assert (opened["fenced"], opened["epoch"]) == (False, 0)
+    assert "PromoteReadReplica" not in failover.calls
+    assert failover.topology == {}
+    assert [now["DbiResourceId"] for now in (home(failover), away(failover))] == [then["DbiResourceId"] for then in before]
+    assert source_of(away(failover)) == f"{HOME}-{failover.suffix}"
+
+
+def test_a_promotion_that_rds_accepted_though_nobody_said_so_is_gone_on_with(start: Start) -> None:
+    """A primary that answers then is fenced: the other one writes already."""
+    from orchestration import shared
+
+    failover = start()
+    failover.both()
+    failover.primary("absent")
+    failover.invoke(failover.event())
+
+    def lose(name: str) -> None:
+        if name == "PromoteReadReplica":
+            raise ReadTimeoutError(endpoint_url="https://of-the-test")
+
+    failover.disturb(after=lose)
+    failover.drive(2)
+    failover.disturb()
+    failover.primary("ahead")
+    failover.monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    assert failover.drive()[-1]["outcome"] == "completed"
+    assert (failover.topology["state"], failover.topology["site"]) == ("failed-over", "recovery")
+    assert source_of(away(failover)) == ""
+
+
 ALARM, PLANNED = "alarm", "planned"
 CHANGES = {
     "CancelRotateSecret",

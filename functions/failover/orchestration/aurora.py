@@ -10,7 +10,7 @@ from common.report import FunctionError
 from orchestration import shared
 from orchestration.decision import FAILBACK, FAILOVER
 from orchestration.state import instant, now
-from orchestration.step import A_WHILE, ACCEPTED, ASKED, AT_ONCE, Run, Step
+from orchestration.step import A_WHILE, ACCEPTED, AT_ONCE, PROMOTE_ASKED, Run, Step
 from orchestration.world import AWAY, World, arn_name
 
 PATIENCE = timedelta(minutes=15)
@@ -100,14 +100,14 @@ def _promoted(run: Run) -> bool:
 def _promote(run: Run) -> dict[str, Any] | None:
     """Asks for the change of roles, once: while it is under way there is nothing to do but to wait, and not for ever."""
     request, world = run.began["request"], run.world
-    tried = run.entries.get(ASKED)
+    tried = run.entries.get(PROMOTE_ASKED)
     late = tried is not None and now() - instant(tried["at"]) > PATIENCE
     if late and request == FAILOVER:
+        shared.check_lost(run)
         return _detach(run)
     if whole(world).get("FailoverState", {}).get("Status"):
         return None
-    world.store.note(run.execution, ASKED, request=request)
-    way = shared.close_way(run)
+    way = shared.ask_to_promote(run)
     if request == FAILOVER:
         world.rds.failover_global_cluster(
             GlobalClusterIdentifier=world["GLOBAL_CLUSTER_ID"], TargetDbClusterIdentifier=world["TARGET_ARN"], AllowDataLoss=True
@@ -160,6 +160,12 @@ def _intact(run: Run) -> dict[str, Any]:
 def _open_home(run: Run) -> dict[str, Any]:
     """Clients of the primary are let in again, whom a fence kept out."""
     return run.world.ask(run.world["PROBE_PRIMARY_ARN"], do="unfence", epoch=run.epoch, token=run.token)
+
+
+def withdrawal() -> tuple[Step, ...]:
+    """What undoes a failover that promotes nothing after all."""
+    lower = Step("capacity-lowered", _lower, _lowered, patience=A_WHILE, only=_raised)
+    return (*shared.withdrawal(lambda run: writer_site(run) == "primary"), lower)
 
 
 def driven(request: str) -> bool:  # noqa: ARG001  of the signature that both kinds have

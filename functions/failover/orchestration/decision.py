@@ -17,8 +17,10 @@ PIECES = 2
 @dataclass(frozen=True, kw_only=True)
 class Observation:
     """What a decision rests on. ``lag`` in seconds is None where nobody could say; ``since`` is how long ago the last failover
-    was recorded, None where there was none; ``unresolved`` is another execution that has begun to act and has not ended;
-    ``answers`` says whether the primary does, where that matters: to a switchover.
+    was recorded, None where there was none; ``unresolved`` is another execution that has begun to act and has not ended,
+    ``superseded`` one that has acted and ended meanwhile; ``outdated`` is an approval that was given too long ago to count.
+    ``answers`` says whether the primary does, where that matters: to a switchover. ``writes`` says whether its database takes
+    writes, where that matters: to an alarm's failover; None where it answers and nobody can read whether.
     """
 
     request: str
@@ -34,19 +36,28 @@ class Observation:
     topology: str = HOME
     since: float | None = None
     unresolved: str = ""
+    superseded: str = ""
     destroying: bool = False
+    outdated: bool = False
     answers: bool = True
+    writes: bool | None = False
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """One thing that stands against it. Where a person may decide otherwise, ``approvable``; ``remedy`` is what to do."""
+    """One thing that stands against it. Where a person may decide otherwise, ``approvable``; ``remedy`` is what to do.
+
+    ``passing``: it may be over in a minute, while the alarms stand; the clock decides anew then. ``lasting``: it ends what was
+    decided, too, as long as nothing was promoted.
+    """
 
     id: str
     holds: Callable[[Observation], bool]
     sentence: str | Callable[[Observation], str]
     remedy: str
     approvable: bool = False
+    passing: bool = False
+    lasting: bool = False
 
     def says(self, seen: Observation) -> str:
         """What is told: the reason, with what was seen, and the remedy."""
@@ -67,6 +78,10 @@ def _lossy(seen: Observation) -> bool:
     return seen.request == FAILOVER
 
 
+def _by_alarm(seen: Observation) -> bool:
+    return _lossy(seen) and seen.trigger == ALARM
+
+
 def _cooling(seen: Observation) -> bool:
     return _lossy(seen) and seen.since is not None and seen.since < seen.cooldown
 
@@ -83,6 +98,19 @@ REFUSALS: tuple[Refusal, ...] = (
         lambda seen: bool(seen.unresolved),
         lambda seen: f"The execution {seen.unresolved} has begun and has not ended.",
         "Let it end: it goes on every minute. Its journal says where it is.",
+    ),
+    Refusal(
+        "superseded",
+        lambda seen: bool(seen.superseded),
+        lambda seen: f"The execution {seen.superseded} has acted and ended since this one began.",
+        "Look which site writes, and ask again if it must be.",
+    ),
+    Refusal(
+        "approval-outdated",
+        lambda seen: seen.outdated,
+        "It was approved more than ten minutes ago; what was approved then is another thing now.",
+        "Look at the primary. An alarm that stands is decided anew, and approved anew; what you asked for, ask for again.",
+        passing=True,
     ),
     Refusal(
         "topology-broken",
@@ -116,9 +144,19 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal(
         "one-piece-of-evidence",
-        lambda seen: _lossy(seen) and seen.trigger == ALARM and len(set(seen.evidence)) < PIECES,
+        lambda seen: _by_alarm(seen) and len(set(seen.evidence)) < PIECES,
         lambda seen: f"The evidence is {' and '.join(sorted(set(seen.evidence))) or 'none'}; two independent pieces are needed.",
         "Look at the primary. Ask for the failover yourself if it is lost.",
+        lasting=True,
+    ),
+    Refusal(
+        "primary-answers",
+        lambda seen: _by_alarm(seen) and seen.writes is True,
+        "The primary answers and takes writes: it is not lost, whatever the alarms say.",
+        "Look why the alarms stand: at the schedule, the functions and the metrics of this site. Ask for a failover yourself if "
+        "it must be.",
+        passing=True,
+        lasting=True,
     ),
     Refusal(
         "failed-over-lately",
@@ -167,6 +205,15 @@ REFUSALS: tuple[Refusal, ...] = (
         approvable=True,
     ),
     Refusal(
+        "primary-unclear",
+        lambda seen: _by_alarm(seen) and seen.writes is None,
+        "The primary's probe answers, and nobody can read whether its database takes writes.",
+        "Ask it yourself. Approve it if the primary is lost.",
+        approvable=True,
+        passing=True,
+        lasting=True,
+    ),
+    Refusal(
         "mode-approve",
         lambda seen: seen.mode == APPROVE and seen.trigger == ALARM,
         lambda seen: f"The mode is approve: a person decides. Up to {_said(seen.lag)} would be lost.",
@@ -177,9 +224,15 @@ REFUSALS: tuple[Refusal, ...] = (
 """In the order in which they are told. One that no person may overrule refuses; the others wait for an approval."""
 
 
-def decide(seen: Observation) -> Decision:
+LASTING = tuple(one for one in REFUSALS if one.lasting)
+"""What an alarm's failover is asked again right before it promotes."""
+
+PASSING = frozenset(one.id for one in REFUSALS if one.passing)
+
+
+def decide(seen: Observation, table: tuple[Refusal, ...] = REFUSALS) -> Decision:
     """What to do."""
-    against = tuple(one for one in REFUSALS if one.holds(seen) and not (one.approvable and seen.approved))
+    against = tuple(one for one in table if one.holds(seen) and not (one.approvable and seen.approved))
     sentences = tuple(one.says(seen) for one in against)
     if not against:
         return Decision(ACT, (), ())

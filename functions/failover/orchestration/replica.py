@@ -16,7 +16,7 @@ from common.secret import code
 
 from orchestration import shared
 from orchestration.decision import FAILBACK, SWITCHOVER
-from orchestration.step import A_WHILE, ACCEPTED, ASKED, AT_ONCE, Run, Step
+from orchestration.step import A_WHILE, ACCEPTED, AT_ONCE, PROMOTE_ASKED, Run, Step
 from orchestration.world import AWAY, World, arn_name
 
 HOME, TARGET = "HOME_ARN", "TARGET_ARN"
@@ -117,7 +117,7 @@ def writer_site(run: Run) -> str:
     available = found["DBInstanceStatus"] == "available"
     if not _source(found):
         return "recovery" if available else ""
-    return "" if run.said(ACCEPTED) or (ASKED in run.entries and not available) else "primary"
+    return "" if run.said(ACCEPTED) or (PROMOTE_ASKED in run.entries and not available) else "primary"
 
 
 def _fenced(run: Run) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _promote(run: Run, which: str = TARGET) -> dict[str, Any] | None:
         return None  # asked already; it restarts
     if run.said(ACCEPTED) and found["DBInstanceStatus"] != "available" and which == TARGET:
         return None  # accepted, and RDS shows it as the replica that it was
-    way = _closed(run) if which == TARGET else {}
+    way = shared.ask_to_promote(run) if which == TARGET else {}
     _rds(run.world, which).promote_read_replica(
         DBInstanceIdentifier=arn_name(run.world[which]),
         # What it has: where this is not said, RDS keeps backups for a day.
@@ -155,12 +155,6 @@ def _promote(run: Run, which: str = TARGET) -> dict[str, Any] | None:
         PreferredBackupWindow=found["PreferredBackupWindow"],
     )
     return {"asked": which, **way}
-
-
-def _closed(run: Run) -> dict[str, Any]:
-    """What comes before a promotion is asked for: the journal knows of it, and clients are kept out."""
-    run.world.store.note(run.execution, ASKED, request=run.began["request"])
-    return shared.close_way(run)
 
 
 def _has_files(run: Run) -> bool:
@@ -550,6 +544,11 @@ def steps(request: str) -> tuple[Step, ...]:
         Step("rotation", shared.rotate, shared.rotation_is_on, patience=A_WHILE, only=_has_secret),
         Step("backup", _backup, patience=A_WHILE),
     )
+
+
+def withdrawal() -> tuple[Step, ...]:
+    """What undoes a failover that promotes nothing after all."""
+    return shared.withdrawal(lambda run: _follows(run, TARGET))
 
 
 def _has_secret(run: Run) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from common import metrics
 from common.report import FunctionError, say
 from common.secret import code
 
-from orchestration import aurora, replica
+from orchestration import aurora, replica, shared
 from orchestration.decision import (
     ACT,
     ALARM,
@@ -28,6 +29,7 @@ from orchestration.decision import (
     FAILOVER,
     HOME,
     OPERATOR,
+    PASSING,
     PIECES,
     SWITCHOVER,
     WAIT,
@@ -45,10 +47,12 @@ from orchestration.state import (
     State,
     identity,
     instant,
+    is_approved,
+    is_recent,
     now,
 )
-from orchestration.step import ASKED, Run, Step
-from orchestration.world import MEASURING, World
+from orchestration.step import FENCE_ASKED, PROMOTE_ASKED, WITHDRAWN, NotLostError, Run, Step
+from orchestration.world import MEASURING, World, takes_writes
 
 KINDS: Mapping[str, Any] = {"aurora": aurora, "replica": replica}
 VERIFY = "verify"
@@ -87,6 +91,14 @@ TEXTS = 5
 LONGEST = 2000
 """Characters of a reason: an entry of the journal holds 4 KiB."""
 
+
+MOMENT = timedelta(minutes=1)
+"""So long what was seen is of this moment: a run that has just looked need not look twice."""
+
+SEEN = ("evidence", "lag", "looked")
+BACK = 50
+"""The number of the first step that undoes: above all of those that do."""
+
 EXPIRES = timedelta(hours=24)
 """So long an approval is waited for: what it would approve is another thing a day later."""
 
@@ -117,17 +129,18 @@ def _tick(world: World, state: State) -> dict[str, Any]:
     away = state.topology["site"] == "recovery"
     answer = world.ask_primary(do="probe")
     name = world["AWS_LAMBDA_FUNCTION_NAME"]
-    reachable = answer is not None and (away or bool(answer["writable"]))
+    writes = takes_writes(answer) is True
+    reachable = answer is not None and (away or writes)
     metrics.emit(
         {"FunctionName": name}, {"PrimaryActive": (0.0 if away else 1.0, "None"), "PrimaryReachable": (float(reachable), "None")}
     )
-    if away and answer is not None and answer["writable"] and not state.returning():
+    if away and writes and not state.returning():
         outcome = "fenced" if _fence_late(world, state) else "not fenced"
         if not state.open():
             return {"outcome": outcome}
     if away and not state.open() and _is_nameless(state):
         _name_writer(world, state)
-    if not state.open() and (unheard := _unheard(world, state)):
+    if not state.open() and (unheard := _unheard(world, state, writes=writes)):
         _open(world, unheard["execution"], request=FAILOVER, trigger=ALARM, by=world["ALARM_ARN"], since=unheard["since"])
         return begin(world, unheard["execution"])
     for execution in state.open():
@@ -138,9 +151,38 @@ def _tick(world: World, state: State) -> dict[str, Any]:
             break
         if APPROVAL in entries or WAITING not in entries:
             return begin(world, execution)
-        if now() - instant(entries[BEGAN]["at"]) > EXPIRES:
-            return _end(world, execution, "refused", "Nobody approved it within a day.")
+    for execution in state.open():  # last: what acts waits for none of these
+        if why := _lapsed(world, state, execution):
+            return _leased(world, execution, partial(_lapse, world, execution, why))
     return {"outcome": "nothing to do", "topology": state.topology["state"]}
+
+
+def _lapsed(world: World, state: State, execution: str) -> str:
+    """Why an execution that waits for an approval is to wait no longer; nothing while it is, or where nobody can say."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    entries = state.journal(execution)
+    began = entries[BEGAN]
+    if WAITING not in entries or DECIDED in entries:
+        return ""
+    if now() - instant(began["at"]) > EXPIRES:
+        return "Nobody approved it within a day."
+    if other := state.superseded(execution):
+        return f"The execution {other} has acted and ended meanwhile. Ask again if it must be."
+    if began["trigger"] != ALARM:
+        return ""
+    try:
+        over = sorted(one["AlarmName"] for one in world.alarms() if one["StateValue"] == "OK")
+    except (BotoCoreError, ClientError) as error:
+        say(event="alarms-unknown", error=f"{type(error).__name__}: {error}")
+        return ""
+    return f"The evidence is over: {' and '.join(over)}. There is nothing to approve." if over else ""
+
+
+def _lapse(world: World, execution: str, why: str, token: int, state: State) -> dict[str, Any]:  # noqa: ARG001  of what is leased
+    if {APPROVAL, DECIDED, ENDED} & state.journal(execution).keys():  # somebody was quicker
+        return {"outcome": "busy", "execution": execution, "more": True}
+    return _end(world, execution, "refused", why)
 
 
 def _forget_spent(world: World, state: State) -> None:
@@ -184,15 +226,26 @@ def _name_writer(world: World, state: State) -> None:
     world.store.note(state.topology["execution"], NAMED, writer=said.get("writer"))
 
 
-def _unheard(world: World, state: State) -> dict[str, str]:
-    """The change of the alarm whose event never came, or failed: nothing rests on one message. Nothing where there is none."""
-    if state.topology["state"] != HOME or len(found := _alarms(world)) < PIECES:
+def _unheard(world: World, state: State, *, writes: bool) -> dict[str, str]:
+    """What the clock is to decide: a change of the alarm whose event never came, or failed, for nothing rests on one message;
+    and one that was refused for what is over, while the alarms stand. Nothing where there is none.
+    """
+    if state.topology["state"] != HOME:
+        return {}
+    found = [one for one in world.alarms() if one["StateValue"] == "ALARM"]
+    if len(found) < PIECES:
         return {}
     changed = max(one.get("StateTransitionedTimestamp") or one["StateUpdatedTimestamp"] for one in found)
-    heard = [instant(began["since"]) for began in state.begun() if began["trigger"] == ALARM]
-    if now() - changed < HEARD or any(one > changed - HEARD for one in heard):
+    if now() - changed < HEARD:
         return {}
-    return {"execution": identity(world["ALARM_ARN"], changed.isoformat()), "since": changed.isoformat()}
+    by_alarm = [(one, entries) for one, entries in state.begun().items() if entries[BEGAN]["trigger"] == ALARM]
+    heard = [(one, entries) for one, entries in by_alarm if instant(entries[BEGAN]["since"]) > changed - HEARD]
+    if not heard:
+        return {"execution": identity(world["ALARM_ARN"], changed.isoformat()), "since": changed.isoformat()}
+    last, entries = heard[-1]
+    if writes or not PASSING.intersection(entries[ENDED].get("refusals", ())):
+        return {}
+    return {"execution": identity(world["ALARM_ARN"], changed.isoformat() + last), "since": entries[ENDED]["at"]}
 
 
 def alarmed(world: World, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,8 +276,29 @@ def asked(world: World, event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _open(world: World, execution: str, **request: Any) -> None:
     """The first entry: what was asked, and what was seen then. What would be lost is a matter of that moment."""
-    seen = list(evidence(world))  # first: to ask how old the data are may take a while
-    world.store.note(execution, BEGAN, evidence=seen, lag=lag(world), **request)
+    world.store.note(execution, BEGAN, **_look(world), **request)
+
+
+def _look(world: World) -> dict[str, Any]:
+    seen = list(world.evidence())  # first: to ask how old the data are may take a while
+    return {"evidence": seen, "lag": lag(world), "looked": now().isoformat()}
+
+
+def _look_again(world: World, began: Mapping[str, Any]) -> dict[str, Any]:
+    """What is seen now, where what was seen when it began is not of this moment. Where the alarms cannot be read, what they
+    said then still counts for a while.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    looked = began.get("looked", began["at"])
+    if now() - instant(looked) < MOMENT:
+        return {**began, "looked": looked}
+    try:
+        return {**began, **_look(world)}
+    except (BotoCoreError, ClientError):
+        if not is_recent(looked):
+            raise
+        return {**began, "lag": lag(world)}
 
 
 def lag(world: World) -> float | None:
@@ -238,19 +312,7 @@ def lag(world: World) -> float | None:
         return None
 
 
-def evidence(world: World) -> tuple[str, ...]:
-    """The alarms of the evidence that are in ALARM."""
-    return tuple(one["AlarmName"] for one in _alarms(world))
-
-
-def _alarms(world: World) -> list[dict[str, Any]]:
-    """Not of the alarm on both: whoever looks at that one needs the right to look at every alarm of the account."""
-    names = world["EVIDENCE_ALARMS"].split(",")
-    found = world.client("cloudwatch").describe_alarms(AlarmNames=names, AlarmTypes=["MetricAlarm"])["MetricAlarms"]
-    return [one for one in found if one["StateValue"] == "ALARM"]
-
-
-def observe(world: World, state: State, execution: str, began: Mapping[str, Any], *, approved: bool) -> Observation:
+def observe(world: World, state: State, execution: str, began: Mapping[str, Any]) -> Observation:
     """What the decision rests on. An alarm's execution asks again next minute where AWS does not say how the target is."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -261,11 +323,15 @@ def observe(world: World, state: State, execution: str, began: Mapping[str, Any]
         if began["trigger"] == ALARM and now() - instant(began["at"]) < PERSISTS:
             raise
         target = f"unknown ({type(error).__name__})"
+    planned, entries = began["request"] == SWITCHOVER, state.journal(execution)
+    by_alarm = began["request"] == FAILOVER and began["trigger"] == ALARM
+    primary = world.ask_primary(do="probe") if planned or by_alarm else None
     return Observation(
         request=began["request"],
         trigger=began["trigger"],
         mode=state.config("mode"),
-        approved=approved,
+        approved=is_approved(entries),
+        outdated=APPROVAL in entries and not is_approved(entries),
         evidence=tuple(began["evidence"]),
         lag=began["lag"],
         rpo=float(state.config("rpo-seconds")),
@@ -275,8 +341,10 @@ def observe(world: World, state: State, execution: str, began: Mapping[str, Any]
         topology=state.topology["state"],
         since=(now() - instant(since)).total_seconds() if since else None,
         unresolved=state.unresolved(execution),
+        superseded=state.superseded(execution),
         destroying=state.destroying,
-        answers=began["request"] != SWITCHOVER or world.ask_primary(do="probe") is not None,
+        answers=not planned or primary is not None,
+        writes=takes_writes(primary),
     )
 
 
@@ -284,9 +352,9 @@ def dry(world: World, request: str) -> dict[str, Any]:
     """What would follow, and what would be lost. Nothing is written."""
     if request not in REQUESTS:
         raise FunctionError(f"{request!r} is nothing that can be asked for. Ask for {', '.join(REQUESTS)}.")
-    began = {"request": request, "trigger": OPERATOR, "lag": lag(world), "evidence": list(evidence(world))}
+    began = {"request": request, "trigger": OPERATOR, **_look(world)}
     state = world.store.read()
-    decision = decide(observe(world, state, "", began, approved=False))
+    decision = decide(observe(world, state, "", began))
     imagined = Run(world, "", began, {}, 0)
     steps = [step.name for step in KINDS[world["KIND"]].steps(request) if step.only(imagined)]
     return {
@@ -322,14 +390,15 @@ def _begin(world: World, execution: str, token: int, state: State) -> dict[str, 
     entries = state.journal(execution)
     if ENDED in entries or DECIDED in entries:  # another run was quicker
         return {"execution": execution, "more": DECIDED in entries and ENDED not in entries, **_outcome(entries)}
-    began = entries[BEGAN]
-    decision = decide(observe(world, state, execution, began, approved=APPROVAL in entries))
+    began = _look_again(world, entries[BEGAN])
+    decision = decide(observe(world, state, execution, began))
     if decision.do != ACT:
-        return _stand(world, execution, entries, decision)
+        return _stand(world, execution, {**entries, BEGAN: began}, decision)
     epoch = state.topology["epoch"] + 1
     world.store.check(token)
     world.tell(f"{began['request']} begins", execution=execution, epoch=epoch, **_lost(began))
-    world.store.note(execution, DECIDED, epoch=epoch, token=token, home=state.topology["state"])
+    seen = {name: began[name] for name in SEEN}
+    world.store.note(execution, DECIDED, epoch=epoch, token=token, home=state.topology["state"], **seen)
     return {"outcome": "begun", "execution": execution, "epoch": epoch, "more": True}
 
 
@@ -364,7 +433,8 @@ def _advance(world: World, execution: str, token: int, state: State) -> dict[str
     entries = state.journal(execution)
     if ENDED in entries:
         return {"execution": execution, "more": False, **_outcome(entries)}
-    began, decided = entries[BEGAN], entries[DECIDED]
+    decided = entries[DECIDED]
+    began = {"looked": decided["at"], **entries[BEGAN], **{name: decided[name] for name in SEEN if name in decided}}
     site = "primary" if began["request"] == FAILBACK else "recovery"
     recorded = state.topology["epoch"] == decided["epoch"]
     run = Run(world, execution, began, entries, decided["epoch"], token, site, recorded)
@@ -404,7 +474,8 @@ def _tell_late(run: Run, waited: timedelta, most: timedelta) -> None:
 def _next(run: Run) -> dict[str, Any]:
     if not run.recorded and (verified := run.said(VERIFY)):
         _record(run, verified)
-    for entry, step in _left(run):
+    back = _goes_back(run)
+    for entry, step in _left(run, back=back):
         here = {"execution": run.execution, "step": step.name, "more": True}
         try:
             if step.done is not None and step.done(run):
@@ -415,6 +486,8 @@ def _next(run: Run) -> dict[str, Any]:
             result = step.act(run)
         except LostLeaseError:
             raise
+        except NotLostError as error:
+            return _withdraw(run, error.decision)
         except Exception as error:
             return _failed(run, step, entry, error)
         if result is None:
@@ -426,12 +499,36 @@ def _next(run: Run) -> dict[str, Any]:
         if step.name == VERIFY:
             _record(run, result)
         return {"outcome": "acted", "did": result, **here}
-    return _complete(run)
+    return _went_back(run) if back else _complete(run)
 
 
-def _left(run: Run) -> Iterator[tuple[str, Step]]:
+def _withdraw(run: Run, decision: Decision) -> dict[str, Any]:
+    """The primary is not lost after all: from here on nothing is promoted, and what was done is undone."""
+    said = {"refusals": [one.id for one in decision.against], "why": list(decision.sentences)}
+    run.world.tell(f"{run.began['request']} withdrawn", execution=run.execution, **said)
+    run.world.store.note(run.execution, WITHDRAWN, **said)
+    return _next(replace(run, entries={**run.entries, WITHDRAWN: {"at": now().isoformat(), **said}}))
+
+
+def _goes_back(run: Run) -> bool:
+    """Whether it was withdrawn in time: where AWS has promoted nevertheless, only the way on is left."""
+    return WITHDRAWN in run.entries and KINDS[run.world["KIND"]].writer_site(run) != run.site
+
+
+def _went_back(run: Run) -> dict[str, Any]:
+    """It ends as if it had been refused; a primary that is lost later is lost to another execution."""
+    said = run.entries[WITHDRAWN]
+    failed = [name[3:] for name, value in run.entries.items() if name[:2] >= str(BACK) and "failed" in value]
+    end = f"{' and '.join(failed)} failed: its journal says why." if failed else "What this execution had changed is as before."
+    return _end(
+        run.world, run.execution, "refused", f"{' '.join(said['why'])} Nothing was promoted. {end}", refusals=said["refusals"]
+    )
+
+
+def _left(run: Run, *, back: bool = False) -> Iterator[tuple[str, Step]]:
     """The steps that are not done, each with its entry in the journal."""
-    for number, step in enumerate(KINDS[run.world["KIND"]].steps(run.began["request"]), 2):
+    kind = KINDS[run.world["KIND"]]
+    for number, step in enumerate(*((kind.withdrawal(), BACK) if back else (kind.steps(run.began["request"]), 2))):
         entry = f"{number:02d}-{step.name}"
         if entry not in run.entries and step.only(run):
             yield entry, step
@@ -513,7 +610,7 @@ def _give_up(run: Run, most: timedelta) -> dict[str, Any]:
         why += f" Who writes is recorded; what is left undone is {undone}. Its journal says why; a failback puts all of it right."
         return _end(run.world, run.execution, "failed", why, topology=run.world.store.read().topology)
     fenced = bool(run.said("fence").get("fenced"))
-    if fenced and run.began["request"] == SWITCHOVER:
+    if (fenced or FENCE_ASKED in run.entries) and run.began["request"] == SWITCHOVER:
         fenced = run.world.ask_primary(do="unfence", epoch=run.epoch - 1, token=run.token) is None
     shut = _open_replica(run)
     if not fenced:
@@ -541,10 +638,10 @@ def _open_replica(run: Run) -> str:
     """Clients may reach the replica again that was to be promoted; why they cannot, as a sentence, or nothing."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    if run.site != "recovery" or ASKED not in run.entries:
+    if run.site != "recovery" or PROMOTE_ASKED not in run.entries:
         return ""
     try:
-        run.world.ask(run.world["PROBE_RECOVERY_ARN"], do="open")
+        shared.open_replica(run)
     except (BotoCoreError, ClientError, FunctionError) as error:
         return f" Clients do not reach the replica: its security group could not be opened ({type(error).__name__}: {error})."
     return ""

@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from common.report import FunctionError
 from common.secret import code
 
-from orchestration.decision import FAILOVER
-from orchestration.step import Run
+from orchestration.decision import ACT, ALARM, AUTO, FAILOVER, LASTING, Observation, decide
+from orchestration.state import age, is_approved, is_recent
+from orchestration.step import A_WHILE, ACCEPTED, FENCE_ASKED, PROMOTE_ASKED, WITHDRAWN, NotLostError, Run, Step
+from orchestration.world import takes_writes
 
 ROTATE_AFTER_DAYS = 30
+SHOWS = timedelta(minutes=2)
+"""So long an accepted promotion may take to show in what RDS describes."""
+
+Answer = Mapping[str, Any] | None
 
 
 def lossy(run: Run) -> bool:
     return bool(run.began["request"] == FAILOVER)
 
 
+def by_alarm(run: Run) -> bool:
+    return lossy(run) and run.began["trigger"] == ALARM
+
+
+def check_lost(run: Run, answers: tuple[Answer, ...] = ()) -> None:
+    """NotLostError where an alarm's failover is not to fence or promote after all, for what the primary's probe answers now.
+
+    Alarms that were looked at too long ago are looked at anew. An operator's own order stands; so does what was withdrawn and is
+    promoted nevertheless, whose old primary must be fenced.
+    """
+    if not by_alarm(run) or WITHDRAWN in run.entries:
+        return
+    (answer,) = answers or (run.world.ask_primary(do="probe"),)
+    seen = Observation(
+        request=FAILOVER,
+        trigger=ALARM,
+        mode=AUTO,
+        approved=is_approved(run.entries),
+        evidence=tuple(run.began["evidence"]) if is_recent(run.began["looked"]) else run.world.evidence(),
+        rpo=0,
+        most_lag=0,
+        cooldown=0,
+        writes=takes_writes(answer),
+    )
+    decision = decide(seen, LASTING)
+    if decision.do != ACT:
+        raise NotLostError(decision)
+
+
 def fence(run: Run) -> dict[str, Any]:
     """The old writer, where it can be reached. That it cannot is told, and stops nothing."""
-    if run.world.ask_primary(do="probe") is None:
+    answer = run.world.ask_primary(do="probe")
+    check_lost(run, (answer,))
+    if answer is None:
         return {"fenced": False, "why": "The primary does not answer: it is fenced when it does."}
+    run.world.store.note(run.execution, FENCE_ASKED)
     answer = run.world.ask_primary(do="fence", epoch=run.epoch, token=run.token)
     if answer is None:
         raise FunctionError("The primary answers its probe, and its fence failed. Read the log of the probe.")
@@ -49,6 +89,47 @@ def way_is_closed(run: Run) -> bool:
 def open_way(run: Run) -> dict[str, Any]:
     """Lets clients at the verified database."""
     return run.world.ask(run.world["PROBE_RECOVERY_ARN"], do="unfence", epoch=run.epoch, token=run.token)
+
+
+def ask_to_promote(run: Run) -> dict[str, Any]:
+    """Right before each call that promotes: the primary is asked, the journal knows of it, and clients are kept out.
+
+    One that AWS has accepted needs no second look, for nothing takes it back.
+    """
+    if not run.said(ACCEPTED):
+        check_lost(run)
+    run.world.store.note(run.execution, PROMOTE_ASKED, request=run.began["request"])
+    return close_way(run)
+
+
+def withdrawal(as_before: Callable[[Run], bool]) -> tuple[Step, ...]:
+    """What a failover has done that promotes nothing after all, undone.
+
+    What was asked for may have been accepted though nobody said so, and may show late; until then a fence stays, and the way to
+    the replica is closed.
+    """
+
+    def stays(run: Run) -> bool:
+        return age(run.entries[WITHDRAWN]["at"]) >= SHOWS and as_before(run)
+
+    def was_asked(run: Run) -> bool:
+        return PROMOTE_ASKED in run.entries
+
+    return (
+        Step("not-promoted", lambda _: None, stays, only=was_asked),
+        Step("home-open", _unfence, patience=A_WHILE, only=lambda run: FENCE_ASKED in run.entries),
+        Step("replica-open", open_replica, patience=A_WHILE, only=was_asked),
+    )
+
+
+def open_replica(run: Run) -> dict[str, Any]:
+    """Clients may reach the replica again that was to be promoted."""
+    return run.world.ask(run.world["PROBE_RECOVERY_ARN"], do="open")
+
+
+def _unfence(run: Run) -> dict[str, Any]:
+    """Clients of a primary that was fenced for nothing are let in again, under the epoch that still is."""
+    return run.world.ask(run.world["PROBE_PRIMARY_ARN"], do="unfence", epoch=run.epoch - 1, token=run.token)
 
 
 def verify(run: Run) -> dict[str, Any]:

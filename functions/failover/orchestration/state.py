@@ -25,6 +25,9 @@ LEASE = timedelta(seconds=150)
 KEPT = timedelta(minutes=10)
 """So long after its end a lease is kept: who has read the leases before it was taken is over by then, and takes no old number."""
 
+OUTDATED = timedelta(minutes=10)
+"""What was looked at longer ago decides nothing any more, nor what was approved then."""
+
 BATCH = 10
 """Parameters that one call deletes, at most."""
 
@@ -46,6 +49,20 @@ def instant(text: str) -> datetime:
 def identity(alarm: str, changed: str) -> str:
     """The execution of one change of an alarm's state: the same however often its event arrives."""
     return hashlib.sha256(f"{alarm}{changed}".encode()).hexdigest()[:16]
+
+
+def age(at: object) -> timedelta:
+    """Of what says when it was."""
+    return now() - instant(str(at))
+
+
+def is_recent(at: object) -> bool:
+    return age(at) <= OUTDATED
+
+
+def is_approved(entries: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a person has approved it, and what was decided then was what she had read."""
+    return APPROVAL in entries and (DECIDED in entries or is_recent(entries[APPROVAL]["at"]))
 
 
 @dataclass(frozen=True)
@@ -75,16 +92,15 @@ class State:
         start = f"execution/{execution}/"
         return {name[len(start) :]: json.loads(text) for name, text in self.values.items() if name.startswith(start)}
 
-    def begun(self) -> list[dict[str, Any]]:
-        """The first entries of all executions."""
-        return [json.loads(text) for name, text in self.values.items() if name.endswith(f"/{BEGAN}")]
+    def begun(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The journals of all executions, the oldest first."""
+        ids = {name.split("/")[1] for name in self.values if name.startswith("execution/")}
+        found = {one: entries for one in ids if BEGAN in (entries := self.journal(one))}
+        return dict(sorted(found.items(), key=lambda one: (one[1][BEGAN]["at"], one[0])))
 
     def open(self) -> list[str]:
         """Executions that have not ended, the oldest first."""
-        ids = {name.split("/")[1] for name in self.values if name.startswith("execution/")}
-        alive = {one: self.journal(one) for one in ids}
-        found = [one for one, entries in alive.items() if BEGAN in entries and ENDED not in entries]
-        return sorted(found, key=lambda one: (alive[one][BEGAN]["at"], one))
+        return [one for one, entries in self.begun().items() if ENDED not in entries]
 
     def returning(self) -> bool:
         """Whether a failback has begun: the primary's database is on its way to be the one that writes."""
@@ -93,6 +109,14 @@ class State:
     def unresolved(self, but: str) -> str:
         """Another execution that has begun to act."""
         return next((one for one in self.open() if one != but and DECIDED in self.journal(one)), "")
+
+    def superseded(self, execution: str) -> str:
+        """Another execution that has acted and ended since this one began: what this one saw then is no more."""
+        began = self.journal(execution).get(BEGAN)
+        if began is None:
+            return ""
+        others = (one for one in self.begun().items() if one[0] != execution and {DECIDED, ENDED} <= one[1].keys())
+        return next((one for one, entries in others if instant(entries[ENDED]["at"]) > instant(began["at"])), "")
 
     def token(self) -> tuple[int, dict[str, Any]]:
         """The newest fencing token, and who holds it; 0 where nobody ever did."""

@@ -7,7 +7,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from common.report import FunctionError
+
+from orchestration.decision import Decision
 from orchestration.world import World
+
+FENCE_ASKED, PROMOTE_ASKED = "fence-asked", "promote-asked"
+"""Noted before each is asked for: whoever is killed in between may have done it."""
+
+WITHDRAWN = "withdrawn"
+"""Noted where an execution that was decided promotes nothing any more."""
+
+
+class NotLostError(FunctionError):
+    """What an alarm's failover was decided on does not hold any more."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(" ".join(decision.sentences))
+        self.decision = decision
 
 
 @dataclass(frozen=True)
@@ -30,9 +47,6 @@ class Run:
         """What a step reported, or nothing."""
         return next((value for name, value in self.entries.items() if name[3:] == step), {})
 
-
-ASKED = "promote-asked"
-"""The entry of the journal that is made before the service is first asked for the promotion: it may answer nobody, and do it."""
 
 ACCEPTED = "promote-acted"
 """What the journal calls the promotion that the service has accepted."""

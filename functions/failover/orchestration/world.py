@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from common.report import FunctionError, say
+from common.secret import code
 
 from orchestration.state import Store
 
@@ -25,6 +26,9 @@ AWAY = {"connect_timeout": 2, "read_timeout": 3, "retries": {"mode": "standard",
 
 TELLING = {"connect_timeout": 2, "read_timeout": 3, "retries": {"mode": "standard", "total_max_attempts": 2}}
 """For the topic: a notification that does not get out may cost seconds, never a promotion."""
+
+THROTTLED = "TooManyRequestsException"
+"""Lambda's word where it has no concurrency left for a function: it is there, and so may the database be."""
 
 FENCING = {**AWAY, "read_timeout": 20}
 """For a fence where the probe has answered just now: sessions take a while to end."""
@@ -71,14 +75,33 @@ class World:
         return dict(said)
 
     def ask_primary(self, **event: Any) -> dict[str, Any] | None:
-        """The primary's probe, or None where it does not answer or its database does not."""
+        """The primary's probe, or None where it does not answer or its database does not.
+
+        Whoever answers a question what nobody can read has answered, and said nothing; what was to be done is not done. So has a
+        region that has no capacity for the probe.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
+        looks = event["do"] == "probe"
         try:
-            return self.ask(self["PROBE_PRIMARY_ARN"], AWAY if event["do"] == "probe" else FENCING, **event)
-        except (BotoCoreError, ClientError, FunctionError) as error:
-            say(event="primary-silent", error=f"{type(error).__name__}: {error}")
-            return None
+            return self.ask(self["PROBE_PRIMARY_ARN"], AWAY if looks else FENCING, **event)
+        except (BotoCoreError, ClientError, FunctionError, TypeError, ValueError) as error:
+            throttled = isinstance(error, ClientError) and code(error) == THROTTLED
+            unclear = throttled or not isinstance(error, BotoCoreError | ClientError | FunctionError)  # no JSON, or no object
+            say(event="primary-unclear" if unclear else "primary-silent", error=f"{type(error).__name__}: {error}")
+            return {} if unclear and looks else None
+
+    def alarms(self) -> list[dict[str, Any]]:
+        """The alarms of the evidence, as they are now.
+
+        Not the alarm on both: whoever looks at that one needs the right to look at every alarm of the account.
+        """
+        names = self["EVIDENCE_ALARMS"].split(",")
+        return list(self.client("cloudwatch").describe_alarms(AlarmNames=names, AlarmTypes=["MetricAlarm"])["MetricAlarms"])
+
+    def evidence(self) -> tuple[str, ...]:
+        """Those that are in ALARM."""
+        return tuple(one["AlarmName"] for one in self.alarms() if one["StateValue"] == "ALARM")
 
     def tell(self, subject: str, **body: Any) -> bool:
         """To the operators. A topic that fails stops nothing."""
@@ -94,6 +117,12 @@ class World:
             say(event="not-told", subject=title, error=f"{type(error).__name__}: {error}")
             return False
         return True
+
+
+def takes_writes(answer: Mapping[str, Any] | None) -> bool | None:
+    """Whether a probe says that its database takes writes; None where it answers and does not say."""
+    said = answer.get("writable") if answer is not None else False
+    return said if isinstance(said, bool) else None
 
 
 @cache
