@@ -19,9 +19,10 @@ from chain.record import Note, nothing, shown, told
 from chain.review import Review, review
 from chain.saved import Saved
 from chain.stack import Clients, News, Report, StackError, State, Wait
-from chain.statuses import DECISIONS, GOOD, REMEDIES, STATEFUL, Decision
+from chain.statuses import DECISIONS, GOOD, REMEDIES, Decision
 from chain.undeleted import Undeleted
 from chain.watch import Watch
+from model.types import resource_type
 
 ROTATION_PATIENCE = 120.0  # seconds; a function in a VPC takes about 20 s for its first run, Secrets Manager retries later
 
@@ -358,7 +359,9 @@ class _Run:
         kept = [
             name
             for name, each in cfn.resources(self.cloudformation, state.id).items()
-            if each["ResourceType"] in STATEFUL and each["ResourceStatus"] != "DELETE_COMPLETE" and each.get("PhysicalResourceId")
+            if resource_type(each["ResourceType"]).holds_data
+            and each["ResourceStatus"] != "DELETE_COMPLETE"
+            and each.get("PhysicalResourceId")
         ]
         if kept:
             raise StackError(

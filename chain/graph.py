@@ -11,9 +11,9 @@ from pathlib import Path
 from chain import parameters, templates
 from chain.outcome import InputError
 from chain.parameters import Value, Values, text_of
-from chain.statuses import STATEFUL
 from chain.templates import Template, suggestion
 from model import Site
+from model.types import resource_type
 
 Outputs = Mapping[str, Mapping[str, str]]
 """The outputs of stacks, by the stack's id."""
@@ -50,7 +50,7 @@ class Stack:
     @property
     def is_protected(self) -> bool:
         """Whether it holds data in an environment that is protected against termination."""
-        return self.protected and any(self.template.has(type_) for type_ in STATEFUL)
+        return self.protected and any(resource_type(each["Type"]).holds_data for each in self.template.resources.values())
 
     @property
     def name(self) -> str:

@@ -13,10 +13,7 @@ from typing import Any
 from chain import openings
 from chain.changes import Difference, Later, text
 from chain.stack import Change
-from chain.statuses import STATEFUL
-
-PRECIOUS = STATEFUL | {"AWS::Backup::BackupVault", "AWS::CloudTrail::Trail", "AWS::KMS::Key", "AWS::Logs::LogGroup"}
-"""Types of which a new one is not the old one: data, the keys that read it, and what was recorded."""
+from model.types import resource_type
 
 SHORTER = "would shorten a retention"
 FEWER = "would drop a replica"
@@ -150,7 +147,7 @@ def by_change_set(stack: str, layer: str, changes: Sequence[Change]) -> list[Dan
     going = replaced(changes)
     found = []
     for change in changes:
-        if change.type not in PRECIOUS or change.resource not in going:
+        if not resource_type(change.type).holds or change.resource not in going:
             continue
         if change.action == "Remove":
             found.append(Danger(stack, layer, change.resource, change.type, "would be deleted"))
@@ -177,7 +174,7 @@ def gone(stack: str, layer: str, resources: Iterable[tuple[str, str]]) -> list[D
     return [
         Danger(stack, layer, name, type_, "would be deleted with its stack, whose layer is gone")
         for name, type_ in resources
-        if type_ in PRECIOUS
+        if resource_type(type_).holds
     ]
 
 
@@ -211,7 +208,7 @@ def _why(change: Change) -> str:
 
 
 def _lost(each: Difference) -> Iterator[str]:
-    if each.type not in PRECIOUS:
+    if not resource_type(each.type).holds:
         return
     if each.action == "Remove":
         yield "would be deleted"

@@ -15,6 +15,7 @@ from chain.resolve import Resolver, UnresolvedError, pseudo
 from chain.schedule import StoppedError
 from chain.stack import Clients, Wait, code, describe
 from chain.templates import Template
+from model.types import resource_type
 
 PATIENCE = 90.0  # seconds; the tagging API goes on naming what was deleted for a while
 
@@ -50,16 +51,6 @@ def secret_name(name: str) -> str:
     return name.split(":", 6)[6][:-7] if name.startswith("arn:") else name
 
 
-NAMED_BY = {
-    "AWS::Backup::RestoreTestingPlan": "RestoreTestingPlanName",
-    "AWS::Lambda::Function": "FunctionName",
-    "AWS::Logs::LogGroup": "LogGroupName",
-    "AWS::RDS::DBCluster": "DBClusterIdentifier",
-    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
-    "AWS::SecretsManager::Secret": "Name",
-}
-
-
 def names(templates: Sequence[Template], suffix: str, region: str, account: str) -> Names:
     """The names that the templates give in a region: exact ones, for a pattern could meet another system's."""
     found = Names()
@@ -67,7 +58,7 @@ def names(templates: Sequence[Template], suffix: str, region: str, account: str)
         known = pseudo(region, account, "", "")
         resolve = Resolver(template.document, {"EnvironmentSuffix": suffix}, known, {}, _unknown)
         for resource in template.resources.values():
-            property_ = NAMED_BY.get(resource["Type"])
+            property_ = resource_type(resource["Type"]).named_by
             # A secret that was promoted stands where its replica was, whatever its template says.
             here = region in template.sites.values() or resource["Type"] == "AWS::SecretsManager::Secret"
             if here and property_ and property_ in resource["Properties"]:

@@ -18,10 +18,10 @@ from chain.graph import Graph, Stack
 from chain.guard import Danger
 from chain.resolve import Resolver, UnresolvedError, named, pseudo
 from chain.stack import Change, State
-from chain.statuses import STATEFUL
 from model import Document
+from model.types import resource_type
 
-MOUNT = "AWS::EFS::MountTarget"
+FILES, MOUNT = "AWS::EFS::FileSystem", "AWS::EFS::MountTarget"
 GROUP = "SubnetGroup"  # how the types end that hold subnets for a database: they take others in place, and RDS refuses that
 ID = re.compile(r"\b[a-z]+-[0-9a-f]{8,}\b")
 BEARS = re.compile("Subnet|SecurityGroup|AvailabilityZone|V[Pp][Cc]")
@@ -40,8 +40,6 @@ WORDS = {
     "AWS::KMS::Key": "keys",
 }
 """What a plan calls that which an output names, the most telling first."""
-
-HOLDS = {"AWS::ElastiCache::ReplicationGroup": "cache", "AWS::EFS::FileSystem": "file system", MOUNT: "file system"}
 
 Node = tuple[str, str, str]
 """A kind (resource, parameter or output), the id of a stack, and a name in it."""
@@ -175,7 +173,7 @@ class Moves:
     def _hold(self, each: Standing) -> None:
         before, _ = self._evaluated[each.id]
         for name, resource in each.old.get("Resources", {}).items():
-            if name in before and (resource["Type"] in STATEFUL or resource["Type"] == MOUNT):
+            if name in before and (resource["Type"] == MOUNT or resource_type(resource["Type"]).holds_data):
                 self._kept.add((RESOURCE, each.id, name))
 
     # What is replaced ------------------------------------------------------------------------------------------------
@@ -279,7 +277,8 @@ class Moves:
                 path.insert(0, step)
                 step = reached[step]
             more = f" (and {', '.join(other[2] for other in nodes[1:])})" if nodes[1:] else ""
-            noun = HOLDS.get(self._types[nodes[0]], "database")
+            type_ = self._types[nodes[0]]
+            noun = resource_type(FILES if type_ == MOUNT else type_).noun
             what = (
                 f"{'would' if certain else 'may'} be {how}, and a deployed {noun} stands on it: {_told(path)}{more}."
                 f" The network of a deployed {noun} cannot be moved; make a second environment and restore into it"

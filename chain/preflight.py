@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +12,12 @@ from chain.reach import Seen, within
 from chain.ready import Check
 from chain.resolve import named
 from chain.stack import Clients, Standing, code
-from chain.statuses import DECISIONS, STATEFUL, Decision
+from chain.statuses import DECISIONS, Decision
+from model.types import resource_type
 
 SELECTION = "AWS::Backup::BackupSelection"
-BACKED_UP: Mapping[str, str] = {
-    "AWS::DynamoDB::Table": "DynamoDB",
-    "AWS::EFS::FileSystem": "EFS",
-    "AWS::RDS::DBCluster": "Aurora",
-    "AWS::RDS::DBInstance": "RDS",
-    "AWS::S3::Bucket": "S3",
-}
-"""What AWS Backup calls the types that templates back up."""
-
 MANAGED = ("DynamoDB",)
-"""Of these AWS Backup uses the vault's key and makes copies elsewhere only where it manages them fully: a second setting."""
+"""AWS Backup uses the vault's key for these, and copies them elsewhere, only where it manages them fully: a second setting."""
 
 
 AT_ONCE = 12  # questions; they are asked of different services
@@ -111,13 +103,17 @@ def _setting(region: str, type_: str, systems: str, settings: Mapping[str, Any])
 def _selected(selection: Mapping[str, Any], stack: Stack, graph: Graph) -> set[str]:
     """What a selection backs up, in AWS Backup's words. What cannot be traced is taken for all that stands beside it."""
     near = [each for each in graph.stacks if (each.template.system, each.region) == (stack.template.system, stack.region)]
-    everything = {BACKED_UP[type_] for each in near for type_ in _types(each) if type_ in BACKED_UP}
+    everything = _backed_up(type_ for each in near for type_ in _types(each))
     found: set[str] = set()
     for resource in selection.get("Resources", ["*"]):
         name = resource.get("Ref", "") if isinstance(resource, dict) else ""
         traced = _behind(name, stack, graph) if name in stack.wires else _named(resource, stack)
-        found |= {BACKED_UP[type_] for type_ in traced if type_ in BACKED_UP} or everything
+        found |= _backed_up(traced) or everything
     return found
+
+
+def _backed_up(types: Iterable[str]) -> set[str]:
+    return {resource_type(type_).backup for type_ in types} - {""}
 
 
 def _behind(name: str, stack: Stack, graph: Graph) -> set[str]:
@@ -170,5 +166,5 @@ def _fed(name: str, stack: Stack) -> list[str]:
     return [
         logical
         for logical, resource in stack.template.resources.items()
-        if resource["Type"] in STATEFUL and named(resource.get("Properties", {}), (name,))
+        if resource_type(resource["Type"]).holds_data and named(resource.get("Properties", {}), (name,))
     ]

@@ -7,7 +7,7 @@ was restored bears the environment's network, so it must go before the stacks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,10 +15,12 @@ from typing import Any
 from chain.apart import delete_cluster, unless
 from chain.buckets import empty
 from chain.stack import Clients
+from model.types import resource_type
 
 NAME = "awsbackup-restore-test-"
 """How AWS Backup begins the names of what it restores for a test; file systems have no name, only an id."""
 
+FILES = "AWS::EFS::FileSystem"
 
 MOVING = ("InvalidDBClusterStateFault", "InvalidDBInstanceState", "ResourceInUseException", "FileSystemInUse")
 """It is being made, changed or deleted already, or something in it is: ask again."""
@@ -38,20 +40,19 @@ def look(clients: Clients, region: str, plans: Collection[str]) -> Iterator[tupl
             if arn in seen or arn == job.get("SourceResourceArn"):  # restored into what was backed up: that is no leftover
                 continue
             seen.add(arn)
-            for kind in KINDS:
-                if match := re.fullmatch(kind.arn, arn):
+            for type_, kind in KINDS.items():
+                name = resource_type(type_).name_in(arn)
+                if name.startswith(NAME) or (name and type_ == FILES):
                     client = clients(kind.service, region)
-                    if unless(kind.gone, kind.find, client=client, name=match[1]):
-                        step = partial(unless, (*kind.gone, *MOVING), kind.delete, client=client, name=match[1])
-                        yield f"{region}  {kind.text} {match[1]} of a rehearsed restore", step
+                    if unless(kind.gone, kind.find, client=client, name=name):
+                        step = partial(unless, (*kind.gone, *MOVING), kind.delete, client=client, name=name)
+                        yield f"{region}  {resource_type(type_).noun} {name} of a rehearsed restore", step
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing that is restored: how its ARN reads, how it is found, and how it is deleted."""
+    """How a kind of thing that is restored is found, and how it is deleted."""
 
-    text: str
-    arn: str
     service: str
     find: Callable[..., Any]
     gone: tuple[str, ...]
@@ -73,45 +74,35 @@ def _delete_bucket(client: Any, name: str) -> None:
     client.delete_bucket(Bucket=name)
 
 
-KINDS = (
-    Kind(
-        "cluster",
-        rf"arn:[\w-]+:rds:[\w-]+:\d+:cluster:({NAME}.+)",
+KINDS: Mapping[str, Kind] = {
+    "AWS::RDS::DBCluster": Kind(
         "rds",
         lambda client, name: client.describe_db_clusters(DBClusterIdentifier=name),
         ("DBClusterNotFoundFault",),
         delete_cluster,
     ),
-    Kind(
-        "database",
-        rf"arn:[\w-]+:rds:[\w-]+:\d+:db:({NAME}.+)",
+    "AWS::RDS::DBInstance": Kind(
         "rds",
         lambda client, name: client.describe_db_instances(DBInstanceIdentifier=name),
         ("DBInstanceNotFound",),
         _delete_database,
     ),
-    Kind(
-        "file system",
-        r"arn:[\w-]+:elasticfilesystem:[\w-]+:\d+:file-system/(fs-[0-9a-f]+)",
+    FILES: Kind(
         "efs",
         lambda client, name: client.describe_file_systems(FileSystemId=name),
         ("FileSystemNotFound",),
         _delete_file_system,
     ),
-    Kind(
-        "table",
-        rf"arn:[\w-]+:dynamodb:[\w-]+:\d+:table/({NAME}.+)",
+    "AWS::DynamoDB::Table": Kind(
         "dynamodb",
         lambda client, name: client.describe_table(TableName=name),
         ("ResourceNotFoundException",),
         lambda client, name: client.delete_table(TableName=name),
     ),
-    Kind(
-        "bucket",
-        rf"arn:[\w-]+:s3:::({NAME}.+)",
+    "AWS::S3::Bucket": Kind(
         "s3",
         lambda client, name: client.head_bucket(Bucket=name),
         ("404", "NoSuchBucket"),
         _delete_bucket,
     ),
-)
+}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from chain.changes import text
 from chain.graph import Graph
+from model.types import Holds, resource_type
 
 if TYPE_CHECKING:
     from chain.deploy import Result
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
 
 MARKS = {"Add": "+", "Modify": "~", "Remove": "-", "Import": "<", "Dynamic": "?"}
 LONGEST = 300  # characters of a value in a report
-HEAVY = {
-    "AWS::S3::Bucket": "bucket",
-    "AWS::Backup::BackupVault": "vault",
-    "AWS::EFS::FileSystem": "file system",
-    "AWS::RDS::DBInstance": "database",
-    "AWS::SecretsManager::Secret": "secret",
-}
 ACTIONS = {
     "create": "is created",
     "change": "changes",
@@ -191,11 +185,12 @@ def doomed(found: Survey) -> Iterator[str]:
     for each in found.stacks:
         safe = ", PROTECTED against termination, which is lifted" if each.state.is_protected else ""
         yield f"{each.id}  {each.state.status}, {len(each.resources)} resources{safe}"
-        for type_, what in HEAVY.items():
-            for name in each.of(type_):
+        for type_ in sorted(each.types):
+            known = resource_type(type_)
+            for name in each.of(type_) if known.holds in (Holds.DATA, Holds.BACKUPS) else ():
                 objects = f", {found.objects[name]} objects and versions" if name in found.objects else ""
                 points = f", {found.points[name]} recovery points" if name in found.points else ""
-                yield f"    {what} {name}{objects}{points}"
+                yield f"    {known.noun} {name}{objects}{points}"
         yield from (f"    left behind by an update: {one}" for one in each.left)
     yield from (f"{text}  is left from before" for text in found.leftovers)
     yield from (f"{id_}  is not ours (its tags say otherwise) and stays" for id_ in found.foreign)

@@ -13,24 +13,10 @@ from generator import accepted, names
 from generator.layer import purpose
 from generator.template import Template
 from model import Document, Layer, Site, System
+from model.types import resource_type
 
 LARGEST_TEMPLATE = 51_200
 """Bytes that CreateChangeSet takes in a request body (CloudFormation quotas)."""
-
-STATEFUL = frozenset(
-    {
-        "AWS::Backup::BackupVault",
-        "AWS::DynamoDB::Table",
-        "AWS::EFS::FileSystem",
-        "AWS::KMS::Key",
-        "AWS::Logs::LogGroup",
-        "AWS::RDS::DBCluster",
-        "AWS::RDS::DBInstance",
-        "AWS::S3::Bucket",
-        "AWS::SecretsManager::Secret",
-    }
-)
-"""Types that hold what cannot be made again; a later system adds its own."""
 
 
 class BuildError(Exception):
@@ -156,7 +142,7 @@ def _policies(system: str, built: Mapping[str, Built]) -> list[str]:
                 problems.append(
                     f"{system}/{name}.{title}: Retain leaves a resource behind; everything must be destroyable (A-03)"
                 )
-            if resource["Type"] in STATEFUL and None in stated:
+            if resource_type(resource["Type"]).stateful and None in stated:
                 problems.append(
                     f"{system}/{name}.{title}: a {resource['Type']} must state DeletionPolicy and UpdateReplacePolicy"
                 )
@@ -167,9 +153,9 @@ def _named(system: System, built: Mapping[str, Built]) -> Iterator[names.Named]:
     for one in built.values():
         for site, region in one.document["Metadata"]["Layer"]["Sites"].items():
             for title, resource in one.document["Resources"].items():
-                naming = names.NAMES.get(resource["Type"])
-                if naming is None:
+                property_ = resource_type(resource["Type"]).named_by
+                if not property_:
                     continue
-                name = names.name_of(resource["Properties"].get(naming.property), region)
+                name = names.name_of(resource["Properties"].get(property_), region)
                 where = f"{system.name}/{one.layer.name}.{title} at the {site} site"
                 yield names.Named(where, resource["Type"], region, name or "")

@@ -1,16 +1,16 @@
-"""The table of names: which property names a resource, where that name must be unique, and what AWS accepts.
-
-Limits and patterns are those of the services' API references; ``check`` holds every rendered name against them with the
-longest suffix, over all systems and sites together.
+"""Names: how they end, and every rendered one held against what AWS accepts, with the longest suffix, over all systems and
+sites together.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from model.types import resource_type
 
 LONGEST_SUFFIX = "s" * 16
 """What the limits are checked with: model.SUFFIX allows 16 characters."""
@@ -32,54 +32,6 @@ TAILS = {
     Space.PARTITION: "-${EnvironmentSuffix}-${AWS::AccountId}-${AWS::Region}",
 }
 """What follows the kind in a name, by the space in which it must be unique."""
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How one resource type is named: ``pattern`` matches the whole name, ``limit`` is in characters."""
-
-    property: str
-    space: Space
-    pattern: str
-    limit: int
-
-
-_WORD = r"[A-Za-z0-9_-]+"
-_PATH = r"[A-Za-z0-9_/.#-]+"
-_RDS = r"[a-z](?!.*--)[a-z0-9-]*[a-z0-9]"
-
-NAMES: Mapping[str, Naming] = {
-    "AWS::Backup::BackupVault": Naming("BackupVaultName", Space.REGION, _WORD, 50),
-    "AWS::Backup::RestoreTestingPlan": Naming("RestoreTestingPlanName", Space.REGION, r"[A-Za-z0-9_]+", 50),
-    "AWS::Backup::RestoreTestingSelection": Naming("RestoreTestingSelectionName", Space.REGION, r"[A-Za-z0-9_]+", 50),
-    "AWS::CloudTrail::Trail": Naming("TrailName", Space.ACCOUNT, r"[A-Za-z0-9](?!.*[-_.]{2})[A-Za-z0-9._-]*[A-Za-z0-9]", 128),
-    "AWS::CloudWatch::Alarm": Naming("AlarmName", Space.REGION, _WORD, 255),
-    "AWS::CloudWatch::CompositeAlarm": Naming("AlarmName", Space.REGION, _WORD, 255),
-    "AWS::CloudWatch::Dashboard": Naming("DashboardName", Space.ACCOUNT, _WORD, 255),
-    "AWS::DynamoDB::Table": Naming("TableName", Space.REGION, r"[A-Za-z0-9_.-]+", 255),
-    "AWS::EC2::SecurityGroup": Naming("GroupName", Space.REGION, r"(?!sg-)[A-Za-z0-9 ._:/()#,@\[\]+=&;{}!$*-]+", 255),
-    "AWS::ElastiCache::ReplicationGroup": Naming("ReplicationGroupId", Space.REGION, _RDS, 40),
-    "AWS::ElastiCache::SubnetGroup": Naming("CacheSubnetGroupName", Space.REGION, r"[a-z][a-z0-9-]*", 255),
-    "AWS::ElastiCache::User": Naming("UserId", Space.REGION, _RDS, 40),
-    "AWS::ElastiCache::UserGroup": Naming("UserGroupId", Space.REGION, _RDS, 40),
-    "AWS::Events::Rule": Naming("Name", Space.REGION, r"[A-Za-z0-9_.-]+", 64),
-    "AWS::IAM::Role": Naming("RoleName", Space.ACCOUNT, r"[A-Za-z0-9+=,.@_-]+", 64),
-    "AWS::KMS::Alias": Naming("AliasName", Space.REGION, r"alias/(?!aws/)[A-Za-z0-9/_-]+", 256),
-    "AWS::Lambda::Function": Naming("FunctionName", Space.REGION, _WORD, 64),
-    "AWS::Logs::LogGroup": Naming("LogGroupName", Space.REGION, _PATH, 512),
-    "AWS::RDS::DBCluster": Naming("DBClusterIdentifier", Space.REGION, _RDS, 63),
-    "AWS::RDS::DBClusterParameterGroup": Naming("DBClusterParameterGroupName", Space.REGION, _RDS, 255),
-    "AWS::RDS::DBInstance": Naming("DBInstanceIdentifier", Space.REGION, _RDS, 63),
-    "AWS::RDS::DBParameterGroup": Naming("DBParameterGroupName", Space.REGION, _RDS, 255),
-    "AWS::RDS::DBSubnetGroup": Naming("DBSubnetGroupName", Space.REGION, r"[a-z0-9 ._-]+", 255),
-    "AWS::RDS::GlobalCluster": Naming("GlobalClusterIdentifier", Space.ACCOUNT, _RDS, 63),
-    "AWS::RDS::EventSubscription": Naming("SubscriptionName", Space.REGION, _RDS, 255),
-    "AWS::S3::Bucket": Naming("BucketName", Space.PARTITION, r"[a-z0-9][a-z0-9-]+[a-z0-9]", 63),
-    "AWS::SNS::Topic": Naming("TopicName", Space.REGION, _WORD, 256),
-    "AWS::SQS::Queue": Naming("QueueName", Space.REGION, _WORD, 80),
-    "AWS::SSM::Parameter": Naming("Name", Space.REGION, r"/(?!aws|ssm)[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+", 1011),
-    "AWS::SecretsManager::Secret": Naming("Name", Space.REGION, r"[A-Za-z0-9/_+=.@-]+", 512),
-}
 
 
 @dataclass(frozen=True)
@@ -126,7 +78,9 @@ def check(names: Iterable[Named]) -> list[str]:
     problems = []
     taken: dict[tuple[str, ...], Named] = {}
     for named in names:
-        naming = NAMES[named.type]
+        naming = resource_type(named.type).name
+        if naming is None:
+            continue
         if len(named.name) > naming.limit:
             problems.append(
                 f"{named.where}: {naming.property} {named.name!r} has {len(named.name)} characters with the longest suffix; "
@@ -134,16 +88,16 @@ def check(names: Iterable[Named]) -> list[str]:
             )
         if not re.fullmatch(naming.pattern, named.name):
             problems.append(f"{named.where}: {naming.property} {named.name!r} does not match {naming.pattern} of {named.type}")
-        key = (named.type, named.name, named.region if naming.space is Space.REGION else "")
+        key = (named.type, named.name, named.region if naming.unique == Space.REGION else "")
         other = taken.setdefault(key, named)
         if other is not named:
             problems.append(
                 f"{named.where}: {naming.property} {named.name!r} is taken by {other.where}; "
-                f"a {named.type} must be unique in its {naming.space}"
+                f"a {named.type} must be unique in its {naming.unique}"
             )
-        if naming.space is Space.PARTITION and not (ACCOUNT_ID in named.name and named.region in named.name):
+        if naming.unique == Space.PARTITION and not (ACCOUNT_ID in named.name and named.region in named.name):
             problems.append(
                 f"{named.where}: {naming.property} {named.name!r} names no account or no region; somebody else in the "
-                f"{naming.space} may have it already"
+                f"{naming.unique} may have it already"
             )
     return problems

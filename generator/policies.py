@@ -20,10 +20,10 @@ from typing import Any
 from awacs.aws import Action, Allow, Condition, Deny, Null, PolicyDocument, Statement, StringEquals, StringLike
 
 from generator.assemble import BuildError
-from generator.names import NAMES
 from generator.operators import FAILS_BACK, OPERATES, Right
 from model import Document
 from model.facts import fact
+from model.types import resource_type, resource_types
 
 MOST_CHARACTERS = 6144
 """Of a managed policy, white space not counted (IAM and AWS STS quotas)."""
@@ -33,60 +33,8 @@ MOST_POLICIES = 10
 
 REGISTRY_REGION = "us-east-1"  # has every type; handlers are the same in all regions
 
-ARNS: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "AWS::Backup::BackupVault": {"backupVault": ["backup:{region}:*:backup-vault:{name}"]},
-    "AWS::CloudTrail::Trail": {"trail": ["cloudtrail:{region}:*:trail/{name}"]},
-    "AWS::CloudWatch::Alarm": {"alarm": ["cloudwatch:{region}:*:alarm:{name}"]},
-    "AWS::CloudWatch::Dashboard": {"dashboard": ["cloudwatch::*:dashboard/{name}"]},
-    "AWS::DynamoDB::Table": {"table": ["dynamodb:{region}:*:table/{name}"]},
-    "AWS::ElastiCache::ReplicationGroup": {
-        "replicationgroup": ["elasticache:{region}:*:replicationgroup:{name}"],
-        "cluster": ["elasticache:{region}:*:cluster:{name}-*"],  # its nodes, which ElastiCache numbers
-        "snapshot": ["elasticache:{region}:*:snapshot:*"],
-    },
-    "AWS::ElastiCache::SubnetGroup": {"subnetgroup": ["elasticache:{region}:*:subnetgroup:{name}"]},
-    "AWS::ElastiCache::User": {"user": ["elasticache:{region}:*:user:{name}"]},
-    "AWS::ElastiCache::UserGroup": {"usergroup": ["elasticache:{region}:*:usergroup:{name}"]},
-    "AWS::Events::Rule": {"rule-on-default-event-bus": ["events:{region}:*:rule/{name}"]},
-    "AWS::IAM::Role": {"role": ["iam::*:role/{name}"]},
-    "AWS::KMS::Alias": {"alias": ["kms:{region}:*:{name}"]},
-    "AWS::Lambda::Function": {"function": ["lambda:{region}:*:function:{name}"]},
-    "AWS::Logs::LogGroup": {"log-group": ["logs:{region}:*:log-group:{name}", "logs:{region}:*:log-group:{name}:*"]},
-    "AWS::RDS::DBCluster": {
-        "cluster": ["rds:{region}:*:cluster:{name}"],
-        "cluster-auto-backup": ["rds:{region}:*:cluster-auto-backup:*"],  # what a deleted cluster leaves is named by AWS
-    },
-    "AWS::RDS::DBClusterParameterGroup": {"cluster-pg": ["rds:{region}:*:cluster-pg:{name}"]},
-    "AWS::RDS::DBInstance": {
-        "db": ["rds:{region}:*:db:{name}"],
-        "og": ["rds:{region}:*:og:default:*"],  # RDS attaches its default option group
-        "auto-backup": ["rds:{region}:*:auto-backup:*"],  # what a deleted instance leaves is named by AWS
-    },
-    "AWS::RDS::DBParameterGroup": {"pg": ["rds:{region}:*:pg:{name}"]},
-    "AWS::RDS::DBSubnetGroup": {"subgrp": ["rds:{region}:*:subgrp:{name}"]},
-    "AWS::RDS::EventSubscription": {"es": ["rds:{region}:*:es:{name}"]},
-    "AWS::RDS::GlobalCluster": {"global-cluster": ["rds::*:global-cluster:{name}"]},
-    "AWS::S3::Bucket": {"bucket": ["s3:::{name}"], "object": ["s3:::{name}/*"]},
-    "AWS::SNS::Topic": {"topic": ["sns:{region}:*:{name}"]},
-    "AWS::SQS::Queue": {"queue": ["sqs:{region}:*:{name}"]},
-    "AWS::SSM::Parameter": {"parameter": ["ssm:{region}:*:parameter{name}"]},
-    "AWS::SecretsManager::Secret": {"Secret": ["secretsmanager:{region}:*:secret:{name}"]},
-}
-"""The kinds of ARN that a named type has, in the words of the Service Authorization Reference."""
-
-USED_TOO = {("kms", "key"), ("ec2", "network-interface"), ("ec2", "security-group-rule"), ("ec2", "prefix-list")}
+USED_TOO = {("ec2", "network-interface"), ("ec2", "security-group-rule"), ("ec2", "prefix-list")}
 """Kinds that AWS names and that come with the types used, without being one of them."""
-
-NUMBERED = {
-    ("backup", "backupPlan"): ("AWS::Backup::BackupPlan", "{region}:*:backup-plan:*"),
-    ("backup", "restoreTestingPlan"): ("AWS::Backup::RestoreTestingPlan", "{region}:*:restore-testing-plan:*"),
-    ("elasticache", "parametergroup"): ("AWS::ElastiCache::ParameterGroup", "{region}:*:parametergroup:*"),
-    ("elasticfilesystem", "access-point"): ("AWS::EFS::AccessPoint", "{region}:*:access-point/*"),
-    ("elasticfilesystem", "file-system"): ("AWS::EFS::FileSystem", "{region}:*:file-system/*"),
-    ("route53", "healthcheck"): ("AWS::Route53::HealthCheck", "::healthcheck/*"),
-    ("route53", "hostedzone"): ("AWS::Route53::HostedZone", "::hostedzone/*"),
-}
-"""Kinds whose ARN AWS makes of a number or name of its own, which no template can say beforehand."""
 
 REPLICATED = "AWS::SecretsManager::Secret"
 """What may have a copy in any region of its system, whichever its template stands in."""
@@ -131,7 +79,7 @@ class Call:
     actions: tuple[str, ...]
     on: str  # "stack", a type that templates must use, or "" where AWS defines no resource
     reviewer: bool = False
-    arns: tuple[str, ...] = ()  # instead of those that ARNS gives the type
+    arns: tuple[str, ...] = ()  # instead of those of the type
 
 
 CHAIN = (
@@ -453,7 +401,7 @@ def facts(templates: Sequence[Document]) -> Facts:
     attached: set[str] = set()
     for resource, layer in placed:
         properties = resource.get("Properties", {})
-        if resource["Type"] in NAMES and (name := _pattern(properties.get(NAMES[resource["Type"]].property))):
+        if name := _pattern(properties.get(resource_type(resource["Type"]).named_by)):
             names.setdefault(resource["Type"], set()).add(name)
             regions = everywhere[layer["System"]] if resource["Type"] == REPLICATED else layer["Sites"].values()
             places.update((resource["Type"], name, region) for region in regions)
@@ -700,19 +648,12 @@ def _bound(actions: Iterable[str], seen: Facts, reference: Mapping[str, Any]) ->
 
 def _places(service: str, kind: str, seen: Facts) -> list[str]:
     """The ARNs of a kind that the templates make or rest on."""
-    types = [type_ for type_ in ARNS if _service(type_) == service and kind in ARNS[type_]]
+    types = [type_ for type_, known in resource_types().items() if _service(type_) == service and kind in known.arns]
     if types:
         return [arn for type_ in types for arn in _arns(seen, type_, kind)]
-    if (service, kind) in NUMBERED:
-        type_, rest = NUMBERED[service, kind]
-        return _numbered(service, rest, seen) if type_ in seen.types else []
     if (service, kind) in USED_TOO or (service == "ec2" and _own_kind(kind, seen)):
         return [f"arn:aws:{service}:{region}:*:{kind}/*" for region in seen.regions]
     return []
-
-
-def _numbered(service: str, rest: str, seen: Facts) -> list[str]:
-    return sorted({f"arn:aws:{service}:{rest.format(region=region)}" for region in seen.regions})
 
 
 def _service(type_: str) -> str:
@@ -740,13 +681,15 @@ def _own_kind(kind: str, seen: Facts) -> bool:
 
 
 def _arns(seen: Facts, type_: str, kind: str) -> list[str]:
-    if type_ == "AWS::KMS::Key":
-        return [f"arn:aws:kms:{region}:*:key/*" for region in seen.regions]
+    """The ARNs of a kind in our regions; of what AWS gives a number or a name of its own, which no template can say, any."""
     found = []
     for region in seen.regions:
-        here = [name for name in seen.names.get(type_, ()) if (type_, name, region) in seen.places]
-        for name in _shortened(here):
-            found += [f"arn:aws:{one.format(region=region, name=name.replace('%R', region))}" for one in ARNS[type_][kind]]
+        here = _shortened([name for name in seen.names.get(type_, ()) if (type_, name, region) in seen.places])
+        if type_ in seen.types and type_ not in seen.names:
+            here = ["*"]
+        for name in here:
+            arns = resource_type(type_).arns[kind]
+            found += [f"arn:aws:{one.format(region=region, name=name.replace('%R', region))}" for one in arns]
     return sorted(set(found))
 
 
@@ -786,8 +729,8 @@ def _call(call: Call, seen: Facts) -> Statement:
     if call.on == "stack":
         arns = [f"arn:aws:cloudformation:{region}:*:stack/{system}-*" for region in seen.regions for system in seen.systems]
         return _allow(call.sid, list(call.actions), arns)
-    kinds = list(ARNS.get(call.on, {"key": []}))
-    return _allow(call.sid, list(call.actions), sorted({arn for kind in kinds for arn in _arns(seen, call.on, kind)}))
+    arns = sorted({arn for kind in resource_type(call.on).arns for arn in _arns(seen, call.on, kind)})
+    return _allow(call.sid, list(call.actions), arns)
 
 
 def _allow(sid: str, actions: Sequence[str], resources: Sequence[str], *conditions: object) -> Statement:

@@ -19,7 +19,7 @@ RECOVERY: Site = "recovery"
 BOTH = (PRIMARY, RECOVERY)
 
 SUFFIX = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-"""What an environment suffix looks like; 2 to 16 characters, for the limits in ``generator/names.py``."""
+"""What an environment suffix looks like; 2 to 16 characters, for the limits in ``types.yaml``."""
 
 
 class Disruption(StrEnum):

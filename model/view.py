@@ -12,34 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from model import Document
+from model.types import resource_type
 
 TEMPLATE = "Template"
 """The type, and the logical id, under which a rule may ask a whole template, its parameters and outputs included."""
 
 SUFFIX_PARAMETER = "EnvironmentSuffix"
 """The one parameter that every template of a system has, with the same value in all of them."""
-
-NAMED_BY: Mapping[str, str] = {
-    "AWS::Backup::BackupVault": "BackupVaultName",
-    "AWS::CloudWatch::Alarm": "AlarmName",
-    "AWS::DynamoDB::Table": "TableName",
-    "AWS::ElastiCache::ReplicationGroup": "ReplicationGroupId",
-    "AWS::ElastiCache::SubnetGroup": "CacheSubnetGroupName",
-    "AWS::ElastiCache::User": "UserId",
-    "AWS::ElastiCache::UserGroup": "UserGroupId",
-    "AWS::IAM::Role": "RoleName",
-    "AWS::KMS::Alias": "AliasName",
-    "AWS::Lambda::Function": "FunctionName",
-    "AWS::Logs::LogGroup": "LogGroupName",
-    "AWS::RDS::DBCluster": "DBClusterIdentifier",
-    "AWS::RDS::DBClusterParameterGroup": "DBClusterParameterGroupName",
-    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
-    "AWS::RDS::DBParameterGroup": "DBParameterGroupName",
-    "AWS::RDS::DBSubnetGroup": "DBSubnetGroupName",
-    "AWS::RDS::GlobalCluster": "GlobalClusterIdentifier",
-    "AWS::S3::Bucket": "BucketName",
-}
-"""The property that ``Ref`` of a type returns: a reference to it and its name written out are the same text."""
 
 _VARIABLE = re.compile(r"\$\{([^!}][^}]*)\}")
 
@@ -185,7 +164,7 @@ class View:
         title, _, attribute = name.partition(".")
         found = self.resource(layer, title)
         if found is not None:
-            given = found.properties.get(NAMED_BY.get(found.type, ""))
+            given = found.properties.get(resource_type(found.type).referred_by)
             if given is not None and not attribute:
                 return self.text(layer, given)
             return f"${{{layer}.{name}}}"

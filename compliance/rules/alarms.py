@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from model import Document, Rule
-from model.view import NAMED_BY, Resource
+from model.types import resource_type, resource_types
+from model.view import Resource
 
 ALARM = "AWS::CloudWatch::Alarm"
 FUNCTION = "AWS::Lambda::Function"
 
 DIMENSIONS: Mapping[tuple[str, str], str | frozenset[str]] = {
     ("AWS/Backup", "BackupVaultName"): "AWS::Backup::BackupVault",
-    ("AWS/Backup", "ResourceType"): frozenset({"Aurora", "DynamoDB", "EFS", "RDS", "S3"}),
+    ("AWS/Backup", "ResourceType"): frozenset(known.backup for known in resource_types().values() if known.backup),
     ("AWS/DynamoDB", "Operation"): frozenset(
         {"BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"}
     ),
@@ -73,9 +74,6 @@ OTHERWISE: Mapping[tuple[str, str], tuple[set[str], ...]] = {
 
 NOT_IN_AURORA = {"BurstBalance", "FreeStorageSpace"}
 """Metrics of an instance with a disk of its own."""
-
-NAMED_IN_METRICS = {"AWS::SNS::Topic": "TopicName", "AWS::Events::Rule": "Name", "AWS::SQS::Queue": "QueueName"}
-"""Where a dimension takes a name that ``Ref`` does not return, or that it returns of these types alone."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +189,7 @@ def named(alarm: Resource, type_: str, value: Any) -> Resource | None:
     if found is not None and found.type == type_:
         return found
     text = alarm.view.text(alarm.layer, value)
-    property_ = NAMED_BY.get(type_, NAMED_IN_METRICS.get(type_, ""))
+    property_ = resource_type(type_).named_by
     return next((each for each in alarm.view.resources(type_) if text is not None and each.text(property_) == text), None)
 
 

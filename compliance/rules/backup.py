@@ -8,6 +8,7 @@ from typing import Any
 from compliance.rules import alarms, kms, rds
 from compliance.rules.ec2 import GROUP
 from model import Document, Rule, schedule
+from model.types import resource_type
 from model.view import Resource
 
 PLAN = ("AWS::Backup::BackupPlan",)
@@ -16,13 +17,8 @@ TESTING = ("AWS::Backup::RestoreTestingPlan",)
 TESTED = ("AWS::Backup::RestoreTestingSelection",)
 DATABASES = ("AWS::RDS::DBInstance", "AWS::RDS::DBCluster")
 
-PROTECTED = {
-    "AWS::DynamoDB::Table": "DynamoDB",
-    "AWS::EFS::FileSystem": "EFS",
-    "AWS::RDS::DBCluster": "Aurora",
-    "AWS::RDS::DBInstance": "RDS",
-}
-"""What a plan must cover, and AWS Backup's word for it."""
+PROTECTED = ("AWS::DynamoDB::Table", "AWS::EFS::FileSystem", *DATABASES)
+"""What a plan must cover; a bucket keeps its versions, or copies, itself."""
 
 CONTINUOUS = {"AWS::RDS::DBCluster", "AWS::RDS::DBInstance", "AWS::S3::Bucket"}
 """What AWS Backup can restore to any second."""
@@ -205,7 +201,7 @@ def _elsewhere(plan: Resource) -> tuple[str, bool]:
 
 def _absence_told(plan: Resource) -> tuple[str, bool]:
     vaults = [plan.view.follow(plan.layer, rule.get("TargetBackupVault")) for rule in rules_of(plan)]
-    selected = {PROTECTED[each.type]: each for each in selected_by(plan) if each.type in PROTECTED}
+    selected = {resource_type(each.type).backup: each for each in selected_by(plan) if each.type in PROTECTED}
     return "BackupPlan.BackupPlanRule", bool(vaults) and all(
         vault is not None and all(_rings_without(vault, kind, _apart(one)) for kind, one in selected.items()) for vault in vaults
     )
@@ -265,7 +261,7 @@ def _rehearsed(plan: Resource) -> tuple[str, bool]:
         for selection in plan.view.resources(*TESTED)
         if selection.certain and selection.follow("RestoreTestingPlanName") is not None
         for each in selection.members("ProtectedResourceArns")
-        if each is not None and PROTECTED.get(each.type) == selection.get("ProtectedResourceType")
+        if each is not None and resource_type(each.type).backup == selection.get("ProtectedResourceType")
     ]
     selected = [each for each in selected_by(plan) if each.type in PROTECTED]
     return "RestoreTestingSelection.ProtectedResourceArns", bool(selected) and all(

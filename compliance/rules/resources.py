@@ -3,31 +3,8 @@
 from __future__ import annotations
 
 from model import Rule
+from model.types import resource_type, resource_types
 from model.view import TEMPLATE, Resource
-
-STATEFUL = (
-    "AWS::Backup::BackupVault",
-    "AWS::DynamoDB::GlobalTable",
-    "AWS::DynamoDB::Table",
-    "AWS::EC2::Volume",
-    "AWS::EFS::FileSystem",
-    "AWS::ElastiCache::ReplicationGroup",
-    "AWS::KMS::Key",
-    "AWS::Logs::LogGroup",
-    "AWS::RDS::DBCluster",
-    "AWS::RDS::DBInstance",
-    "AWS::S3::Bucket",
-    "AWS::SQS::Queue",
-    "AWS::SecretsManager::Secret",
-)
-"""Types that hold something which is lost with them."""
-
-UNTAGGED_BY_STACK = {
-    "AWS::Route53::HealthCheck": "HealthCheckTags",
-    "AWS::Route53::HostedZone": "HostedZoneTags",
-}
-"""Types with the property of their tags that CloudFormation does not tag as it creates them (``tagOnCreate`` of their schemas):
-a stack's tags may never reach them."""
 
 OWNER_TAGS = {"System", "Environment"}
 
@@ -52,7 +29,7 @@ def _nothing_retained(template: Resource) -> tuple[str, bool]:
 
 
 def _tagged(resource: Resource) -> tuple[str, bool]:
-    name = UNTAGGED_BY_STACK[resource.type]
+    name = resource_type(resource.type).tags
     return name, {tag["Key"] for tag in resource.get(name) or []}.issuperset(OWNER_TAGS)
 
 
@@ -61,7 +38,7 @@ destroyable = Rule(
     "What it holds is deleted with its stack, and it says so.",
     "CloudFormation's default differs from type to type, and what is retained stands in the way of the next environment.",
     "requirement A-03; AWS CloudFormation User Guide, DeletionPolicy attribute",
-    STATEFUL,
+    tuple(type_ for type_, known in resource_types().items() if known.stateful),
     _destroyable,
 )
 nothing_retained = Rule(
@@ -77,6 +54,6 @@ tagged = Rule(
     "It carries the tags that its stack may not pass on: System and Environment.",
     "Costs are counted, and leftovers found, by tag.",
     "requirement A-10; AWS CloudFormation User Guide, Resource tags: propagation varies by resource type",
-    tuple(UNTAGGED_BY_STACK),
+    tuple(type_ for type_, known in resource_types().items() if known.tags),
     _tagged,
 )

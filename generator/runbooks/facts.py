@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from generator.assemble import Built, address
-from generator.names import NAMES
 from model import PRIMARY, Document, Site, System
+from model.types import resource_type
 
 PSEUDO = {
     "EnvironmentSuffix": "$ENV",
@@ -78,7 +78,7 @@ class Facts:
 
     def name(self, one: Resource) -> str:
         """The physical name of a resource whose type is in the table of names."""
-        return self.text(one.layer, one.properties[NAMES[one.type].property])
+        return self.text(one.layer, one.properties[resource_type(one.type).named_by])
 
     def text(self, layer: str, value: Any) -> str:
         """A property's value as shell text."""
@@ -124,7 +124,7 @@ class Facts:
             return self._physical(layer, name)
         if self._named(layer, name):
             body = document["Resources"][name]
-            return self.text(layer, body["Properties"][NAMES[body["Type"]].property])
+            return self.text(layer, body["Properties"][resource_type(body["Type"]).named_by])
         return f"$(parameter {layer} {name})"
 
     def _physical(self, layer: str, name: str) -> str:
@@ -136,9 +136,9 @@ class Facts:
         return f"$({stack} --query StackResourceDetail.PhysicalResourceId --output text)"
 
     def _named(self, layer: str, name: str) -> bool:
-        """Whether ``Ref`` of this resource gives the name that we chose for it: a topic or a secret gives its ARN."""
+        """Whether ``Ref`` of this resource gives the name that we chose for it."""
         body = self.documents[layer]["Resources"].get(name, {})
-        return body.get("Type") in NAMES and body["Type"] not in ("AWS::SNS::Topic", "AWS::SecretsManager::Secret")
+        return bool(resource_type(body.get("Type", "")).referred_by)
 
     def _attribute(self, layer: str, argument: Any) -> str:
         """An attribute is an output; or else an ARN of a role, or an id, which its stack knows."""
@@ -149,7 +149,7 @@ class Facts:
         body = self.documents[layer]["Resources"][title]
         if body["Type"] != "AWS::IAM::Role":
             return self._physical(layer, title)
-        name = self.text(layer, body["Properties"][NAMES[body["Type"]].property])
+        name = self.text(layer, body["Properties"][resource_type(body["Type"]).named_by])
         return f"$(aws iam get-role --role-name {name} --query Role.Arn --output text)"
 
     def output(self, type_: str, like: str = "") -> str:

@@ -8,6 +8,7 @@ from generator.runbooks.chain import BEFORE
 from generator.runbooks.facts import Facts, Resource
 from generator.runbooks.page import Section, Shell, command, shell, word
 from generator.runbooks.restored import AT, WHEN
+from model.types import resource_type
 
 VAULT = "AWS::Backup::BackupVault"
 TABLE, OBJECTS, FILES, POINTS = "Restore the table", "Bring objects back", "Restore files", "Recovery points"
@@ -212,18 +213,17 @@ def _files(facts: Facts, one: Resource) -> Section:
     )
 
 
-OPT_IN = {
-    "AWS::RDS::DBCluster": "--resource-type-opt-in-preference Aurora=true",
-    "AWS::DynamoDB::Table": "--resource-type-opt-in-preference DynamoDB=true",
-    "AWS::RDS::DBInstance": "--resource-type-opt-in-preference RDS=true",
-    "AWS::EFS::FileSystem": "--resource-type-opt-in-preference EFS=true",
-}
-"""What the account has to be opted in to, in each region, by the type of what is backed up."""
+BACKED_UP = ("AWS::RDS::DBCluster", "AWS::DynamoDB::Table", "AWS::RDS::DBInstance", "AWS::EFS::FileSystem")
+"""What plans name; the account has to be opted in to each, in each region."""
 
 
 def _vault(facts: Facts, one: Resource) -> Section:
     name = facts.name(one)
-    wanted = [f"aws backup update-region-settings {option}" for type_, option in OPT_IN.items() if _backed_up(facts, type_)]
+    wanted = [
+        f"aws backup update-region-settings --resource-type-opt-in-preference {resource_type(type_).backup}=true"
+        for type_ in BACKED_UP
+        if _backed_up(facts, type_)
+    ]
     testing = facts.all("AWS::Backup::RestoreTestingPlan")
     rehearsed: list[str | Shell] = (
         [

@@ -289,7 +289,13 @@ def test_what_rehearsed_restores_left_is_found_by_the_plan_and_removed(aws: Emul
     found = list(rehearsed.look(clients, SOURCE, {"rehearsal_dev"}))
     assert [text for text, _ in found] == [
         f"{SOURCE}  {what} of a rehearsed restore"
-        for what in (f"cluster {name}c", f"database {name}i", f"bucket {name}b", f"table {name}t", f"file system {files}")
+        for what in (
+            f"database cluster {name}c",
+            f"database {name}i",
+            f"bucket {name}b",
+            f"table {name}t",
+            f"file system {files}",
+        )
     ]
     for _, step in found:
         step()

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from chain import guard
 from chain.changes import Later, differences, fill, text
 from chain.guard import Danger, by_change_set, dangers, gone, refused, sentences
 from chain.stack import Change, _change
@@ -197,4 +196,8 @@ def test_each_thing_is_allowed_by_its_own_name_and_what_is_final_by_none() -> No
     assert [line.split()[0] for line in lines] == ["ALLOWED", "REFUSED", "REFUSED", "This"]
     assert "ALLOW='Key' REASON='why'" in lines[-1]
     assert list(sentences([last], []))[-1].startswith("REFUSED")
-    assert guard.PRECIOUS > guard.STATEFUL
+
+
+def test_a_trail_and_a_global_database_hold_what_a_new_one_would_not_and_a_queue_does_not() -> None:
+    resources = [("Trail", "AWS::CloudTrail::Trail"), ("Whole", "AWS::RDS::GlobalCluster"), ("Letters", "AWS::SQS::Queue")]
+    assert [each.resource for each in gone("r/s", "l", resources)] == ["Trail", "Whole"]

@@ -23,7 +23,7 @@ from chain.lock import Locks
 from chain.outcome import Exit, LockedError
 from chain.pace import Pace, attach
 from chain.plan import plan
-from chain.statuses import DECISIONS, STATEFUL, Decision
+from chain.statuses import DECISIONS, Decision
 from chain.templates import load
 from tests.chain.cloud import ACCOUNT, Cloud, Held, cloud
 from tests.chain.test_deploy import in_background, until
@@ -328,7 +328,6 @@ def test_every_status_has_a_decision_that_is_carried_out(checkout: Checkout, sky
 def test_what_a_failed_create_left_is_not_removed_while_it_may_hold_data(
     checkout: Checkout, sky: Cloud, status: str, type_: str
 ) -> None:
-    assert type_ in STATEFUL
     standing(checkout, sky, status, {"Kept": (type_, "DELETE_FAILED"), "Role": ("AWS::IAM::Role", "DELETE_FAILED")})
     failure = put(checkout, sky).failed[checkout.id("data")]
     assert str(failure).startswith(

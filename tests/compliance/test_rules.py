@@ -16,8 +16,9 @@ from compliance.profiles.fedramp_high import FEDRAMP_HIGH
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT
 from compliance.profiles.hipaa import HIPAA
-from compliance.rules import alarms, failover, iam, resources, sns
+from compliance.rules import alarms, failover, iam, sns
 from model import Rule
+from model.types import resource_types
 from model.view import TEMPLATE, View
 from tests.compliance import cache_table, elsewhere_table, failover_table, global_table, packs_table, platform_table
 from tests.compliance.every_rule import all_rules
@@ -508,8 +509,7 @@ def test_actions_without_resource_are_those_of_the_service_authorization_referen
         assert not reference[service]["Actions"][name.lower()].get("Resources"), action
 
 
-def test_stateful_types_are_known_to_cfn_lint_and_untagged_types_exist() -> None:
-    assert set(resources.STATEFUL) <= set(data("AdditionalSpecs/StatefulResources.json")["ResourceTypes"])
+def test_rules_ask_types_that_exist() -> None:
     registry = data("schemas/providers/us-east-1.json")
     assert {type_ for rule in RULES.values() for type_ in rule.types} - {TEMPLATE} <= set(registry)
     assert set(sns.SENDERS) == set(sns.delivers.types)
@@ -518,10 +518,10 @@ def test_stateful_types_are_known_to_cfn_lint_and_untagged_types_exist() -> None
 
 def test_types_that_a_stack_does_not_tag_are_those_that_cloudformation_does_not_tag_on_create() -> None:
     registry = data("schemas/providers/us-east-1.json")
-    asked = {type_ for rule in RULES.values() for type_ in rule.types} - {TEMPLATE} | set(resources.UNTAGGED_BY_STACK)
+    asked = {type_ for rule in RULES.values() for type_ in rule.types} - {TEMPLATE} | set(resource_types())
     tagging = {type_: data(f"schemas/resources/{registry[type_]}.json").get("tagging", {}) for type_ in asked}
     later = {type_: each["tagProperty"] for type_, each in tagging.items() if each.get("taggable") and not each["tagOnCreate"]}
-    assert later == {type_: f"/properties/{name}" for type_, name in resources.UNTAGGED_BY_STACK.items()}
+    assert later == {type_: f"/properties/{known.tags}" for type_, known in resource_types().items() if known.tags}
 
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"

@@ -17,6 +17,7 @@ from generator.assemble import BuildError
 from generator.systems import SYSTEMS
 from model import Document, read
 from model.facts import fact
+from model.types import resource_types
 from tests.systems.rendered import templates
 
 ROOT = Path(__file__).parents[2]
@@ -162,10 +163,10 @@ def test_regional_actions_without_resource_are_bound_to_the_regions_of_the_syste
 
 
 def test_kinds_of_arns_are_those_of_the_service_authorization_reference() -> None:
-    for type_, kinds in policies.ARNS.items():
+    for type_, known in resource_types().items():
         service = type_.split("::")[1].lower()
-        known = {kind for action in REFERENCE[service]["Actions"].values() for kind in action.get("Resources", [])}
-        assert set(kinds) <= known, type_
+        actions = REFERENCE[policies.SERVICES.get(service, service)]["Actions"].values()
+        assert set(known.arns) <= {kind for action in actions for kind in action.get("Resources", [])}, type_
 
 
 def test_whoever_deploys_can_do_what_the_handlers_of_a_type_ask() -> None:
