@@ -116,7 +116,24 @@ failback: setup ## bring a system home again
 failover failback:
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(FAIL) $(CONFIRM)
 
-unlock: setup ## pin the newest versions that fit pyproject.toml; ARGS=--keep: only what has to change
+unlock: setup ## take away the locks of runs that have ended without letting go
+destroy: setup ## take an environment apart, after one question
+unlock destroy:
+	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
+
+show: setup ## the record of a run: make show RUN=last ARGS=--html >run.html
+	@$(PYTHON) deploy.py $@ $(or $(RUN),last) $(ARGS)
+
+replay: setup ## verify an archive of changes, or apply it: make replay ARGS="verify DIRECTORY"
+	$(PYTHON) deploy.py replay $(ARGS)
+
+bench: build ## measure start-up, build, deployment and memory; prints the table of bench/README.md
+	$(PYTHON) bench/run.py
+
+chaos: $(VENV)/.test ## fifty worst days by chance on a CloudFormation of our own: make chaos ARGS="--runs 1 --seed 106"
+	$(PYTHON) -m tests.chain.chaos $(ARGS)
+
+lock: setup ## pin the newest versions that fit pyproject.toml; ARGS=--keep: only what has to change
 	$(PYTHON) requirements/lock.py $(ARGS)
 
 outdated: setup ## what make lock would change

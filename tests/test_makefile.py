@@ -38,3 +38,14 @@ def test_what_is_given_reaches_the_command() -> None:
     assert re.search(r"deploy\.py failover --env dev --system healthcare --mode switchover +--yes$", said, re.MULTILINE)
     said = _make("deploy", "ENV=dev", "SYSTEM=ledger healthcare", "ALLOW=Instance", "REASON=a test").stdout
     assert "deploy.py deploy --env dev --system ledger --system healthcare" in said
+
+
+def test_every_target_has_a_rule_and_is_in_the_help() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (named,) = re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE)
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(named.split()) == set(re.findall(r"^  ([a-z-]+)  ", shown, re.MULTILINE))
+    for target in set(named.split()) - {"help"}:
+        done = _make(target, *(["ENV=dev"] if target in ENVIRONMENTS else []), "--always-make")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip(), f"make {target} does nothing"
