@@ -28,7 +28,7 @@ from chain.statuses import DECISIONS, Decision
 from chain.templates import Template
 from chain.undeleted import Undeleted
 from chain.watch import Watch
-from model import Site
+from model import Site, address
 
 BUCKET, VAULT, FILES = "AWS::S3::Bucket", "AWS::Backup::BackupVault", "AWS::EFS::FileSystem"
 TRAIL = "AWS::CloudTrail::Trail"
@@ -176,9 +176,9 @@ def _doomed(
     document = {} if state.status == "REVIEW_IN_PROGRESS" else cfn.template(cloudformation, state.id)
     layer = document.get("Metadata", {}).get("Layer", {})
     needs = set()
-    for address in (layer.get("Imports") or {}).values():
-        site, _, wire = address.rpartition(":")
-        needs.add(f"{places.get((system, site), region)}/{system}-{wire.partition('.')[0]}-{suffix}")
+    for wire in (layer.get("Imports") or {}).values():
+        site, source, _ = address("", wire)
+        needs.add(f"{places.get((system, site), region)}/{system}-{source}-{suffix}")
     if layer.get("Packages"):
         needs.add(f"{region}/{system}-artifacts-{suffix}")
     doomed = Doomed(system, region, state, resources, frozenset(needs))

@@ -12,7 +12,7 @@ from chain import parameters, templates
 from chain.outcome import InputError
 from chain.parameters import Value, Values, text_of
 from chain.templates import Template, suggestion
-from model import Site
+from model import Site, address
 from model.types import resource_type
 
 Outputs = Mapping[str, Mapping[str, str]]
@@ -207,21 +207,20 @@ def _wires(
     problems: list[str],
 ) -> Iterator[tuple[str, Wire]]:
     """The imports that no value answers, as wires."""
-    for name, address in template.imports.items():
+    for name, wire in template.imports.items():
         if name in given:
             continue
-        place, _, wire = address.rpartition(":")
-        layer, _, output = wire.partition(".")
+        place, layer, output = address(site, wire)
         source = layers.get(layer)
-        where = f"templates/{template.system}/{template.layer}.yaml: {name} is wired to {address}"
+        where = f"templates/{template.system}/{template.layer}.yaml: {name} is wired to {wire}"
         if source is None:
             problems.append(f"{where}, but {layer} is no layer{suggestion(layer, list(layers))}")
-        elif (place or site) not in source.sites:
-            problems.append(f"{where}, but {layer} does not stand at {place or site}")
+        elif place not in source.sites:
+            problems.append(f"{where}, but {layer} does not stand at {place}")
         elif output not in source.document.get("Outputs", {}):
             problems.append(f"{where}, which is no output; there are: {', '.join(source.document.get('Outputs', {}))}")
         else:
-            yield name, Wire(f"{source.sites[place or site]}/{stack_name(source, suffix)}", output, f"{place or site}:{wire}")
+            yield name, Wire(f"{source.sites[place]}/{stack_name(source, suffix)}", output, f"{place}:{layer}.{output}")
 
 
 def _half_answered(
@@ -232,9 +231,9 @@ def _half_answered(
     optional = {template.layer for template in own if template.optional}
     asked: dict[Site, dict[str, bool]] = {}
     for (layer, site), (template, given, _) in candidates.items():
-        for name, address in template.imports.items():
-            place, _, wire = address.rpartition(":")
-            if place not in ("", site) and wire.partition(".")[0] in optional:
+        for name, wire in template.imports.items():
+            place, source, _ = address(site, wire)
+            if place != site and source in optional:
                 asked.setdefault(place, {})[f"{layer}.{name}"] = name in given
     for place, answers in asked.items():
         if len(set(answers.values())) > 1:

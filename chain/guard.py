@@ -13,6 +13,7 @@ from typing import Any
 from chain import openings
 from chain.changes import Difference, Later, text
 from chain.stack import Change
+from model.architecture import SOURCES
 from model.types import resource_type
 
 SHORTER = "would shorten a retention"
@@ -102,9 +103,6 @@ COPIES = {"CopyActions", "Regions", "Replicas", "ReplicaRegions", "ReplicationCo
 
 KEEPING = {"Retain": 3, "RetainExceptOnCreate": 2, "Snapshot": 2, "Delete": 1}
 """What becomes of a resource's data when it goes, the safest first."""
-
-SOURCES = ("SourceDBInstanceIdentifier", "SourceDBClusterIdentifier", "ReplicationSourceIdentifier", "GlobalClusterIdentifier")
-"""What makes a database a replica of another."""
 
 
 @dataclass(frozen=True)
@@ -264,7 +262,7 @@ def _leaf(path: str, name: str, before: Any, after: Any) -> str:
         return "would open or lose what was safe"
     if name in KEYS and before is not None:
         return "would change how it is encrypted"
-    if name in SOURCES and before is not None and after is None:
+    if any(name in names for names in SOURCES.values()) and before is not None and after is None:
         return "would end being a replica"
     if name in ("DeletionPolicy", "UpdateReplacePolicy") and KEEPING.get(str(after), 1) < KEEPING.get(str(before), 1):
         return "would be kept less safely"

@@ -13,6 +13,7 @@ from chain.ready import Check
 from chain.resolve import named
 from chain.stack import Clients, Standing, code
 from chain.statuses import DECISIONS, Decision
+from model import address
 from model.types import resource_type
 
 SELECTION = "AWS::Backup::BackupSelection"
@@ -140,10 +141,10 @@ def exchanged(graph: Graph, standing: Standing) -> Iterator[str]:
         state = standing[stack.region].get(stack.name)
         if state is None or DECISIONS[state.status] not in (Decision.UPDATE, Decision.WAIT, Decision.CONTINUE, Decision.REFUSE):
             continue
-        for name, address in stack.template.imports.items():
+        for name, wire in stack.template.imports.items():
             was, data, source = state.parameters.get(name), _fed(name, stack), stack.wires.get(name)
             # A layer that is not in the graph was left out, so it is optional too.
-            of = (stack.template.system, address.rpartition(":")[2].partition(".")[0])
+            of = (stack.template.system, address(stack.site, wire)[1])
             if was is None or not data or not optional.get(of, True):
                 continue
             if source is None:

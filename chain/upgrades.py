@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from chain.changes import Difference
 from chain.graph import Graph, Stack
-from chain.guard import SOURCES, Danger
+from chain.guard import Danger
+from model.architecture import SOURCES, Copying, copies, names_of
+from model.view import View
 
-DATABASES = ("AWS::RDS::DBCluster", "AWS::RDS::DBInstance")
 VERSION = "EngineVersion"
 
 
@@ -33,9 +33,10 @@ def order(graph: Graph, found: Mapping[str, Sequence[Difference]]) -> Order:
     early: set[str] = set()
     dangers: list[Danger] = []
     upgrades = {stack.id: list(_upgrades(found.get(stack.id, ()))) for stack in graph.stacks}
+    copied = _copied(graph) if any(upgrades.values()) else {}
     for stack in graph.stacks:
         for each, before, now in upgrades[stack.id]:
-            followers = [other for other in graph.stacks if stack.id in _behind(graph, other.id) and _copies(other)]
+            followers = [other for other in graph.stacks if other.id in copied[stack.id] and stack.id in _behind(graph, other.id)]
             wrong = _wrong(stack, each, before, now, followers, upgrades)
             if wrong is not None:
                 dangers.append(wrong)
@@ -75,18 +76,29 @@ def _wrong(
 def _upgrades(found: Sequence[Difference]) -> Iterator[tuple[Difference, str, str]]:
     for each in found:
         for one in each.properties:
-            if each.type in DATABASES and one.path == VERSION and isinstance(one.before, str) and isinstance(one.after, str):
+            if each.type in SOURCES and one.path == VERSION and isinstance(one.before, str) and isinstance(one.after, str):
                 yield each, one.before, one.after
 
 
-def _copies(stack: Stack) -> bool:
-    """Whether a stack holds a database that copies another one."""
-    declared = [each for each in stack.template.resources.values() if each["Type"] in DATABASES]
-    return any(_fed(each.get("Properties", {}).get(name), stack) for each in declared for name in SOURCES)
-
-
-def _fed(value: Any, stack: Stack) -> bool:
-    return isinstance(value, dict) and value.get("Ref") in stack.wires
+def _copied(graph: Graph) -> Mapping[str, set[str]]:
+    """The stacks with copies of a stack's databases, by its id: copies of copies too, and none whose wire a value answers."""
+    found: dict[str, set[str]] = {stack.id: set() for stack in graph.stacks}
+    stacks = {(stack.template.system, stack.site, stack.template.layer): stack for stack in graph.stacks}
+    for system in {stack.template.system for stack in graph.stacks}:
+        view = View({layer: stack.template.document for (of, _, layer), stack in stacks.items() if of == system})
+        for edge in copies(view):
+            source, copy = (stacks.get((system, *end[:2])) for end in (edge.source, edge.target))
+            if edge.how in (Copying.REPLICA, Copying.GLOBAL) and source is not None and copy is not None:
+                named = copy.template.resources[edge.title]["Properties"][edge.path]
+                if any(name in copy.wires for name in names_of(named)):
+                    found[source.id].add(copy.id)
+    for followers in found.values():
+        left = list(followers)
+        while left:
+            more = found[left.pop()] - followers
+            followers |= more
+            left += more
+    return found
 
 
 def _behind(graph: Graph, id_: str) -> set[str]:

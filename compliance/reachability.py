@@ -6,15 +6,14 @@ client's side suffices: the other side is AWS's. What only one side names is sho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from compliance.rules.ec2 import NOWHERE
 from model import Document, System
-from model.view import Resource, View
-
-GROUP = "AWS::EC2::SecurityGroup"
+from model.architecture import GROUP, group_rules
+from model.view import View
 
 
 @dataclass(frozen=True, order=True)
@@ -30,9 +29,9 @@ def ways(view: View, direction: str) -> frozenset[Way]:
     """Every way out (``Egress``) or in (``Ingress``) that a group of the system has, but the one that leads nowhere."""
     side = "Destination" if direction == "Egress" else "Source"
     return frozenset(
-        Way(f"{group.layer}.{group.id}", _peer(view, layer, rule, side), _ports(rule))
+        Way(f"{group.layer}.{group.id}", _peer(view, by.layer, rule, side), _ports(rule))
         for group in view.resources(GROUP)
-        for layer, rule in _rules(group, direction)
+        for by, rule in group_rules(group, direction)
         if rule.get("CidrIp") != NOWHERE
     )
 
@@ -50,14 +49,6 @@ def _worth(way: Way, into: frozenset[Way]) -> str:
     if way.peer.startswith("prefix list"):
         return "reaches"
     return "reaches" if Way(way.peer, way.group, way.ports) in into else "let out only"
-
-
-def _rules(group: Resource, direction: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for rule in group.get(f"SecurityGroup{direction}") or []:
-        yield group.layer, rule
-    for apart in group.view.resources(f"AWS::EC2::SecurityGroup{direction}"):
-        if group.is_(apart.follow("GroupId")):
-            yield apart.layer, apart.properties
 
 
 def _peer(view: View, layer: str, rule: Mapping[str, Any], side: str) -> str:

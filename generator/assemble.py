@@ -12,7 +12,8 @@ from graphlib import CycleError, TopologicalSorter
 from generator import accepted, names
 from generator.layer import purpose
 from generator.template import Template
-from model import Document, Layer, Site, System
+from model import Document, Layer, System, address
+from model.architecture import Stack, fed_by
 from model.types import resource_type
 
 LARGEST_TEMPLATE = 51_200
@@ -63,24 +64,22 @@ def too_large(system: str, layer: str, text: str) -> list[str]:
     return [f"{system}/{layer}: the template has {size:,} bytes, {LARGEST_TEMPLATE:,} are allowed; divide the layer"]
 
 
-def order(system: System, built: Mapping[str, Built]) -> list[tuple[Site, str]]:
-    """The stacks of ``system`` (site, layer), each after those that feed it, ties in the order of declaration."""
-    graph = _graph(system, built)
+def documents(built: Mapping[str, Built]) -> dict[str, Document]:
+    """The plain data of every layer."""
+    return {name: one.document for name, one in built.items()}
+
+
+def order(built: Mapping[str, Built]) -> list[Stack]:
+    """The stacks of a system (site, layer), each after those that feed it, ties in the order of declaration."""
+    graph = fed_by(documents(built))
     sorter = TopologicalSorter(graph)
     sorter.prepare()
-    done: list[tuple[Site, str]] = []
+    done: list[Stack] = []
     while sorter.is_active():
         ready = sorted(sorter.get_ready(), key=list(graph).index)
         done += ready
         sorter.done(*ready)
     return done
-
-
-def address(site: Site, wire: str) -> tuple[Site, str, str]:
-    """The site, layer and output that ``wire`` means to a stack at ``site``."""
-    named, _, rest = wire.rpartition(":")
-    layer, output = rest.split(".")
-    return named or site, layer, output
 
 
 def _build(system: System, layer: Layer, package: Callable[[str], str]) -> Built:
@@ -96,14 +95,6 @@ def _build(system: System, layer: Layer, package: Callable[[str], str]) -> Built
         "Optional": layer.optional,
     }
     return Built(layer, type(layer).__module__.replace(".", "/") + ".py", document, dict(t.headings))
-
-
-def _graph(system: System, built: Mapping[str, Built]) -> dict[tuple[Site, str], list[tuple[Site, str]]]:
-    return {
-        (site, layer.name): [address(site, wire)[:2] for wire in built[layer.name].imports.values()]
-        for layer in system.layers
-        for site in layer.sites
-    }
 
 
 def _wires(system: System, built: Mapping[str, Built]) -> list[str]:
@@ -126,7 +117,7 @@ def _wires(system: System, built: Mapping[str, Built]) -> list[str]:
                     )
     if not problems:
         try:
-            TopologicalSorter(_graph(system, built)).prepare()
+            TopologicalSorter(fed_by(documents(built))).prepare()
         except CycleError as circle:
             path = " -> ".join(f"{site}:{layer}" for site, layer in circle.args[1])
             problems.append(f"{system.name}: the layers feed each other in a circle: {path}")

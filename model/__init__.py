@@ -2,7 +2,7 @@
 
 from model.control import Deviation, Finding, Profile, Rule
 from model.document import Document, read
-from model.system import BOTH, PRIMARY, RECOVERY, SUFFIX, Disruption, Layer, Objectives, Site, System
+from model.system import BOTH, PRIMARY, RECOVERY, SUFFIX, Disruption, Layer, Objectives, Site, System, address
 
 __all__ = [
     "BOTH",
@@ -19,5 +19,6 @@ __all__ = [
     "Rule",
     "Site",
     "System",
+    "address",
     "read",
 ]

@@ -18,6 +18,7 @@ PRIMARY: Site = "primary"
 RECOVERY: Site = "recovery"
 BOTH = (PRIMARY, RECOVERY)
 
+
 SUFFIX = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 """What an environment suffix looks like; 2 to 16 characters, for the limits in ``types.yaml``."""
 
@@ -72,3 +73,10 @@ class System:
     prefix: str = ""
     objectives: Mapping[Disruption, Objectives] = field(default_factory=dict)
     deviations: tuple[Deviation, ...] = ()
+
+
+def address(site: Site, wire: str) -> tuple[Site, str, str]:
+    """The site, layer and output that ``wire`` means to a stack at ``site``: ``layer.Output`` there, or ``site:layer.Output``."""
+    named, _, rest = wire.rpartition(":")
+    layer, _, output = rest.partition(".")
+    return named or site, layer, output

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model import Document
+from model import Document, address
 from model.types import resource_type
 
 TEMPLATE = "Template"
@@ -178,10 +178,9 @@ class View:
     def _wire(self, layer: str, parameter: str) -> tuple[str, Any] | None:
         """The exporting layer and the value of the output that feeds an import; None if the parameter is no import of ours."""
         imports = self.templates[layer].get("Metadata", {}).get("Layer", {}).get("Imports", {})
-        address = imports.get(parameter)
-        if address is None:
+        if parameter not in imports:
             return None
-        exporter, _, output = address.rpartition(":")[2].partition(".")
+        _, exporter, output = address("", imports[parameter])
         offered = self.templates.get(exporter, {}).get("Outputs", {}).get(output)
         return (exporter, offered["Value"]) if offered else None
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from compliance.reachability import matrix
 from model import Site, System
+from model.architecture import LIVE, Address, Edge
 from page.markup import Html, escaped, joined, row, tag
 from page.sources import Sources
-from page.world import Address, Edge, Subnet, Thing, World
+from page.world import Subnet, Thing, World
 
 ZONE, GAP, PAD = 182, 8, 14
 """Pixels: the width of a zone, between two of them, and within a frame."""
@@ -29,9 +30,6 @@ LETTER = 7.0
 
 MONO = 6.2
 """Pixels: a letter of an address."""
-
-BETWEEN = frozenset({"replication of objects", "replication of files", "read replica", "global database"})
-"""Copies of data as such; recovery points and replicas of secrets are copies of these."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +269,7 @@ def _arrow(places: Places, edge: Edge, boxes: Mapping[Address, Box], number: int
     route = f"M{start:g} {source.middle:g}H{track:g}V{target.middle:g}H{end - head:g}"
     tip = f"M{end:g} {target.middle:g}l{-head:g} -4.5v9z"
     inside = [
-        tag("path", {"class": f"copy{' data' if edge.how in BETWEEN else ''}", "d": route}),
+        tag("path", {"class": f"copy{' data' if edge.how in LIVE else ''}", "d": route}),
         tag("path", {"class": "tip", "d": tip}),
         *_badge(track, (source.middle + target.middle) / 2, _letter(number), "letter"),
     ]

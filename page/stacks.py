@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from model import Document, Site, System
+from model import Document, System
+from model.architecture import Stack, fed_by
 from page.markup import Html, joined, row, swatch, table, tag
 from page.sources import Sources
 
@@ -14,9 +15,6 @@ WIDE, HIGH, ACROSS, DOWN = 188, 30, 54, 40
 
 NARROW = 900
 """Pixels: a wider picture shrinks to this, and is then scrolled."""
-
-Stack = tuple[Site, str]
-"""A layer at a site."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +39,7 @@ class Chain:
 
 def chain(documents: Mapping[str, Document]) -> Chain:
     """The stacks of a system, and the wires between them, as the templates' Metadata has them."""
-    layers = {name: document["Metadata"]["Layer"] for name, document in documents.items()}
-    after: dict[Stack, frozenset[Stack]] = {}
-    for name, layer in layers.items():
-        for site in layer["Sites"]:
-            waits = set()
-            for address in (layer.get("Imports") or {}).values():
-                place, _, wire = address.rpartition(":")
-                waits.add((place or site, wire.partition(".")[0]))
-            if layer.get("Packages"):
-                waits.add((site, "artifacts"))
-            after[site, name] = frozenset(waits)
+    after = {stack: frozenset(waits) for stack, waits in fed_by(documents).items()}
     columns: list[tuple[Stack, ...]] = []
     done: set[Stack] = set()
     while len(done) < len(after):  # the build has refused circles

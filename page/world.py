@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from model import Document, Site, System
+from model import Document, Site, System, architecture
+from model.architecture import Address, Copying, Edge
 from model.view import Resource, View
 
 KEY = "AWS::KMS::Key"
@@ -41,9 +42,6 @@ SWITCHES = ("StorageEncrypted", "Encrypted", "AtRestEncryptionEnabled")
 ENCRYPTING = re.compile(r"kms.*key|encryptionkeyarn", re.IGNORECASE)
 """Properties that name the key with which a resource is encrypted."""
 
-Address = tuple[Site, str, str]
-"""Site, layer and logical id: one resource where it stands."""
-
 
 @dataclass(frozen=True)
 class Thing:
@@ -73,18 +71,6 @@ class Subnet:
 
 
 @dataclass(frozen=True)
-class Edge:
-    """From one resource to another, and the property that says so: a key encrypts, a copy is made."""
-
-    source: Address
-    target: Address
-    how: str
-    layer: str
-    title: str
-    path: str
-
-
-@dataclass(frozen=True)
 class World:
     """A system's templates at its sites."""
 
@@ -95,13 +81,9 @@ class World:
     def of(cls, system: System, documents: Mapping[str, Document]) -> World:
         return cls(system, View(documents))
 
-    def sites(self, layer: str) -> tuple[Site, ...]:
-        """Where a layer stands."""
-        return tuple(self.view.templates[layer]["Metadata"]["Layer"]["Sites"])
-
     def at(self, site: Site, *types: str) -> Iterator[Resource]:
         """The resources of these types that stand at a site."""
-        return (one for one in self.view.resources(*types) if site in self.sites(one.layer))
+        return (one for one in self.view.resources(*types) if site in architecture.sites(self.view, one.layer))
 
     def subnets(self, site: Site) -> list[Subnet]:
         """The subnets of a site, as the template lists them."""
@@ -110,7 +92,7 @@ class World:
     def things(self, site: Site) -> list[Thing]:
         """What is drawn at a site: by kind, and then in the templates' order."""
         found = [self._thing(site, one) for type_ in KINDS for one in self.at(site, type_)]
-        secrets = {edge.target for edge in self.copies if edge.how == REPLICA}
+        secrets = {edge.target for edge in self.copies if edge.how == Copying.SECRET}
         return found + [
             Thing(site, layer, title, "Secret", "replica") for where, layer, title in sorted(secrets) if where == site
         ]
@@ -140,8 +122,7 @@ class World:
             through = one.follow(name)
             if through is not None:
                 return self._within(through)
-        mounts = [mount for mount in self.view.resources("AWS::EFS::MountTarget") if one.is_(mount.follow("FileSystemId"))]
-        return [subnet for mount in mounts for subnet in self._within(mount)]
+        return [subnet for mount in architecture.mount_targets_of(one) for subnet in self._within(mount)]
 
     def keys(self, site: Site) -> list[Address]:
         """The keys of a site."""
@@ -155,8 +136,8 @@ class World:
                 key = self.view.follow(one.layer, value)
                 if key is None or key.type != KEY:
                     continue
-                for site in self.sites(one.layer):
-                    source, target = self._where(key, one.layer, value, site), (site, one.layer, one.id)
+                for site in architecture.sites(self.view, one.layer):
+                    source, target = architecture.where(key, one.layer, value, site), (site, one.layer, one.id)
                     if source[0] != site and one.type == "AWS::SecretsManager::Secret":
                         target = (source[0], one.layer, one.id)
                     found.setdefault((source, target), Edge(source, target, "encrypts", one.layer, one.id, path))
@@ -169,73 +150,7 @@ class World:
     @cached_property
     def copies(self) -> tuple[Edge, ...]:
         """What is copied from where to where."""
-        found = (edge for one in self.view.resources() for site in self.sites(one.layer) for edge in self._copies(one, site))
-        return tuple(dict.fromkeys(found))
-
-    def _copies(self, one: Resource, site: Site) -> Iterator[Edge]:
-        here = (site, one.layer, one.id)
-        for path, value in _named(one.properties, re.compile("|".join(COPYING))):
-            name = path.rpartition(".")[2]
-            other = self.view.follow(one.layer, value)
-            if other is None or (name == "SourceDBClusterIdentifier" and one.type != "AWS::RDS::GlobalCluster"):
-                continue
-            there = self._where(other, one.layer, value, site)
-            match one.type, name:
-                case "AWS::S3::Bucket", "Bucket" if "ReplicationConfiguration" in path:
-                    yield Edge(here, there, "replication of objects", one.layer, one.id, path)
-                case "AWS::EFS::FileSystem", "FileSystemId":
-                    yield Edge(here, there, "replication of files", one.layer, one.id, path)
-                case "AWS::RDS::DBInstance", "SourceDBInstanceIdentifier":
-                    yield Edge(there, here, "read replica", one.layer, one.id, path)
-                case "AWS::RDS::DBCluster", "GlobalClusterIdentifier":
-                    writer = other.follow("SourceDBClusterIdentifier")
-                    if writer is not None:
-                        yield Edge((there[0], writer.layer, writer.id), here, "global database", one.layer, one.id, path)
-                case "AWS::Backup::BackupPlan", "DestinationBackupVaultArn":
-                    vault = next(_named(one.properties, re.compile("TargetBackupVault")))[1]
-                    origin = self.view.follow(one.layer, vault)
-                    if origin is not None:
-                        source = self._where(origin, one.layer, vault, site)
-                        yield Edge(source, there, "copies of recovery points", one.layer, one.id, path)
-        if one.type == "AWS::SecretsManager::Secret":
-            for path, value in _named(one.get("ReplicaRegions"), ENCRYPTING, "ReplicaRegions"):
-                key = self.view.follow(one.layer, value)
-                place = self._where(key, one.layer, value, site)[0] if key else site
-                if place != site:
-                    yield Edge(here, (place, one.layer, one.id), REPLICA, one.layer, one.id, path)
-        if one.type == "AWS::Backup::BackupSelection":
-            yield from self._backups(one, site)
-
-    def _backups(self, one: Resource, site: Site) -> Iterator[Edge]:
-        plan = one.follow("BackupPlanId")
-        value = next(_named(plan.properties, re.compile("TargetBackupVault")))[1] if plan else None
-        vault = self.view.follow(plan.layer, value) if plan else None
-        if plan is None or vault is None:
-            return
-        into = self._where(vault, plan.layer, value, site)
-        for each in one.get("BackupSelection", "Resources") or ():
-            kept = self.view.follow(one.layer, each)
-            if kept is not None:
-                source = self._where(kept, one.layer, each, site)
-                yield Edge(source, into, "recovery points", one.layer, one.id, "BackupSelection.Resources")
-
-    def _where(self, one: Resource, layer: str, value: Any, site: Site) -> Address:
-        """Where a resource stands that a value of a layer denotes: at the site that the wire names, else at the asking one's."""
-        imports = self.view.templates[layer]["Metadata"]["Layer"].get("Imports") or {}
-        asked = [imports[name].rpartition(":")[0] for name in _names(value) if ":" in imports.get(name, "")]
-        place, sites = (asked or [site])[0], self.sites(one.layer)
-        return (place if place in sites else sites[0]), one.layer, one.id
-
-
-REPLICA = "replica of the secret"
-COPYING = (
-    "^Bucket$",
-    "^FileSystemId$",
-    "^SourceDBInstanceIdentifier$",
-    "^GlobalClusterIdentifier$",
-    "^DestinationBackupVaultArn$",
-)
-"""Properties that name the other side of a copy."""
+        return tuple(architecture.copies(self.view))
 
 
 def _subnet(one: Resource) -> Subnet:
@@ -255,21 +170,6 @@ def _named(value: Any, pattern: re.Pattern[str], path: str = "") -> Iterator[tup
     elif isinstance(value, list):
         for below in value:
             yield from _named(below, pattern, path)
-
-
-def _names(value: Any) -> Iterator[str]:
-    """What a value refers to."""
-    if isinstance(value, Mapping):
-        for name, below in value.items():
-            if name == "Ref":
-                yield below
-            elif name == "Fn::Sub" and isinstance(below, str):
-                yield from re.findall(r"\$\{([^}.!]+)", below)
-            else:
-                yield from _names(below)
-    elif isinstance(value, list):
-        for below in value:
-            yield from _names(below)
 
 
 def _managed(one: Resource) -> str:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from model import Disruption
+from model.architecture import copies_by, followers, members_of, targets
 from model.view import Resource
 from recovery.sight import ALARM, COMPOSITE, RULE, SILENCE, Sight, constituents, interval, number
-from recovery.stores import BUCKET, CLUSTER, FILES, INSTANCE, SNAPSHOT, copied, destinations, nothing, place, way
+from recovery.stores import CLUSTER, FILES, INSTANCE, SNAPSHOT, copied, nothing, place, way
 from recovery.terms import Phase, Term
 from recovery.ways import Strategy, Way
 
@@ -81,27 +82,25 @@ Replicated = tuple[str, Strategy, tuple[Term, ...], Term]
 
 def _replica(sight: Sight, one: Resource) -> Replicated | None:
     """What holds a live copy in the other region, what makes it take over, and what it lacks."""
-    for other in sight.at(str(sight.away), one.type):
+    for other in (each for each in followers(one) if sight.away in each.regions):
         where = place(other)
-        if one.type == INSTANCE and one.is_(other.follow("SourceDBInstanceIdentifier")):
-            source = place(other, "SourceDBInstanceIdentifier")
+        if other.type == INSTANCE:
+            source = place(other, copies_by(other.type, other.properties))
             seen = sight.watched(other, "ReplicaDataAge", "ReplicaLag")
             lag = sight.term(Phase.LOSS, "rds.replication", source, watched=_sooner(seen, _evidence_age(sight)))
             act = sight.term(Phase.ACT, "rds.promotion", source)
             return "The read replica is promoted", Strategy.WARM_STANDBY, (act,), lag
-        if one.type == CLUSTER and one.is_(_primary(other)):
-            running = [member for member in sight.view.resources(INSTANCE) if other.is_(member.follow("DBClusterIdentifier"))]
+        if other.type == CLUSTER:
             seen = sight.watched(one, "AuroraGlobalDBRPOLag")
             lag = sight.term(Phase.LOSS, "aurora.replication", where, watched=_sooner(seen, _evidence_age(sight)))
             over = sight.term(Phase.ACT, "aurora.global", place(other, "GlobalClusterIdentifier"))
-            if running:
+            if members_of(other):
                 said = "The secondary of the global database becomes its writer"
                 return said, Strategy.WARM_STANDBY, (over,), lag
             added = sight.term(Phase.ACT, "aurora.instance_added", where)
             said = "The secondary of the global database becomes its writer and gets its first instance"
             return said, Strategy.PILOT_LIGHT, (over, added), lag
-        if one.type in (FILES, BUCKET) and any(other.is_(target) for target in destinations(one)):
-            return _stored(sight, one, other)
+        return _stored(sight, one, other)
     return None
 
 
@@ -114,12 +113,6 @@ def _stored(sight: Sight, one: Resource, other: Resource) -> Replicated:
     seen = sight.watched(one, "ReplicationLatency")
     lag = sight.term(Phase.LOSS, "s3.replication", place(one, "ReplicationConfiguration"), watched=seen)
     return "The bucket with the replicas is used instead", Strategy.WARM_STANDBY, (), lag
-
-
-def _primary(secondary: Resource) -> Resource | None:
-    """The cluster whose changes a secondary of a global database receives."""
-    database = secondary.follow("GlobalClusterIdentifier")
-    return database.follow("SourceDBClusterIdentifier") if database is not None else None
 
 
 def _evidence_age(sight: Sight) -> timedelta | None:
@@ -165,11 +158,11 @@ def _begun(sight: Sight, region: str) -> tuple[Term, ...]:
     noticed = _noticed(sight, region)
     if function is None:
         return (*noticed, sight.term(Phase.DECIDE, "person.decides"), sight.term(Phase.ACT, "person.acts"))
-    rules = [rule for rule in sight.at(region, RULE) if _calls(rule, function)]
+    rules = [rule for rule in sight.at(region, RULE) if any(function.is_(called) for called, _ in targets(rule))]
     told = any(rule.get("EventPattern") for rule in rules)
     ticks = [(rule, interval(str(rule.get("ScheduleExpression")))) for rule in rules if rule.get("ScheduleExpression")]
     begins = sight.term(Phase.DETECT, "eventbridge.delivery" if told else "person.notices", *(place(rule) for rule in rules))
-    replicas = [one for one in sight.at(region, INSTANCE) if one.get("SourceDBInstanceIdentifier")]
+    replicas = [one for one in sight.at(region, INSTANCE) if copies_by(one.type, one.properties)]
     made = runs(INSTANCE if replicas else CLUSTER)
     steps = [
         Term(
@@ -206,10 +199,6 @@ def _by_default(mode: Resource) -> object:
             return mode.view.templates[mode.layer].get("Parameters", {}).get(name, {}).get("Default")
         case value:
             return value
-
-
-def _calls(rule: Resource, function: Resource) -> bool:
-    return any(function.is_(rule.view.follow(rule.layer, target["Arn"])) for target in rule.get("Targets") or ())
 
 
 def _followed(sight: Sight, kind: str) -> tuple[Term, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from model import schedule
+from model.architecture import alarm_rule, subjects
 from model.view import Resource, View
 from recovery.measured import Measured
 from recovery.terms import Phase, Place, Term, longest, service, total
@@ -120,26 +121,9 @@ def _age(alarm: Resource) -> Span:
     return Span(unit * threshold.typical, None if threshold.worst is None else unit * threshold.worst) if unit else Span(0, 0)
 
 
-def subjects(alarm: Resource) -> Iterable[Resource]:
-    """The resources that an alarm's dimensions name."""
-    for dimension in alarm.get("Dimensions") or ():
-        found = alarm.view.follow(alarm.layer, dimension["Value"])
-        if found is not None:
-            yield found
-
-
 def constituents(composite: Resource) -> tuple[Resource, ...]:
     """The alarms that a composite alarm's rule names."""
-    match composite.get("AlarmRule"):
-        case {"Fn::Sub": [str(), dict(variables)]}:
-            named = [composite.view.follow(composite.layer, value) for value in variables.values()]
-        case {"Fn::Sub": str(pattern)}:
-            named = [
-                composite.view.follow(composite.layer, {"Ref": name}) for name in re.findall(r"\$\{(\w+)(?:\.Arn)?\}", pattern)
-            ]
-        case _:
-            named = []
-    return tuple(one for one in named if one is not None and one.type in (ALARM, COMPOSITE))
+    return tuple(one for one in alarm_rule(composite)[1] if one is not None and one.type in (ALARM, COMPOSITE))
 
 
 def interval(expression: str) -> timedelta | None:

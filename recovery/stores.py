@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from model import Disruption
+from model import Disruption, Document
+from model.architecture import backups, copied_by, is_copy, members_of, rules_of, targets
 from model.view import Resource
 from recovery.sight import Sight, interval, number
 from recovery.terms import Chain, Phase, Place, Term
@@ -42,22 +43,6 @@ def stores(sight: Sight) -> tuple[Resource, ...]:
 def place(one: Resource, path: str = "") -> Place:
     """Where a property of a resource stands."""
     return Place(one.layer, one.id, path)
-
-
-def is_copy(sight: Sight, one: Resource) -> bool:
-    """Whether another store writes it."""
-    if one.get("SourceDBInstanceIdentifier") or (one.type == CLUSTER and one.get("GlobalClusterIdentifier")):
-        return True
-    return any(one.is_(target) for source in sight.view.resources(FILES, BUCKET) for target in destinations(source))
-
-
-def destinations(source: Resource) -> Iterator[Resource | None]:
-    """The stores to which files or objects are replicated."""
-    for target in source.get("ReplicationConfiguration", "Destinations") or ():
-        yield source.view.follow(source.layer, target.get("FileSystemId"))
-    for rule in source.get("ReplicationConfiguration", "Rules") or ():
-        if rule.get("Status") == "Enabled":
-            yield source.view.follow(source.layer, rule["Destination"]["Bucket"])
 
 
 def within_the_region(sight: Sight, one: Resource) -> Iterator[Way]:
@@ -134,7 +119,7 @@ def _standing(sight: Sight, one: Resource, disruption: Disruption) -> Found | No
 
 def _cluster(sight: Sight, one: Resource, disruption: Disruption, redirect: tuple[Term, ...]) -> Found:
     """A cluster fails over to a reader in another zone, or waits for its only instance."""
-    instances = [member for member in sight.view.resources(INSTANCE) if one.is_(member.follow("DBClusterIdentifier"))]
+    instances = members_of(one)
     # Of a member that names none, RDS chooses a zone at random.
     zones = {json.dumps(zone) for member in instances if member.certain and (zone := _zone(member)) is not None}
     where = tuple(place(member, "AvailabilityZone") for member in instances) or (place(one),)
@@ -178,7 +163,7 @@ def nothing(one: Resource) -> Found:
 
 def corruptions(sight: Sight, one: Resource) -> Iterator[Way]:
     """Ways back to data as they were, the best first. A copy has followed the corruption: what restores it is a second line."""
-    copy, region = is_copy(sight, one), one.regions[0]
+    copy, region = is_copy(one), one.regions[0]
     ways = list(restores(sight, one, region))
     if not ways and not copy:
         mechanism, strategy, time, loss = nothing(one)
@@ -251,7 +236,7 @@ def _replayed(sight: Sight, one: Resource, region: str) -> Iterator[Way]:
         pauses = [
             interval(str(rule.get("ScheduleExpression")))
             for rule in sight.view.resources("AWS::Events::Rule")
-            if any(function.is_(rule.view.follow(rule.layer, target["Arn"])) for target in rule.get("Targets") or ())
+            if any(function.is_(called) for called, _ in targets(rule))
         ]
         pause = max((pause for pause in pauses if pause is not None), default=timedelta())
         run = timedelta(seconds=number(function, "Timeout").typical)
@@ -297,34 +282,30 @@ def _versions(one: Resource) -> Reach | None:
     return None
 
 
-def _backed_up(sight: Sight, one: Resource) -> Iterator[tuple[Resource, dict[str, object]]]:
+def _backed_up(sight: Sight, one: Resource) -> Iterator[tuple[Resource, Document]]:
     """The plans that select a resource, with each of their rules."""
-    for selection in sight.view.resources("AWS::Backup::BackupSelection"):
-        plan = selection.follow("BackupPlanId")
-        if plan is None or not any(one.is_(member) for member in selection.members("BackupSelection", "Resources")):
-            continue
-        for rule in plan.get("BackupPlan", "BackupPlanRule") or ():
-            yield plan, rule
+    for backup in backups(sight.view):
+        if one.is_(backup.resource):
+            yield from ((backup.plan, rule) for rule in rules_of(backup.plan))
 
 
-def copied(sight: Sight, one: Resource, region: str) -> Iterator[tuple[Resource, dict[str, object], Term]]:
+def copied(sight: Sight, one: Resource, region: str) -> Iterator[tuple[Resource, Document, Term]]:
     """The rules that copy recovery points of a resource into a region, and how old the newest copy may be."""
     for plan, rule in _backed_up(sight, one):
-        for action in rule.get("CopyActions") or ():  # type: ignore[attr-defined]
-            vault = plan.view.follow(plan.layer, action["DestinationBackupVaultArn"])
-            if vault is not None and region in vault.regions and one.type in SNAPSHOT:
+        for vault, _ in copied_by(plan, rule):
+            if region in vault.regions and one.type in SNAPSHOT:
                 age, _ = _age(sight, plan, rule)
                 unbounded = "the age of the newest copy"
                 yield plan, rule, Term(**{**vars(age), "name": unbounded, "worst": None})
 
 
-def _age(sight: Sight, plan: Resource, rule: dict[str, object]) -> tuple[Term, Reach | None]:
+def _age(sight: Sight, plan: Resource, rule: Document) -> tuple[Term, Reach | None]:
     """How old the newest recovery point may be: the pause of its schedule, the time to start, the time to end."""
     pause = interval(str(rule["ScheduleExpression"]))
     start, end = (int(str(rule.get(name, 0))) for name in ("StartWindowMinutes", "CompletionWindowMinutes"))
     where = place(plan, "BackupPlan.BackupPlanRule")
     job = sight.times["backup.job"].typical
-    days = rule.get("Lifecycle", {}).get("DeleteAfterDays")  # type: ignore[attr-defined]
+    days = rule.get("Lifecycle", {}).get("DeleteAfterDays")
     term = Term(
         Phase.LOSS,
         "the age of the newest recovery point",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from compliance.rules import alarms, kms, rds
 from compliance.rules.ec2 import GROUP
 from model import Document, Rule, schedule
+from model.architecture import backups, copied_by, rules_of, targets
 from model.types import resource_type
 from model.view import Resource
 
@@ -32,22 +32,9 @@ BACKUP_ENDS_BADLY = {"ABORTED", "EXPIRED", "FAILED", "PARTIAL"}
 RESTORE_ENDS_BADLY = {"ABORTED", "FAILED"}
 
 
-def rules_of(plan: Resource) -> list[Document]:
-    """The rules of a plan."""
-    return list(plan.get("BackupPlan", "BackupPlanRule") or [])
-
-
-def selections_of(plan: Resource) -> Iterator[Resource]:
-    """The selections of a plan that every environment has."""
-    for selection in plan.view.resources("AWS::Backup::BackupSelection"):
-        if selection.certain and plan.is_(selection.follow("BackupPlanId")):
-            yield selection
-
-
 def selected_by(plan: Resource) -> list[Resource]:
-    """What a plan backs up: what its selections name; those by tag prove nothing."""
-    members = [each for selection in selections_of(plan) for each in selection.members("BackupSelection", "Resources")]
-    return [each for each in members if each is not None]
+    """What a plan backs up in every environment: what its selections name; those by tag prove nothing."""
+    return [each.resource for each in backups(plan.view) if each.selection.certain and plan.is_(each.plan)]
 
 
 def _windows(plan: Resource) -> tuple[str, bool]:
@@ -175,24 +162,18 @@ def _told(resource: Resource, what: str, key: str) -> set[str]:
         and rule.get("State") in (None, "ENABLED")
         and "aws.backup" in (rule.get("EventPattern", "source") or [])
         and what in (rule.get("EventPattern", "detail-type") or [])
-        and any(_is_topic(rule, target) for target in rule.get("Targets") or [])
+        and any(called.type == "AWS::SNS::Topic" for called, _ in targets(rule))
         for state in rule.get("EventPattern", "detail", key) or []
         if isinstance(state, str)
     }
 
 
-def _is_topic(rule: Resource, target: Document) -> bool:
-    found = rule.view.follow(rule.layer, target.get("Arn"))
-    return found is not None and found.type == "AWS::SNS::Topic"
-
-
 def _elsewhere(plan: Resource) -> tuple[str, bool]:
     """Whether recovery points are copied to a vault in another region, or are of a database with a replica there."""
     copied = any(
-        vault is not None and vault.type in VAULT and not set(vault.regions) <= set(plan.regions)
+        vault.type in VAULT and not set(vault.regions) <= set(plan.regions)
         for rule in rules_of(plan)
-        for action in rule.get("CopyActions") or []
-        for vault in [plan.view.follow(plan.layer, action.get("DestinationBackupVaultArn"))]
+        for vault, _ in copied_by(plan, rule)
     )
     selected = selected_by(plan)
     held = bool(selected) and all(each.type in DATABASES and rds.replicated(each) for each in selected)
@@ -280,9 +261,8 @@ def _validated(selection: Resource) -> tuple[str, bool] | None:
         and rule.get("State") in (None, "ENABLED")
         and "Restore Job State Change" in (rule.get("EventPattern", "detail-type") or [])
         and "COMPLETED" in (rule.get("EventPattern", "detail", "status") or [])
-        for target in rule.get("Targets") or []
-        for function in [rule.view.follow(rule.layer, target.get("Arn"))]
-        if function is not None and function.type == alarms.FUNCTION
+        for function, _ in targets(rule)
+        if function.type == alarms.FUNCTION
     ]
     waits = (_number(selection.get("ValidationWindowHours")) or 0) >= 1
     return "ValidationWindowHours", waits and any(_timed(function) for function in validators)

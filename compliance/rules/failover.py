@@ -7,13 +7,14 @@ followed from there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from compliance import statements
 from compliance.rules import alarms
 from model import Rule
+from model.architecture import alarm_rule, names_of, targets
 from model.view import Resource, View
 
 ALARM, COMPOSITE, FUNCTION = alarms.ALARM, "AWS::CloudWatch::CompositeAlarm", alarms.FUNCTION
@@ -35,30 +36,14 @@ ALL_OF = re.compile(r'ALARM\("?\$\{\w+(?:\.Arn)?\}"?\)(?: AND ALARM\("?\$\{\w+(?
 WRITES = ("ssm:PutParameter", "ssm:DeleteParameter", "ssm:DeleteParameters")
 
 
-def _spoken(composite: Resource) -> tuple[str, list[Resource | None]]:
-    """The rule of a composite alarm, and what it speaks of."""
-    match composite.get("AlarmRule"):
-        case {"Fn::Sub": [str(text), dict(given)]}:
-            values = [given.get(name, {"Ref": name}) for name in _variables(text)]
-        case {"Fn::Sub": str(text)}:
-            values = [{"Ref": name} for name in _variables(text)]
-        case _:
-            return "", []
-    return text, [composite.view.follow(composite.layer, value) for value in values]
-
-
-def _variables(text: str) -> list[str]:
-    return re.findall(r"\$\{(\w+)", text)
-
-
 def mentioned(composite: Resource) -> tuple[Resource, ...]:
     """The alarms that a composite alarm speaks of, however it joins them."""
-    return tuple(one for one in _spoken(composite)[1] if one is not None and one.type == ALARM)
+    return tuple(one for one in alarm_rule(composite)[1] if one is not None and one.type == ALARM)
 
 
 def pieces(composite: Resource) -> tuple[Resource, ...]:
     """The alarms that must all stand, or none where the composite alarm asks for anything else."""
-    text, spoken = _spoken(composite)
+    text, spoken = alarm_rule(composite)
     found = mentioned(composite)
     return found if ALL_OF.fullmatch(text) and len(found) == len(spoken) else ()
 
@@ -80,18 +65,15 @@ def _follows(rule: Resource) -> Iterator[Resource]:
                 yield found
 
 
-def _targets(rule: Resource) -> Iterator[tuple[Resource, dict[str, Any]]]:
+def _invoked(rule: Resource) -> Iterator[tuple[Resource, Mapping[str, Any]]]:
     """The functions that an event rule invokes, each with the target that says so."""
-    for target in rule.get("Targets") or []:
-        found = rule.view.follow(rule.layer, target.get("Arn"))
-        if found is not None and found.type == FUNCTION:
-            yield found, target
+    return ((called, target) for called, target in targets(rule) if called.type == FUNCTION)
 
 
 def deciders(view: View) -> tuple[Resource, ...]:
     """The functions that an event rule on a composite alarm invokes: they decide on a failover."""
     rules = [rule for rule in view.resources(EVENTS) if any(alarm.type == COMPOSITE for alarm in _follows(rule))]
-    return tuple(function for rule in rules for function, _ in _targets(rule))
+    return tuple(function for rule in rules for function, _ in _invoked(rule))
 
 
 def decides(function: Resource) -> bool:
@@ -122,7 +104,7 @@ def _only_notifies(alarm: Resource) -> tuple[str, bool] | None:
         return None
     if any(alarm.is_(one) for composite in alarm.view.resources(COMPOSITE) for one in mentioned(composite)):
         return "MetricName", False
-    if any(alarm.is_(one) for rule in alarm.view.resources(EVENTS) for one in _follows(rule) if list(_targets(rule))):
+    if any(alarm.is_(one) for rule in alarm.view.resources(EVENTS) for one in _follows(rule) if list(_invoked(rule))):
         return "AlarmName", False
     told = [one for name in ("AlarmActions", "OKActions", "InsufficientDataActions") for one in alarm.members(name)]
     return "AlarmActions", all(one is not None and one.type == TOPIC for one in told)
@@ -134,11 +116,11 @@ def _delivered(composite: Resource) -> tuple[str, bool]:
         _brings(rule, composite, function, target)
         for rule in composite.view.resources(EVENTS)
         if rule.certain and rule.get("State") in (None, "ENABLED") and set(rule.regions) == set(composite.regions)
-        for function, target in _targets(rule)
+        for function, target in _invoked(rule)
     )
 
 
-def _brings(rule: Resource, composite: Resource, function: Resource, target: dict[str, Any]) -> bool:
+def _brings(rule: Resource, composite: Resource, function: Resource, target: Mapping[str, Any]) -> bool:
     states = rule.get("EventPattern", "detail", "state", "value")
     kept = rule.view.follow(rule.layer, (target.get("DeadLetterConfig") or {}).get("Arn"))
     return (
@@ -193,7 +175,7 @@ def _goes_on(function: Resource) -> tuple[str, bool]:
         function.is_(one) and rule.certain and rule.get("State") in (None, "ENABLED") and _lets(rule, function)
         for rule in function.view.resources(EVENTS)
         if rule.get("ScheduleExpression") in EVERY_MINUTE
-        for one, _ in _targets(rule)
+        for one, _ in _invoked(rule)
     )
 
 
@@ -239,7 +221,7 @@ def decision(view: View) -> Iterator[Resource]:
     functions = deciders(view)
     yield from functions
     for rule in view.resources(EVENTS):
-        for function, target in _targets(rule):
+        for function, target in _invoked(rule):
             if any(function.is_(one) for one in functions):
                 yield rule
                 kept = view.follow(rule.layer, (target.get("DeadLetterConfig") or {}).get("Arn"))
@@ -264,33 +246,15 @@ def _apart(one: Resource) -> tuple[str, bool] | None:
     sites, imports = list(metadata.get("Sites", {})), metadata.get("Imports", {})
     here = sites == ALONE or (one.type == TOPIC and ALONE[0] in sites)
     needed = {name: value for name, value in one.properties.items() if name not in NAMES_ONLY}
-    wires = [imports.get(name, "") for name in _references(needed)]
+    wires = [imports.get(name, "") for name in names_of(needed)]
     topics = [value for value in (one.get("Environment", "Variables") or {}).values() if _is_topic(one, value)]
-    wires += [imports.get(name, "") for name in _references(topics)]
+    wires += [imports.get(name, "") for name in names_of(topics)]
     return "Sites", here and not any(wire.startswith("primary:") for wire in wires)
 
 
 def _is_topic(one: Resource, value: Any) -> bool:
     found = one.view.follow(one.layer, value)
     return found is not None and found.type == TOPIC
-
-
-def _references(value: Any) -> Iterator[str]:
-    """The names that a value speaks of, at any depth."""
-    match value:
-        case {"Ref": str(name)}:
-            yield name
-        case {"Fn::Sub": str(text)}:
-            yield from _variables(text)
-        case {"Fn::Sub": [str(text), dict(given)]}:
-            yield from _variables(text)
-            yield from _references(given)
-        case dict():
-            for each in value.values():
-                yield from _references(each)
-        case list():
-            for each in value:
-                yield from _references(each)
 
 
 two_pieces = Rule(

@@ -6,6 +6,7 @@ from compliance import statements
 from compliance.rules import alarms, kms
 from compliance.statements import ANYONE
 from model import Rule
+from model.architecture import followers, mount_targets_of
 from model.view import Resource
 
 FILE_SYSTEM = ("AWS::EFS::FileSystem",)
@@ -36,11 +37,7 @@ def _mounted_only(files: Resource) -> tuple[str, bool]:
 
 def _in_every_zone(files: Resource) -> tuple[str, bool]:
     """Whether a mount target stands in each zone of its network, behind a group of ours."""
-    targets = [
-        target
-        for target in files.view.resources("AWS::EFS::MountTarget")
-        if target.certain and files.is_(target.follow("FileSystemId")) and _guarded(target)
-    ]
+    targets = [target for target in mount_targets_of(files) if target.certain and _guarded(target)]
     subnets = [subnet for target in targets if (subnet := target.follow("SubnetId")) is not None]
     networks = [subnet.follow("VpcId") for subnet in subnets]
     zones = [
@@ -63,9 +60,8 @@ def _zone(subnet: Resource) -> str | None:
 
 def replica_of(files: Resource) -> Resource | None:
     """The file system in another region that EFS keeps as a replica of this one, and may write over."""
-    for destination in files.get("ReplicationConfiguration", "Destinations") or []:
-        found = files.view.follow(files.layer, destination.get("FileSystemId"))
-        if found is not None and found.type == files.type and found.certain and found.elsewhere(files):
+    for found in followers(files):
+        if found.type == files.type and found.certain and found.elsewhere(files):
             unprotected = found.get("FileSystemProtection", "ReplicationOverwriteProtection") == "DISABLED"
             return found if unprotected else None
     return None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from compliance import statements
 from compliance.rules import kms
 from compliance.rules.resources import deleted_with_stack
-from model import Rule
+from model import Rule, architecture
 from model.view import Resource, absent_or_false
 
 CLUSTER = "AWS::RDS::DBCluster"
@@ -45,7 +45,7 @@ def followed_by(cluster: Resource) -> Resource | None:
 
 def members_of(cluster: Resource) -> list[Resource]:
     """The instances of a cluster that every environment has."""
-    return [each for each in cluster.view.resources(*INSTANCE) if each.certain and cluster.is_(cluster_of(each))]
+    return [each for each in architecture.members_of(cluster) if each.certain]
 
 
 def _held(name: str, test: Callable[[Resource], bool | None]) -> Callable[[Resource], tuple[str, bool] | None]:
@@ -74,7 +74,7 @@ def _storage_encrypted(database: Resource) -> bool:
 
 def is_replica(database: Resource) -> bool:
     """Whether an instance follows another one."""
-    return database.get("SourceDBInstanceIdentifier") is not None
+    return database.type != CLUSTER and bool(architecture.copies_by(database.type, database.properties))
 
 
 def _customer_key(database: Resource) -> bool:
@@ -91,22 +91,11 @@ def _approved_suites(database: Resource) -> bool:
     )
 
 
-def replicated(instance: Resource) -> bool:
-    """Whether an instance has a replica in another region, or is one of an instance there.
-
-    A cluster has one where another follows the global database that was made around it.
-    """
-    if instance.type == CLUSTER:
-        return any(
-            each.certain and each.elsewhere(instance) and instance.is_(whole.follow("SourceDBClusterIdentifier"))
-            for each in instance.view.resources(CLUSTER)
-            for whole in [followed_by(each)]
-            if whole is not None
-        )
-    source = instance.follow("SourceDBInstanceIdentifier")
-    return (source is not None and source.elsewhere(instance)) or any(
-        each.certain and instance.is_(each.follow("SourceDBInstanceIdentifier")) and each.elsewhere(instance)
-        for each in instance.view.resources(*INSTANCE)
+def replicated(database: Resource) -> bool:
+    """Whether a database has a copy in another region, or is one of a database there."""
+    source = architecture.source_of(database)
+    return (source is not None and source.elsewhere(database)) or any(
+        each.certain and each.elsewhere(database) for each in architecture.followers(database)
     )
 
 

@@ -10,6 +10,7 @@ from compliance.rules.failover import decides
 from compliance.rules.rds import tables_of, without_way_out
 from compliance.statements import Statement
 from model import Rule
+from model.architecture import group_rules, mount_targets_of
 from model.view import Resource
 
 HTTPS, NFS, POSTGRESQL, REDIS = 443, 2049, 5432, 6379
@@ -88,11 +89,7 @@ def _peers(function: Resource) -> tuple[str, bool] | None:
 def _mounts(point: Resource | None, groups: list[Resource]) -> bool:
     """Whether every mount target of an access point's file system lets one of the groups in."""
     files = point.follow("FileSystemId") if point is not None else None
-    targets = [
-        target
-        for target in (files.view.resources("AWS::EFS::MountTarget") if files is not None else ())
-        if files is not None and files.is_(target.follow("FileSystemId"))
-    ]
+    targets = mount_targets_of(files) if files is not None else []
     return bool(targets) and all(_lets_in(target, "SecurityGroups", groups, NFS) for target in targets)
 
 
@@ -108,12 +105,10 @@ def _passes(client: Resource, server: Resource, port: int) -> bool:
 
 
 def _rules(group: Resource, direction: str) -> Iterator[Mapping[str, Any]]:
-    """The rules of a group, its own and those that stand apart; each knows the layer in which it is written."""
-    for rule in group.get(f"SecurityGroup{direction}") or []:
-        yield {"Layer": group.layer, **rule}
-    for apart in group.view.resources(f"AWS::EC2::SecurityGroup{direction}"):
-        if apart.certain and group.is_(apart.follow("GroupId")):
-            yield {"Layer": apart.layer, **apart.properties}
+    """The rules that a group has in every environment; each knows the layer in which it is written."""
+    for by, rule in group_rules(group, direction):
+        if by.certain or by.is_(group):
+            yield {"Layer": by.layer, **rule}
 
 
 def _peer(group: Resource, rule: Mapping[str, Any], side: str) -> Resource | None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from generator.assemble import Built, address
-from model import PRIMARY, Document, Site, System
+from generator.assemble import Built
+from model import PRIMARY, Document, Site, System, address
 from model.types import resource_type
 
 PSEUDO = {

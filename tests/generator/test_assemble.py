@@ -117,7 +117,7 @@ def test_metadata_says_what_the_chain_needs() -> None:
 
 def test_the_order_puts_feeders_first_and_keeps_the_declared_order_otherwise() -> None:
     system = _system(Piece(name="c", imports=("b.Arn",)), Piece(name="a"), Piece(name="b", sites=BOTH))
-    assert order(system, assemble(system, str)) == [
+    assert order(assemble(system, str)) == [
         (PRIMARY, "a"),
         (PRIMARY, "b"),
         (RECOVERY, "b"),
