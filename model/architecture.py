@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from model import Document, Site, address
+from model.types import resource_type
 from model.view import Resource, View
 
 INSTANCE, CLUSTER, GLOBAL = "AWS::RDS::DBInstance", "AWS::RDS::DBCluster", "AWS::RDS::GlobalCluster"
@@ -80,7 +81,7 @@ def sites(view: View, layer: str) -> tuple[Site, ...]:
 
 def where(one: Resource, layer: str, value: Any, site: Site) -> Address:
     """Where a resource stands that a value of a layer denotes: at the site that the wire names, else at the asking one's."""
-    place, stands = _wired(one.view, layer, value) or site, sites(one.view, one.layer)
+    place, stands = next(sites_named(one.view, layer, value), site), sites(one.view, one.layer)
     return (place if place in stands else stands[0]), one.layer, one.id
 
 
@@ -174,12 +175,27 @@ def targets(rule: Resource) -> Iterator[tuple[Resource, Mapping[str, Any]]]:
             yield found, target
 
 
-def subjects(alarm: Resource) -> Iterator[Resource]:
-    """The resources that an alarm's dimensions refer to."""
-    for dimension in alarm.get("Dimensions") or ():
-        found = alarm.view.follow(alarm.layer, dimension.get("Value"))
-        if found is not None:
-            yield found
+def metrics_of(alarm: Resource) -> list[Document]:
+    """The metrics that an alarm reads, whether it names one or calculates with several."""
+    queries = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics") or [] if "MetricStat" in query]
+    return queries or [alarm.properties]
+
+
+def measures(alarm: Resource, metric: Document, one: Resource, dimension: str = "") -> bool:
+    """Whether a metric that an alarm reads is one of a resource: a dimension refers to it, or spells its name in its region."""
+    name = one.properties.get(resource_type(one.type).named_by)
+    called = one.view.text(one.layer, name) if name is not None and alarm.stands_with(one) else None
+    return any(
+        one.is_(alarm.view.follow(alarm.layer, each.get("Value")))
+        or alarm.view.text(alarm.layer, each.get("Value")) == called is not None
+        for each in metric.get("Dimensions") or ()
+        if dimension in ("", each.get("Name"))
+    )
+
+
+def watches(alarm: Resource, one: Resource, dimension: str = "") -> bool:
+    """Whether an alarm reads a metric of a resource."""
+    return any(measures(alarm, metric, one, dimension) for metric in metrics_of(alarm))
 
 
 def alarm_rule(composite: Resource) -> tuple[str, tuple[Resource | None, ...]]:
@@ -216,15 +232,15 @@ def _variables(text: str) -> list[str]:
     return re.findall(r"\$\{(\w+)", text)
 
 
+def sites_named(view: View, layer: str, value: Any) -> Iterator[Site]:
+    """The sites that the wires in a value of a layer name."""
+    imports = _layer(view, layer).get("Imports") or {}
+    return (site for name in names_of(value) if name in imports and (site := address("", imports[name])[0]))
+
+
 def _layer(view: View, layer: str) -> Document:
     found: Document = view.templates[layer].get("Metadata", {}).get("Layer", {})
     return found
-
-
-def _wired(view: View, layer: str, value: Any) -> Site:
-    """The site that a wire in a value names, if one does."""
-    imports = _layer(view, layer).get("Imports") or {}
-    return next((site for name in names_of(value) if name in imports and (site := address("", imports[name])[0])), "")
 
 
 def _copies(one: Resource, site: Site) -> Iterator[Edge]:
@@ -286,4 +302,4 @@ def _backups(selection: Resource) -> Iterator[Backup]:
 def _site_of(one: Resource, region: Any) -> Site:
     """The site whose region a value is: written out, or a part of what a wire brings from there."""
     known = {name: site for layer in one.view.templates for site, name in _layer(one.view, layer).get("Sites", {}).items()}
-    return known.get(region, "") if isinstance(region, str) else _wired(one.view, one.layer, region)
+    return known.get(region, "") if isinstance(region, str) else next(sites_named(one.view, one.layer, region), "")

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from model import schedule
-from model.architecture import alarm_rule, subjects
+from model.architecture import alarm_rule, watches
 from model.view import Resource, View
 from recovery.measured import Measured
 from recovery.terms import Phase, Place, Term, longest, service, total
@@ -71,7 +71,7 @@ class Sight:
             for alarm in self.view.resources(ALARM)
             if alarm.get("MetricName") in metrics
             and str(alarm.get("ComparisonOperator")).startswith("GreaterThan")
-            and any(one.is_(named) for named in subjects(alarm))
+            and watches(alarm, one)
         ]
         return min((one for one in told if one is not None), default=None)
 

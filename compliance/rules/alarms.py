@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model import Document, Rule
+from model.architecture import metrics_of
 from model.types import resource_type, resource_types
 from model.view import Resource
 
@@ -112,12 +113,6 @@ EMITTED: Mapping[str, Emitted] = {
     "restore_validator": Emitted(frozenset({"RestoreSeconds"})),
 }
 """By the package that a function runs."""
-
-
-def metrics_of(alarm: Resource) -> list[Document]:
-    """The metrics that an alarm reads, whether it names one or calculates with several."""
-    queries = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics") or [] if "MetricStat" in query]
-    return queries or [alarm.properties]
 
 
 def _exists(alarm: Resource, metric: Document) -> bool:

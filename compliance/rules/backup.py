@@ -7,7 +7,7 @@ from typing import Any
 from compliance.rules import alarms, kms, rds
 from compliance.rules.ec2 import GROUP
 from model import Document, Rule, schedule
-from model.architecture import backups, copied_by, rules_of, targets
+from model.architecture import backups, copied_by, rules_of, targets, watches
 from model.types import resource_type
 from model.view import Resource
 
@@ -225,7 +225,7 @@ def _waits(alarm: Resource) -> float:
 
 def _dimensions_are(alarm: Resource, vault: Resource, kind: str) -> bool:
     given = {each["Name"]: each["Value"] for each in alarm.get("Dimensions") or []}
-    return vault.is_(alarms.named(alarm, vault.type, given.get("BackupVaultName"))) and given.get("ResourceType") == kind
+    return watches(alarm, vault, "BackupVaultName") and given.get("ResourceType") == kind
 
 
 def _customer_key(vault: Resource) -> tuple[str, bool]:
@@ -274,10 +274,8 @@ def _timed(function: Resource) -> bool:
         alarm.certain
         and alarm.get("MetricName") == "RestoreSeconds"
         and str(alarm.get("ComparisonOperator")).startswith("GreaterThan")
-        and function.is_(alarms.named(alarm, alarms.FUNCTION, dimension["Value"]))
+        and watches(alarm, function, "FunctionName")
         for alarm in function.view.resources(alarms.ALARM)
-        for dimension in alarm.get("Dimensions") or []
-        if dimension["Name"] == "FunctionName"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from compliance.rules import alarms, kms
 from model import Rule
+from model.architecture import metrics_of
 from model.view import Resource
 
 GROUP = ("AWS::ElastiCache::ReplicationGroup",)
@@ -97,7 +98,7 @@ def _alarmed(group: Resource) -> tuple[str, bool]:
         (metric.get("MetricName"), alarm.view.text(alarm.layer, dimension["Value"]))
         for alarm in group.view.resources(alarms.ALARM)
         if alarm.certain
-        for metric in alarms.metrics_of(alarm)
+        for metric in metrics_of(alarm)
         if metric.get("Namespace") == "AWS/ElastiCache"
         for dimension in metric.get("Dimensions") or []
     }

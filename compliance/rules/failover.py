@@ -13,8 +13,8 @@ from typing import Any
 
 from compliance import statements
 from compliance.rules import alarms
-from model import Rule
-from model.architecture import alarm_rule, names_of, targets
+from model import PRIMARY, RECOVERY, Rule
+from model.architecture import alarm_rule, metrics_of, sites, sites_named, targets
 from model.view import Resource, View
 
 ALARM, COMPOSITE, FUNCTION = alarms.ALARM, "AWS::CloudWatch::CompositeAlarm", alarms.FUNCTION
@@ -27,7 +27,6 @@ LEASE = timedelta(seconds=150)
 CONFIGURATION = "/config/"
 """What the path of every parameter has that only a deployment may change."""
 
-ALONE = ["recovery"]
 EVERY_MINUTE = ("rate(1 minute)", "cron(* * * * ? *)")
 NAMES_ONLY = ("Environment", "Policies", "Dimensions", "Value")
 """Where the other site may be named: what is acted upon there, and not what is needed for it."""
@@ -100,7 +99,7 @@ LAGS = frozenset({"ReplicaLag", "AuroraGlobalDBReplicationLag", "AuroraGlobalDBR
 
 
 def _only_notifies(alarm: Resource) -> tuple[str, bool] | None:
-    if not any(metric.get("MetricName") in LAGS for metric in alarms.metrics_of(alarm)):
+    if not any(metric.get("MetricName") in LAGS for metric in metrics_of(alarm)):
         return None
     if any(alarm.is_(one) for composite in alarm.view.resources(COMPOSITE) for one in mentioned(composite)):
         return "MetricName", False
@@ -242,14 +241,11 @@ def _apart(one: Resource) -> tuple[str, bool] | None:
     """Whether it stands at the recovery site, alone or as one of two alike, and hangs on nothing of the other site."""
     if not any(one.is_(each) for each in decision(one.view)):
         return None
-    metadata = one.view.templates[one.layer].get("Metadata", {}).get("Layer", {})
-    sites, imports = list(metadata.get("Sites", {})), metadata.get("Imports", {})
-    here = sites == ALONE or (one.type == TOPIC and ALONE[0] in sites)
+    stands = sites(one.view, one.layer)
+    here = stands == (RECOVERY,) or (one.type == TOPIC and RECOVERY in stands)
     needed = {name: value for name, value in one.properties.items() if name not in NAMES_ONLY}
-    wires = [imports.get(name, "") for name in names_of(needed)]
     topics = [value for value in (one.get("Environment", "Variables") or {}).values() if _is_topic(one, value)]
-    wires += [imports.get(name, "") for name in names_of(topics)]
-    return "Sites", here and not any(wire.startswith("primary:") for wire in wires)
+    return "Sites", here and PRIMARY not in sites_named(one.view, one.layer, [needed, topics])
 
 
 def _is_topic(one: Resource, value: Any) -> bool:

@@ -6,7 +6,7 @@ from compliance import statements
 from compliance.rules import alarms, kms
 from compliance.statements import ANYONE
 from model import Rule
-from model.architecture import followers, mount_targets_of
+from model.architecture import followers, measures, metrics_of, mount_targets_of, watches
 from model.view import Resource
 
 FILE_SYSTEM = ("AWS::EFS::FileSystem",)
@@ -80,7 +80,7 @@ def _replica_watched(files: Resource) -> tuple[str, bool] | None:
         and alarm.get("MetricName") == "TimeSinceLastSync"
         and str(alarm.get("ComparisonOperator")).startswith("GreaterThan")
         and alarm.get("TreatMissingData") == "breaching"
-        and any(files.is_(alarms.named(alarm, files.type, each["Value"])) for each in alarm.get("Dimensions") or [])
+        and watches(alarm, files)
         for alarm in files.view.resources(alarms.ALARM)
     )
 
@@ -91,12 +91,10 @@ def _one_plan(files: Resource) -> tuple[str, bool]:
 
 def _alarmed(files: Resource) -> tuple[str, bool]:
     return "FileSystemId", any(
-        alarm.certain and files.is_(alarms.named(alarm, files.type, dimension["Value"]))
+        alarm.certain and measures(alarm, metric, files, "FileSystemId")
         for alarm in files.view.resources(alarms.ALARM)
-        for metric in alarms.metrics_of(alarm)
+        for metric in metrics_of(alarm)
         if metric.get("MetricName") != "TimeSinceLastSync"  # which is about the replica
-        for dimension in metric.get("Dimensions") or []
-        if dimension["Name"] == "FileSystemId"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from compliance.rules import alarms, failover
 from compliance.rules.rds import group_stands_first
 from model import Rule
+from model.architecture import watches
 from model.view import Resource
 
 FUNCTION = ("AWS::Lambda::Function",)
@@ -40,10 +41,7 @@ def _failures_told(function: Resource) -> tuple[str, bool]:
         and set(function.regions) <= set(alarm.regions)
         and str(alarm.get("ComparisonOperator")).startswith("GreaterThan")
         and bool(alarm.get("AlarmActions"))
-        and any(
-            dimension["Name"] == "FunctionName" and function.is_(alarms.named(alarm, function.type, dimension["Value"]))
-            for dimension in alarm.get("Dimensions") or []
-        )
+        and watches(alarm, function, "FunctionName")
         for alarm in function.view.resources(alarms.ALARM)
     )
 

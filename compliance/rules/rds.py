@@ -236,17 +236,7 @@ def _of_the_busiest(alarm: Resource) -> bool:
 def watches(alarm: Resource, database: Resource) -> bool:
     """Whether an alarm is on a metric of this instance or cluster."""
     name = "DBClusterIdentifier" if database.type == CLUSTER else "DBInstanceIdentifier"
-    return alarm.get("Namespace") == "AWS/RDS" and any(
-        dimension.get("Name") == name
-        and (
-            database.is_(alarm.view.follow(alarm.layer, dimension.get("Value")))
-            or (
-                alarm.view.text(alarm.layer, dimension.get("Value")) == database.text(name) is not None
-                and alarm.stands_with(database)
-            )
-        )
-        for dimension in alarm.get("Dimensions") or []
-    )
+    return alarm.get("Namespace") == "AWS/RDS" and architecture.watches(alarm, database, name)
 
 
 def _replicates_logically(database: Resource) -> bool:

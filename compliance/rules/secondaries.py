@@ -7,6 +7,7 @@ from typing import Any
 from compliance.rules import alarms, kms, rds
 from compliance.rules.resources import deleted_with_stack
 from model import Rule
+from model.architecture import sites_named, source_of
 from model.view import Resource, absent_or_false
 
 WHOLE = "AWS::RDS::GlobalCluster"
@@ -27,8 +28,7 @@ def members_of(whole: Resource) -> list[Resource]:
 def _accepted(cluster: Resource) -> tuple[str, bool] | None:
     if cluster.get("GlobalClusterIdentifier") is None:
         return None
-    whole = rds.followed_by(cluster)
-    home = whole.follow("SourceDBClusterIdentifier") if whole is not None else None
+    home = source_of(cluster)
     if home is None or home.type != rds.CLUSTER:
         return "GlobalClusterIdentifier", False
     own = [name for name in OF_THE_PRIMARY if cluster.get(name) is not None]
@@ -41,11 +41,9 @@ def _own_key(cluster: Resource) -> tuple[str, bool] | None:
     """Whether the key is one of the secondary's own region: the wire to it must not lead to the other site."""
     if cluster.get("GlobalClusterIdentifier") is None:
         return None
-    imports = cluster.view.templates[cluster.layer].get("Metadata", {}).get("Layer", {}).get("Imports", {})
-    value = cluster.get("KmsKeyId")
-    wire = imports.get(value.get("Ref"), "") if isinstance(value, dict) else ""
+    elsewhere = any(sites_named(cluster.view, cluster.layer, cluster.get("KmsKeyId")))
     key = kms.key_of(cluster, "KmsKeyId")
-    here = key is not None and ":" not in wire and set(cluster.regions) <= set(key.regions)
+    here = key is not None and not elsewhere and set(cluster.regions) <= set(key.regions)
     return "KmsKeyId", here
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compliance.rules import alarms, kms
 from model import Rule
+from model.architecture import measures, metrics_of
 from model.view import Resource, absent_or_false
 
 TABLE = ("AWS::DynamoDB::Table",)
@@ -33,13 +34,8 @@ def _alarmed(table: Resource) -> tuple[str, bool]:
         metric.get("MetricName")
         for alarm in table.view.resources(alarms.ALARM)
         if alarm.certain
-        for metric in alarms.metrics_of(alarm)
-        if metric.get("Namespace") == "AWS/DynamoDB"
-        and any(
-            table.is_(alarms.named(alarm, table.type, dimension["Value"]))
-            for dimension in metric.get("Dimensions") or []
-            if dimension["Name"] == "TableName"
-        )
+        for metric in metrics_of(alarm)
+        if metric.get("Namespace") == "AWS/DynamoDB" and measures(alarm, metric, table, "TableName")
     }
     return "TableName", watched >= THROTTLES
 

@@ -10,6 +10,7 @@ from generator.runbooks.database import leak, options, tags, targets
 from generator.runbooks.facts import Facts, Resource
 from generator.runbooks.page import Section, command, shell, word
 from generator.runbooks.restored import AFTER, CONNECT, IN_TIME, SNAPSHOT, TIDY
+from model.architecture import copies_by
 
 RESTORE = {
     "DBSubnetGroupName": "--db-subnet-group-name",
@@ -57,7 +58,7 @@ SWAP = "Swap the clusters"
 
 def cluster(facts: Facts) -> Resource | None:
     """The site's Aurora cluster, where it is no secondary of another one."""
-    return next((one for one in facts.all("AWS::RDS::DBCluster") if "GlobalClusterIdentifier" not in one.properties), None)
+    return next((one for one in facts.all("AWS::RDS::DBCluster") if not copies_by(one.type, one.properties)), None)
 
 
 def sections(facts: Facts, one: Resource) -> Iterator[Section]:

@@ -11,6 +11,7 @@ from generator.runbooks.facts import Facts, Resource
 from generator.runbooks.page import Section, Shell, anchor, command, shell, word
 from generator.runbooks.restored import AFTER, CONNECT, IN_TIME, SNAPSHOT, TIDY
 from generator.runbooks.search import search
+from model.architecture import copies_by
 
 SWAP = "Swap the instances"
 
@@ -47,8 +48,8 @@ AFTERWARDS = {
 
 def instance(facts: Facts) -> Resource | None:
     """The site's database, where it is an instance of its own: no member of a cluster, and no replica."""
-    others = ("DBClusterIdentifier", "SourceDBInstanceIdentifier")
-    return next((one for one in facts.all("AWS::RDS::DBInstance") if not any(name in one.properties for name in others)), None)
+    alone = (one for one in facts.all("AWS::RDS::DBInstance") if "DBClusterIdentifier" not in one.properties)
+    return next((one for one in alone if not copies_by(one.type, one.properties)), None)
 
 
 def secret(facts: Facts) -> str:

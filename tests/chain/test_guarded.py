@@ -11,12 +11,14 @@ import pytest
 
 import deploy as program
 from chain import guard, lines, reach, record, saved, show
+from chain.changes import Difference, Property
 from chain.deploy import Result, deploy
 from chain.destroy import destroy, survey
 from chain.outcome import Exit, GuardedError, InputError, MovedError
 from chain.plan import plan
 from chain.review import review
 from chain.templates import load
+from chain.upgrades import Order, order
 from tests.chain.cloud import ACCOUNT, Cloud, cloud
 from tests.chain.world import REGION, Checkout, Heard, parameter, ref
 
@@ -221,6 +223,24 @@ def test_copies_are_upgraded_before_what_they_copy(checkout: Checkout, sky: Clou
     heard = Heard()
     assert not put(checkout, sky, heard=heard).failed
     assert heard.order("updated") == [f"{AWAY}/{checkout.stack('copy')}", checkout.id("data")]
+
+
+@pytest.mark.parametrize(
+    ("type_", "source"),
+    [("AWS::RDS::DBInstance", "SourceDBInstanceIdentifier"), ("AWS::RDS::DBCluster", "SourceDBClusterIdentifier")],
+)
+def test_what_copies_another_database_or_was_restored_from_this_one_is_upgraded_when_it_likes(
+    checkout: Checkout, type_: str, source: str
+) -> None:
+    checkout.layer("data", instance("15.19"), outputs={"Name": ref("Db")})
+    other = {"Other": {"Type": type_, "Properties": {"EngineVersion": "15.19"}}, "Value": parameter("other", ref("DataName"))}
+    checkout.layer("other", other, outputs={"Name": ref("Other")}, imports={"DataName": "data.Name"})
+    from_ = "other.Name" if type_ == "AWS::RDS::DBInstance" else "data.Name"
+    copy = {"Copy": {"Type": type_, "Properties": {source: ref("Source")}}, "Value": parameter("copy", ref("DataName"))}
+    checkout.layer("copy", copy, imports={"DataName": "data.Name", "Source": from_})
+    graph = checkout.graph()
+    upgraded = Difference("Db", "AWS::RDS::DBInstance", "Modify", (Property("EngineVersion", "15.19", "15.20"),))
+    assert order(graph, {checkout.id("data"): [upgraded]}) == Order(graph.after)
 
 
 @pytest.mark.parametrize(

@@ -86,16 +86,6 @@ def test_both_pieces_of_evidence_are_there_when_the_later_one_is() -> None:
     assert seen.in_alarm(both).worst == max(seen.in_alarm(one).worst or MINUTE for one in named)
 
 
-def test_a_composite_alarm_names_its_parts_by_name_or_arn() -> None:
-    rule = {"Fn::Sub": "ALARM(${One.Arn}) OR ALARM(${Two})"}
-    parts = {"One": alarm("M"), "Two": alarm("M"), "Any": resource("CloudWatch::CompositeAlarm", AlarmRule=rule)}
-    seen = sight(layer=template(parts))
-    (both,) = seen.view.resources("AWS::CloudWatch::CompositeAlarm")
-    assert [one.id for one in constituents(both)] == ["One", "Two"]
-    unread = sight(layer=template({"Any": resource("CloudWatch::CompositeAlarm", AlarmRule="TRUE")}))
-    assert constituents(next(unread.view.resources())) == ()
-
-
 def test_the_first_alarm_on_a_resource_that_tells_of_too_much_counts() -> None:
     store = {"Store": resource("EFS::FileSystem")}
     on = {"Dimensions": [{"Name": "FileSystemId", "Value": {"Ref": "Store"}}]}
