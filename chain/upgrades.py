@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chain.changes import Difference
 from chain.graph import Graph, Stack
 from chain.guard import Danger
-from model.architecture import SOURCES, Copying, copies, names_of
+from model.architecture import SOURCES, copies_by, names_of, source_of
 from model.view import View
 
 VERSION = "EngineVersion"
@@ -81,17 +81,19 @@ def _upgrades(found: Sequence[Difference]) -> Iterator[tuple[Difference, str, st
 
 
 def _copied(graph: Graph) -> Mapping[str, set[str]]:
-    """The stacks with copies of a stack's databases, by its id: copies of copies too, and none whose wire a value answers."""
+    """The stacks with copies of a stack's databases, by its id: copies of copies too, and none whose wire a value answers.
+
+    A source that cannot be told may be any that its copy waits for.
+    """
     found: dict[str, set[str]] = {stack.id: set() for stack in graph.stacks}
-    stacks = {(stack.template.system, stack.site, stack.template.layer): stack for stack in graph.stacks}
     for system in {stack.template.system for stack in graph.stacks}:
-        view = View({layer: stack.template.document for (of, _, layer), stack in stacks.items() if of == system})
-        for edge in copies(view):
-            source, copy = (stacks.get((system, *end[:2])) for end in (edge.source, edge.target))
-            if edge.how in (Copying.REPLICA, Copying.GLOBAL) and source is not None and copy is not None:
-                named = copy.template.resources[edge.title]["Properties"][edge.path]
-                if any(name in copy.wires for name in names_of(named)):
-                    found[source.id].add(copy.id)
+        own = [stack for stack in graph.stacks if stack.template.system == system]
+        for one in View({stack.template.layer: stack.template.document for stack in own}).resources(*SOURCES):
+            named, source = set(names_of(one.get(copies_by(one.type, one.properties)))), source_of(one)
+            copies = {stack.id for stack in own if stack.template.layer == one.layer and named & set(stack.wires)}
+            for stack in own:
+                if source is None or source.layer == stack.template.layer:
+                    found[stack.id] |= copies
     for followers in found.values():
         left = list(followers)
         while left:

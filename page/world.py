@@ -14,7 +14,6 @@ from model.view import Resource, View
 
 KEY = "AWS::KMS::Key"
 SUBNET = "AWS::EC2::Subnet"
-VAULT = "AWS::Backup::BackupVault"
 
 KINDS: Mapping[str, str] = {
     "AWS::RDS::DBCluster": "Aurora cluster",

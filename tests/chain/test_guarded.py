@@ -243,6 +243,14 @@ def test_what_copies_another_database_or_was_restored_from_this_one_is_upgraded_
     assert order(graph, {checkout.id("data"): [upgraded]}) == Order(graph.after)
 
 
+def test_a_copy_whose_source_cannot_be_told_is_upgraded_before_all_that_it_waits_for(checkout: Checkout) -> None:
+    pair(checkout, "15.19", "15.19")
+    checkout.layer("data", instance("15.19"), outputs={"Name": {"Fn::Join": ["", ["a", ref("Db")]]}})
+    upgraded = Difference("Db", "AWS::RDS::DBInstance", "Modify", (Property("EngineVersion", "15.19", "15.20"),))
+    (danger,) = order(checkout.graph(), {checkout.id("data"): [upgraded]}).dangers
+    assert "before its copies" in danger.what
+
+
 @pytest.mark.parametrize(
     ("before", "after", "what", "final"),
     [
