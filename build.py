@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 SOURCES = (
     "build.py",
-    "chain/outcome.py",
-    "chain/statuses.py",
+    "chain",
     "compliance",
     "docs/measured",
     "functions",
@@ -136,7 +135,7 @@ def _committed(root: Path) -> bool:
 
 def generate(packages: dict[str, Package]) -> dict[str, str]:
     """Every generated text by its path, and the packages that templates name. Raises BuildError with all that is wrong."""
-    from chain import outcome, statuses
+    from chain import calls, outcome, statuses
     from compliance import annotate, matrix, oscal, packs, reachability, requirements
     from compliance.check import UnexplainedGapError, check
     from compliance.profiles.fedramp_high import FEDRAMP_HIGH
@@ -211,7 +210,7 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
     bound = [system for system in SYSTEMS if system.profile is FEDRAMP_HIGH]
     texts["docs/fips.md"] = fips.document(bound, [one.document for system in bound for one in built[system.name].values()])
     texts["chain/types.json"] = types.types(every).decode()
-    texts |= {f"docs/policies/{name}": text for name, text in policies.documents(every).items()}
+    texts |= {f"docs/policies/{name}": text for name, text in policies.documents(every, calls.BY_PERSON).items()}
     files = {system.name: (ROOT / "parameters" / system.name / "default.yaml").read_text() for system in SYSTEMS}
     values = {name: read(text) for name, text in files.items()}
     texts |= runbooks.documents(SYSTEMS, built, values)

@@ -13,6 +13,8 @@ from chain.pace import Pace, attach
 from chain.reach import CLOSED
 from chain.stack import Clients, code
 
+CALLS = {"LookAround": ("sts:GetCallerIdentity",)}
+
 HOW = (
     "Give credentials the ordinary way: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `aws sso login`."
     " To try everything without an account: make try"

@@ -10,6 +10,19 @@ from typing import Any
 
 from chain.stack import Clients, StackError, Wait, code
 
+CALLS = {
+    "EndReplicationOfObjects": ("s3:PutReplicationConfiguration",),
+    "FollowRotation": ("secretsmanager:DescribeSecret",),
+    "EndReplicationOfSecrets": ("secretsmanager:RemoveRegionsFromReplication",),
+    "EndReplicationOfFiles": (
+        "elasticfilesystem:DeleteReplicationConfiguration",
+        "elasticfilesystem:DescribeReplicationConfigurations",
+    ),
+    "EndGlobalDatabases": ("rds:DeleteDBCluster", "rds:DescribeDBClusters", "rds:RemoveFromGlobalCluster"),
+    "LeaveGlobalDatabases": ("rds:DescribeGlobalClusters", "rds:RemoveFromGlobalCluster"),
+    "EndRehearsedDatabases": ("rds:DeleteDBCluster", "rds:DeleteDBInstance", "rds:DescribeDBClusters"),
+}
+
 PATIENCE = 1200.0  # seconds; a secondary cluster takes minutes to become one of its own, a file system several
 BUSY = ("InvalidDBClusterStateFault", "InvalidGlobalClusterStateFault")
 

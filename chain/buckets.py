@@ -6,6 +6,17 @@ from typing import Any
 
 from chain.stack import StackError, code
 
+CALLS = {
+    "UploadPackages": ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"),
+    "CountObjectsAndEmptyBuckets": ("s3:ListBucketMultipartUploads", "s3:ListBucketVersions"),
+    "EndRehearsedBuckets": (
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+        "s3:ListBucketMultipartUploads",
+        "s3:ListBucketVersions",
+    ),
+}
+
 MOST = 10_000  # counted exactly up to here; more is said to be more, for counting costs a call per thousand
 
 

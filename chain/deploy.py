@@ -24,6 +24,16 @@ from chain.undeleted import Undeleted
 from chain.watch import Watch
 from model.types import resource_type
 
+CALLS = {
+    "ChangeStacks": (
+        "cloudformation:ContinueUpdateRollback",
+        "cloudformation:CreateStack",
+        "cloudformation:DeleteStack",
+        "cloudformation:ExecuteChangeSet",
+        "cloudformation:UpdateTerminationProtection",
+    ),
+}
+
 ROTATION_PATIENCE = 120.0  # seconds; a function in a VPC takes about 20 s for its first run, Secrets Manager retries later
 
 

@@ -30,6 +30,12 @@ from chain.undeleted import Undeleted
 from chain.watch import Watch
 from model import Site, address
 
+CALLS = {
+    "ChangeStacks": ("cloudformation:DeleteStack", "cloudformation:UpdateTerminationProtection"),
+    "StopTheTrail": ("cloudtrail:StopLogging",),
+    "EndRotation": ("secretsmanager:CancelRotateSecret",),
+}
+
 BUCKET, VAULT, FILES = "AWS::S3::Bucket", "AWS::Backup::BackupVault", "AWS::EFS::FileSystem"
 TRAIL = "AWS::CloudTrail::Trail"
 SCHEDULE, SECRET = "AWS::SecretsManager::RotationSchedule", "AWS::SecretsManager::Secret"

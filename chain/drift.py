@@ -27,6 +27,14 @@ from chain.stack import Clients
 from chain.statuses import DECISIONS, Decision
 from model import Document
 
+CALLS = {
+    "LookAround": (
+        "cloudformation:GetResource",  # Cloud Control; the type's own read permissions decide what it shows
+        "cloudformation:ListResources",
+        "ec2:DescribeAddresses",
+    ),
+}
+
 READERS = 8  # threads; Cloud Control asks each service in turn and is slow to answer, one call after another would take minutes
 GROUP, ADDRESS = "AWS::EC2::SecurityGroup", "AWS::EC2::EIP"
 RULES = {"AWS::EC2::SecurityGroupIngress": "SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress": "SecurityGroupEgress"}

@@ -27,6 +27,11 @@ from chain.stack import Clients, StackError, Wait
 from chain.templates import Template
 from chain.topology import BEGAN, DECIDED, ENDED, Place, Record, read, remember
 
+CALLS = {
+    "AskForAFailover": ("lambda:GetFunctionConfiguration", "lambda:InvokeFunction"),
+    "LookAtInstances": ("rds:DescribeDBInstances",),
+}
+
 DRY, SWITCHOVER, FAILOVER, FAILBACK = "dry-run", "switchover", "failover", "failback"
 MODES = (DRY, SWITCHOVER, FAILOVER)
 DIFFERS = "differs"

@@ -15,6 +15,11 @@ from chain.apart import answer, pair
 from chain.stack import Clients
 from chain.templates import Template
 
+CALLS = {
+    "BringFilesHome": ("elasticfilesystem:CreateReplicationConfiguration", "elasticfilesystem:UpdateFileSystemProtection"),
+    "EndReplicationOfFiles": ("elasticfilesystem:DeleteReplicationConfiguration",),
+}
+
 TYPE = "AWS::EFS::FileSystem"
 ALIVE = ("ENABLED", "ENABLING")
 LOCAL = "LOCAL_CONFIGURATION_ONLY"

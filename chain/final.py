@@ -15,6 +15,24 @@ from typing import Any
 from chain import apart
 from chain.stack import Clients, StackError, Wait
 
+CALLS = {
+    "RdsOfTheSystems": ("rds:DescribeDBClusters", "rds:DescribeDBInstances"),
+    "KeepLastSnapshotsOfClusters": (
+        "rds:AddTagsToResource",  # a snapshot that is made or copied with tags
+        "rds:CopyDBClusterSnapshot",
+        "rds:CreateDBClusterSnapshot",
+        "rds:DeleteDBClusterSnapshot",
+        "rds:DescribeDBClusterSnapshots",
+    ),
+    "KeepLastSnapshotsOfInstances": (
+        "rds:AddTagsToResource",  # a snapshot that is made or copied with tags
+        "rds:CopyDBSnapshot",
+        "rds:CreateDBSnapshot",
+        "rds:DeleteDBSnapshot",
+        "rds:DescribeDBSnapshots",
+    ),
+}
+
 KEY = "alias/aws/rds"  # AWS's own: it stays when every key of the environment has gone
 Tags = list[dict[str, str]]
 PATIENCE = 6 * 3600.0  # seconds; the first snapshot of a large database takes hours

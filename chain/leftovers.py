@@ -17,6 +17,17 @@ from chain.stack import Clients, Wait, code, describe
 from chain.templates import Template
 from model.types import resource_type
 
+CALLS = {
+    "LookAround": ("ec2:DescribeNatGateways", "ec2:DescribeVpcEndpoints", "tag:GetResources"),
+    "KeysInTheirWaitingPeriod": ("kms:DescribeKey",),
+    "SweepFindsLogGroups": ("logs:DescribeLogGroups",),
+    "SweepLogGroups": ("logs:DeleteLogGroup",),
+    "DescribeBackupsWithoutAName": ("rds:DescribeDBInstanceAutomatedBackups",),
+    "SweepAutomatedBackups": ("rds:DeleteDBInstanceAutomatedBackup",),
+    "FollowRotation": ("secretsmanager:DescribeSecret",),
+    "EndReplicationOfSecrets": ("secretsmanager:DeleteSecret",),
+}
+
 PATIENCE = 90.0  # seconds; the tagging API goes on naming what was deleted for a while
 
 

@@ -21,6 +21,11 @@ from chain.graph import ARTIFACTS, BUCKET, Graph
 from chain.outcome import LockedError
 from chain.stack import Clients, Standing, code
 
+CALLS = {
+    "UploadPackages": ("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
+    "CountObjectsAndEmptyBuckets": ("s3:ListBucket",),  # without it S3 answers 403, not 404
+}
+
 KEY = "lock.json"
 HEARTBEAT = 60.0  # seconds
 STALE = 600.0  # seconds without a heartbeat

@@ -10,6 +10,12 @@ from typing import Any
 from chain.stack import Clients
 from chain.topology import Record
 
+CALLS = {
+    "LookAround": ("tag:GetResources",),
+    "SweepSnapshotsOfInstances": ("rds:DeleteDBSnapshot", "rds:DescribeDBSnapshots"),
+    "SweepSnapshotsOfClusters": ("rds:DeleteDBClusterSnapshot", "rds:DescribeDBClusterSnapshots"),
+}
+
 TAG = "Topology"
 
 

@@ -8,6 +8,11 @@ from typing import Any
 from chain.graph import BUCKET, Outputs, Stack
 from chain.stack import Clients, StackError, code
 
+CALLS = {
+    "UploadPackages": ("s3:GetObject", "s3:PutObject"),  # HeadObject is GetObject to IAM
+    "CountObjectsAndEmptyBuckets": ("s3:ListBucket",),  # without it S3 answers 403, not 404
+}
+
 
 def upload(stack: Stack, outputs: Outputs, clients: Clients, folder: Path) -> list[str]:
     """Put what the stack names and the bucket lacks; the names of what was put. A name carries its content's digest."""

@@ -16,6 +16,8 @@ from chain.statuses import DECISIONS, Decision
 from model import address
 from model.types import resource_type
 
+CALLS = {"LookAround": ("backup:DescribeRegionSettings",)}
+
 SELECTION = "AWS::Backup::BackupSelection"
 MANAGED = ("DynamoDB",)
 """AWS Backup uses the vault's key for these, and copies them elsewhere, only where it manages them fully: a second setting."""

@@ -17,6 +17,23 @@ from chain.resolve import NOTHING, Resolver, UnresolvedError, pseudo
 from chain.stack import Clients, code
 from chain.statuses import DECISIONS, Decision
 
+CALLS = {
+    "LookAround": (
+        "cloudtrail:DescribeTrails",
+        "ec2:DescribeAddresses",
+        "ec2:DescribeAvailabilityZones",
+        "ec2:DescribeVpcEndpointServices",
+        "ec2:DescribeVpcs",
+        "elasticache:DescribeCacheEngineVersions",
+        "lambda:GetAccountSettings",
+        "rds:DescribeOrderableDBInstanceOptions",
+        "sts:GetCallerIdentity",
+    ),
+    "ReadQuotas": ("servicequotas:GetServiceQuota",),
+    "CountObjectsAndEmptyBuckets": ("s3:ListBucket",),
+    "FollowRotation": ("secretsmanager:DescribeSecret",),
+}
+
 BUCKET, SECRET, FUNCTION = "AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::Lambda::Function"
 INSTANCE, CLUSTER, CACHE = "AWS::RDS::DBInstance", "AWS::RDS::DBCluster", "AWS::ElastiCache::ReplicationGroup"
 ENDPOINT, ADDRESS, VPC, TRAIL = "AWS::EC2::VPCEndpoint", "AWS::EC2::EIP", "AWS::EC2::VPC", "AWS::CloudTrail::Trail"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from chain.graph import Graph, Stack
     from chain.review import Review
 
+CALLS = {"UploadPackages": ("s3:PutObject",)}
+
 VERSION = 1
 FIRST = "0" * 64  # the digest before the first line
 COPYING = 10.0  # seconds between two copies: a bucket keeps every version

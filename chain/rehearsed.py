@@ -17,6 +17,19 @@ from chain.buckets import empty
 from chain.stack import Clients
 from model.types import resource_type
 
+CALLS = {
+    "StopBackups": ("backup:ListRestoreJobs",),
+    "EndRehearsedDatabases": ("rds:DeleteDBInstance", "rds:DescribeDBClusters", "rds:DescribeDBInstances"),
+    "EndReplicationOfFiles": (
+        "elasticfilesystem:DeleteFileSystem",  # neither its name nor its tags are ours
+        "elasticfilesystem:DeleteMountTarget",
+        "elasticfilesystem:DescribeFileSystems",
+        "elasticfilesystem:DescribeMountTargets",
+    ),
+    "EndRehearsedTables": ("dynamodb:DeleteTable", "dynamodb:DescribeTable"),
+    "EndRehearsedBuckets": ("s3:DeleteBucket", "s3:ListBucket"),
+}
+
 NAME = "awsbackup-restore-test-"
 """How AWS Backup begins the names of what it restores for a test; file systems have no name, only an id."""
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from chain.graph import Stack
 from chain.stack import Clients, State, Wait, resources
 
+CALLS = {"FollowRotation": ("secretsmanager:DescribeSecret",)}
+
 SCHEDULE = "AWS::SecretsManager::RotationSchedule"
 
 

@@ -18,6 +18,27 @@ from model import Document, read
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
+CALLS = {
+    "ReadStacks": (
+        "cloudformation:DescribeChangeSet",
+        "cloudformation:DescribeEvents",
+        "cloudformation:DescribeStackEvents",
+        "cloudformation:DescribeStacks",
+        "cloudformation:GetTemplate",
+        "cloudformation:ListChangeSets",
+        "cloudformation:ListStackResources",
+    ),
+    "ChangeStacks": (
+        "cloudformation:CreateChangeSet",
+        "cloudformation:DeleteChangeSet",
+        "cloudformation:DeleteStack",
+        "cloudformation:TagResource",  # a change set that names tags
+        "cloudformation:UntagResource",
+    ),
+    # Where no stack is named, CloudFormation asks for ListStacks too.
+    "DescribeStacksWithoutAName": ("cloudformation:DescribeStacks", "cloudformation:ListStacks"),
+}
+
 Clients = Callable[[str, str], Any]
 """``(service, region) -> client``: AWS and the emulator are two such functions."""
 

@@ -14,6 +14,8 @@ from chain.stack import Clients, State
 from chain.statuses import DECISIONS, Decision
 from chain.undeleted import Undeleted
 
+CALLS = {"SeeWhoConfirmed": ("sns:ListSubscriptionsByTopic",)}
+
 READERS = 8  # threads; what stands is known by then, and what they ask is asked of other services
 TOPIC = "AWS::SNS::Topic"
 UNCONFIRMED = "PendingConfirmation"  # what SNS gives in place of an ARN

@@ -17,6 +17,12 @@ from chain.graph import Graph
 from chain.stack import Clients
 from chain.templates import Template
 
+CALLS = {
+    "ReadWhichSiteWrites": ("ssm:GetParametersByPath",),
+    # A parameter that is made with tags asks for AddTagsToResource too.
+    "RememberThatItIsDestroyed": ("ssm:AddTagsToResource", "ssm:DeleteParameters", "ssm:PutParameter"),
+}
+
 LAYER, SITE = "failover", "recovery"
 """The layer that holds the failover function, and the site whose region remembers."""
 

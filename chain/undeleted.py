@@ -16,6 +16,8 @@ from chain.stack import Clients, State
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
+CALLS = {"LookAround": ("cloudformation:GetResource",)}
+
 ENDED = ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 """How an operation ends that may have left something."""
 

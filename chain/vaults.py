@@ -9,6 +9,13 @@ from typing import Any
 from chain.apart import answer, unless
 from chain.stack import StackError, Wait, code
 
+CALLS = {
+    "CountRecoveryPoints": ("backup:ListRecoveryPointsByBackupVault",),
+    "DeletePointsWithoutAName": ("backup:DeleteRecoveryPoint", "backup:DisassociateRecoveryPoint"),
+    "StopBackups": ("backup:ListBackupJobs", "backup:ListCopyJobs", "backup:StopBackupJob"),
+    "EndPlans": ("backup:DeleteBackupSelection", "backup:ListBackupSelections"),
+}
+
 RUNNING = ("CREATED", "PENDING", "RUNNING", "ABORTING")
 COPYING = ("CREATED", "RUNNING")
 GONE = ("ResourceNotFoundException",)

@@ -2,7 +2,7 @@
 
 CloudFormation calls AWS with the caller's permissions. Which calls a type needs stands in its registry schema (``handlers``),
 which cfn-lint brings along; which resources an action may be bound to stands in AWS's Service Authorization Reference, which
-it brings along too. What the chain itself calls is written down here, and a test reads the chain's sources to keep it true.
+it brings along too. What the chain itself calls it says itself (``chain/calls.py``).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 from awacs.aws import Action, Allow, Condition, Deny, Null, PolicyDocument, Statement, StringEquals, StringLike
 
 from generator.assemble import BuildError
-from generator.operators import FAILS_BACK, OPERATES, Right
 from model import Document
+from model.calls import Calls
 from model.facts import fact
 from model.types import resource_type, resource_types
 
@@ -72,244 +72,6 @@ SECRETIVE = re.compile(
 
 
 @dataclass(frozen=True)
-class Call:
-    """Calls that the chain makes itself, on the ARNs of its own stacks, of resources by type, or of nothing in particular."""
-
-    sid: str
-    actions: tuple[str, ...]
-    on: str  # "stack", a type that templates must use, or "" where AWS defines no resource
-    reviewer: bool = False
-    arns: tuple[str, ...] = ()  # instead of those of the type
-
-
-CHAIN = (
-    Call(
-        "ReadStacks",
-        (
-            "cloudformation:DescribeChangeSet",
-            "cloudformation:DescribeEvents",
-            "cloudformation:DescribeStackEvents",
-            "cloudformation:DescribeStacks",
-            "cloudformation:GetTemplate",
-            "cloudformation:ListChangeSets",
-            "cloudformation:ListStackResources",
-        ),
-        "stack",
-        reviewer=True,
-    ),
-    Call(
-        "ChangeStacks",
-        (
-            "cloudformation:ContinueUpdateRollback",
-            "cloudformation:CreateChangeSet",
-            "cloudformation:CreateStack",
-            "cloudformation:DeleteChangeSet",
-            "cloudformation:DeleteStack",
-            "cloudformation:ExecuteChangeSet",
-            "cloudformation:TagResource",  # a change set that names tags
-            "cloudformation:UntagResource",
-            "cloudformation:UpdateTerminationProtection",
-        ),
-        "stack",
-    ),
-    Call(
-        "DescribeStacksWithoutAName",  # which of the systems' stacks stand: AWS binds the question about all to no stack
-        ("cloudformation:DescribeStacks", "cloudformation:ListStacks"),
-        "",
-        reviewer=True,
-    ),
-    Call(
-        "LookAround",
-        (
-            "backup:DescribeRegionSettings",
-            "cloudformation:GetResource",  # Cloud Control, for drift; the type's own read permissions decide what it shows
-            "cloudformation:ListResources",
-            "cloudtrail:DescribeTrails",
-            "ec2:DescribeAddresses",
-            "ec2:DescribeAvailabilityZones",
-            "ec2:DescribeNatGateways",
-            "ec2:DescribeVpcEndpointServices",
-            "ec2:DescribeVpcEndpoints",
-            "ec2:DescribeVpcs",
-            "elasticache:DescribeCacheEngineVersions",
-            "lambda:GetAccountSettings",
-            "rds:DescribeOrderableDBInstanceOptions",
-            "sts:GetCallerIdentity",
-            "tag:GetResources",
-        ),
-        "",
-        reviewer=True,
-    ),
-    Call(
-        "ReadQuotas",
-        ("servicequotas:GetServiceQuota",),
-        "AWS::EC2::VPC",
-        reviewer=True,
-        arns=("servicequotas:{region}:*:ec2/L-0263D0A3", "servicequotas:{region}:*:vpc/L-F678F1CE"),
-    ),
-    Call(
-        "UploadPackages",
-        (
-            "s3:AbortMultipartUpload",
-            "s3:DeleteObject",
-            "s3:DeleteObjectVersion",
-            "s3:GetObject",  # HeadObject: is the package there already?
-            "s3:PutObject",
-        ),
-        "AWS::S3::Bucket",
-    ),
-    Call(
-        "CountObjectsAndEmptyBuckets",
-        ("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions"),  # without ListBucket S3 answers 403, not 404
-        "AWS::S3::Bucket",
-        reviewer=True,
-    ),
-    Call("FollowRotation", ("secretsmanager:DescribeSecret",), "AWS::SecretsManager::Secret", reviewer=True),
-    Call("EndRotation", ("secretsmanager:CancelRotateSecret",), "AWS::SecretsManager::Secret"),
-    Call("SeeWhoConfirmed", ("sns:ListSubscriptionsByTopic",), "AWS::SNS::Topic", reviewer=True),
-    Call("SweepLogGroups", ("logs:DeleteLogGroup",), "AWS::Logs::LogGroup"),
-    Call("SweepFindsLogGroups", ("logs:DescribeLogGroups",), "", reviewer=True),
-    Call("StopTheTrail", ("cloudtrail:StopLogging",), "AWS::CloudTrail::Trail"),
-    Call(
-        "SweepAutomatedBackups",
-        ("rds:DeleteDBInstanceAutomatedBackup",),
-        "AWS::RDS::DBInstance",
-    ),
-    # The question is about those of all instances: what was ours is known by its name only when it is answered.
-    Call("DescribeBackupsWithoutAName", ("rds:DescribeDBInstanceAutomatedBackups",), ""),
-    Call("CountRecoveryPoints", ("backup:ListRecoveryPointsByBackupVault",), "AWS::Backup::BackupVault"),
-    # A recovery point has an ARN of the service that it was taken of; which, nobody knows before it is there.
-    Call("DeletePointsWithoutAName", ("backup:DeleteRecoveryPoint", "backup:DisassociateRecoveryPoint"), ""),
-    Call("StopBackups", ("backup:ListBackupJobs", "backup:ListCopyJobs", "backup:ListRestoreJobs", "backup:StopBackupJob"), ""),
-    Call(
-        "EndPlans",
-        ("backup:DeleteBackupSelection", "backup:ListBackupSelections"),
-        "AWS::Backup::BackupPlan",
-        arns=("backup:{region}:*:backup-plan:*",),
-    ),
-    Call("EndReplicationOfObjects", ("s3:PutReplicationConfiguration",), "AWS::S3::Bucket"),
-    Call(
-        "EndReplicationOfSecrets",
-        ("secretsmanager:DeleteSecret", "secretsmanager:RemoveRegionsFromReplication"),
-        "AWS::SecretsManager::Secret",
-    ),
-    Call(
-        "EndReplicationOfFiles",
-        (
-            "elasticfilesystem:DeleteFileSystem",  # of a rehearsed restore: neither its name nor its tags are ours
-            "elasticfilesystem:DeleteMountTarget",
-            "elasticfilesystem:DeleteReplicationConfiguration",
-            "elasticfilesystem:DescribeFileSystems",
-            "elasticfilesystem:DescribeMountTargets",
-            "elasticfilesystem:DescribeReplicationConfigurations",
-        ),
-        "AWS::EFS::FileSystem",
-        arns=("elasticfilesystem:{region}:*:file-system/*",),
-    ),
-    Call(
-        "EndGlobalDatabases",
-        ("rds:DeleteDBCluster", "rds:DescribeDBClusters", "rds:RemoveFromGlobalCluster"),
-        "AWS::RDS::DBCluster",
-    ),
-    Call(
-        "LeaveGlobalDatabases",
-        ("rds:DescribeGlobalClusters", "rds:RemoveFromGlobalCluster"),
-        "AWS::RDS::DBCluster",
-        arns=("rds::*:global-cluster:*",),
-    ),
-    Call(
-        "EndRehearsedDatabases",
-        ("rds:DeleteDBCluster", "rds:DeleteDBInstance", "rds:DescribeDBClusters", "rds:DescribeDBInstances"),
-        "AWS::Backup::RestoreTestingPlan",
-        arns=("rds:{region}:*:cluster:awsbackup-restore-test-*", "rds:{region}:*:db:*"),
-    ),
-    Call(
-        "KeepLastSnapshotsOfClusters",
-        (
-            "rds:AddTagsToResource",
-            "rds:CopyDBClusterSnapshot",
-            "rds:CreateDBClusterSnapshot",
-            "rds:DeleteDBClusterSnapshot",
-            "rds:DescribeDBClusterSnapshots",
-        ),
-        "AWS::RDS::DBCluster",
-        arns=("rds:{region}:*:cluster:{name}", "rds:{region}:*:cluster-snapshot:{name}-final-*"),
-    ),
-    Call(
-        "KeepLastSnapshotsOfInstances",
-        (
-            "rds:AddTagsToResource",
-            "rds:CopyDBSnapshot",
-            "rds:CreateDBSnapshot",
-            "rds:DeleteDBSnapshot",
-            "rds:DescribeDBSnapshots",
-        ),
-        "AWS::RDS::DBInstance",
-        arns=("rds:{region}:*:db:{name}", "rds:{region}:*:snapshot:{name}-final-*"),
-    ),
-    Call(
-        "EndRehearsedTables",
-        ("dynamodb:DeleteTable", "dynamodb:DescribeTable"),
-        "AWS::DynamoDB::Table",
-        arns=("dynamodb:{region}:*:table/awsbackup-restore-test-*",),
-    ),
-    Call(
-        "EndRehearsedBuckets",
-        (
-            "s3:DeleteBucket",
-            "s3:DeleteObject",
-            "s3:DeleteObjectVersion",
-            "s3:ListBucket",
-            "s3:ListBucketMultipartUploads",
-            "s3:ListBucketVersions",
-        ),
-        "AWS::Backup::RestoreTestingPlan",
-        arns=("s3:::awsbackup-restore-test-*", "s3:::awsbackup-restore-test-*/*"),
-    ),
-    # Of systems that can fail over: who writes, the way there and back, and what it leaves.
-    Call(
-        "ReadWhichSiteWrites",
-        ("ssm:GetParametersByPath",),
-        "AWS::Lambda::Function",
-        reviewer=True,
-        arns=("ssm:{region}:*:parameter/{system}/*",),
-    ),
-    Call(
-        "RememberThatItIsDestroyed",
-        ("ssm:AddTagsToResource", "ssm:DeleteParameters", "ssm:PutParameter"),
-        "AWS::Lambda::Function",
-        arns=("ssm:{region}:*:parameter/{system}/*",),
-    ),
-    Call(
-        "AskForAFailover",
-        ("lambda:GetFunctionConfiguration", "lambda:InvokeFunction"),
-        "AWS::Lambda::Function",
-        arns=("lambda:{region}:*:function:*function-failover-*",),
-    ),
-    Call(
-        "BringFilesHome",
-        ("elasticfilesystem:CreateReplicationConfiguration", "elasticfilesystem:UpdateFileSystemProtection"),
-        "AWS::EFS::FileSystem",
-        arns=("elasticfilesystem:{region}:*:file-system/*",),
-    ),
-    Call(
-        "SweepSnapshotsOfInstances",
-        ("rds:DeleteDBSnapshot", "rds:DescribeDBSnapshots"),
-        "AWS::RDS::DBInstance",
-        arns=("rds:{region}:*:snapshot:*", "rds:{region}:*:db:*"),
-    ),
-    Call(
-        "SweepSnapshotsOfClusters",
-        ("rds:DeleteDBClusterSnapshot", "rds:DescribeDBClusterSnapshots"),
-        "AWS::RDS::DBCluster",
-        arns=("rds:{region}:*:cluster-snapshot:*", "rds:{region}:*:cluster:*"),
-    ),
-    Call("KeysInTheirWaitingPeriod", ("kms:DescribeKey",), "AWS::KMS::Key", reviewer=True),
-)
-"""What the chain calls apart from what CloudFormation calls for it."""
-
-
-@dataclass(frozen=True)
 class Facts:
     """What templates say about the places and names that policies are bound to."""
 
@@ -323,7 +85,7 @@ class Facts:
     stated: frozenset[tuple[str, str]] = frozenset()  # type and property, of all that templates state
 
 
-def documents(templates: Iterable[Document]) -> dict[str, str]:
+def documents(templates: Iterable[Document], calls: Mapping[str, Sequence[Calls]]) -> dict[str, str]:
     """The files of ``docs/policies``: in a folder per system the policies of each kind of person, and how to attach them.
 
     A set of all systems would be more than a role can carry.
@@ -331,61 +93,40 @@ def documents(templates: Iterable[Document]) -> dict[str, str]:
     by_system: dict[str, list[Document]] = {}
     for template in templates:
         by_system.setdefault(template["Metadata"]["Layer"]["System"], []).append(template)
-    sets = {system: policies(own) for system, own in sorted(by_system.items())}
+    sets = {system: policies(own, calls) for system, own in sorted(by_system.items())}
     seen = facts([template for own in by_system.values() for template in own])
     texts = {f"{system}/{name}": text for system, files in sets.items() for name, text in files.items()}
     return {**texts, "README.md": _readme(seen, {system: list(files) for system, files in sets.items()})}
 
 
-def policies(templates: Iterable[Document]) -> dict[str, str]:
-    """The policies of each kind of person for these templates: of operators where something fails over, and of whoever fails
-    back where that makes instances anew."""
+def policies(templates: Iterable[Document], calls: Mapping[str, Sequence[Calls]]) -> dict[str, str]:
+    """The policies of each kind of person for these templates, with what the chain calls for each: of operators where something
+    fails over, and of whoever fails back where that makes instances anew."""
     listed = list(templates)
     seen = facts(listed)
     reference = _reference()
-    files = {**split(deploys(seen, reference), "deployer"), **split(reviews(seen, reference), "reviewer")}
+    looks = reviews(seen, reference, calls["reviewer"])
+    files = {**split(deploys(seen, reference, calls["deployer"]), "deployer"), **split(looks, "reviewer")}
     deciding = [template for template in listed if template["Metadata"]["Layer"].get("Name") == "failover"]
     here = facts(deciding).regions
     if deciding:
-        files |= split([_right(right, seen, here) for right in OPERATES], "operator")
+        files |= split(_statements(calls["operator"], seen, here), "operator")
     if any(_of_replica(template) for template in deciding):
-        files |= split(_fails_back(seen, here, reference), "failback")
+        files |= split(_and_looks(_statements(calls["failback"], seen, here), looks), "failback")
     return files
 
 
-def _fails_back(seen: Facts, here: Sequence[str], reference: Mapping[str, Any]) -> list[Statement]:
-    """Everything for a failback that makes instances anew, and for the drift with which it ends: the reviewer's own policies
-    would refuse it the password that it brings home."""
-    rights = [_right(right, seen, here) for right in (*OPERATES, *FAILS_BACK)]
-    known = {each.properties["Sid"] for each in rights}
-    looks = [each for each in reviews(seen, reference) if each.properties["Effect"] == Allow]
-    return rights + [each for each in looks if each.properties["Sid"] not in known]
+def _and_looks(statements: list[Statement], looks: Iterable[Statement]) -> list[Statement]:
+    """A failback that makes instances anew, and the drift with which it ends: the reviewer's own policies would refuse it the
+    password that it brings home."""
+    known = {each.properties["Sid"] for each in statements}
+    return statements + [each for each in looks if each.properties["Effect"] == Allow and each.properties["Sid"] not in known]
 
 
 def _of_replica(template: Document) -> bool:
     """Whether a failover promotes a read replica, whose failback makes instances anew."""
     functions = (each for each in template["Resources"].values() if each["Type"] == "AWS::Lambda::Function")
     return any(each["Properties"]["Environment"]["Variables"].get("KIND") == "replica" for each in functions)
-
-
-def _right(right: Right, seen: Facts, here: Sequence[str]) -> Statement:
-    """One right as a statement, in the regions and on the names that it is for."""
-    regions = tuple(here) if right.here else seen.regions
-    chosen = [name for name in seen.names.get(right.on, ()) if any(word in name for word in right.named)]
-    narrow = replace(seen, regions=regions, names={right.on: tuple(chosen)})
-    arns = {
-        f"arn:aws:{arn.format(region=region, system=system)}"
-        for arn in right.arns
-        for region in regions
-        for system in seen.systems
-    }
-    arns.update(arn for kind in right.kinds for arn in _arns(narrow, right.on, kind))
-    through = [f"{service}.{region}.amazonaws.com" for service in right.through for region in regions]
-    conditions = [
-        *([StringEquals("iam:PassedToService", right.passed_to)] if right.passed_to else []),
-        *([StringEquals("kms:ViaService", through)] if through else []),
-    ]
-    return _allow(right.sid, list(right.actions), sorted(arns), *conditions)
 
 
 def facts(templates: Sequence[Document]) -> Facts:
@@ -422,10 +163,10 @@ def facts(templates: Sequence[Document]) -> Facts:
     )
 
 
-def deploys(seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
+def deploys(seen: Facts, reference: Mapping[str, Any], calls: Iterable[Calls]) -> list[Statement]:
     """The statements of whoever deploys: what the handlers ask for, bound as far as AWS binds it, and the chain's calls."""
     asked = _handled(seen, ("create", "read", "update", "delete"), reference)
-    statements = [_call(call, seen) for call in CHAIN if _applies(call, seen)]
+    statements = _statements(calls, seen)
     roles = _arns(seen, "AWS::IAM::Role", "role")
     if "iam:PassRole" in asked:
         statements.append(
@@ -498,12 +239,11 @@ def _permissions(type_: str, handler: str) -> list[str]:
     return found
 
 
-def reviews(seen: Facts, reference: Mapping[str, Any]) -> list[Statement]:
+def reviews(seen: Facts, reference: Mapping[str, Any], calls: Iterable[Calls]) -> list[Statement]:
     """The statements of whoever reviews: how everything is set up, nothing of what it holds."""
     asked = {action for action in _handled(seen, ("read",), reference) if action.partition(":")[2].startswith(READING)}
-    statements = [_call(call, seen) for call in CHAIN if call.reviewer and _applies(call, seen)]
-    statements += _bound({action for action in asked if not SECRETIVE.fullmatch(action)}, seen, reference)
-    return [*statements, *_never(seen)]
+    bound = _bound({action for action in asked if not SECRETIVE.fullmatch(action)}, seen, reference)
+    return [*_statements(calls, seen), *bound, *_never(seen)]
 
 
 def _never(seen: Facts) -> list[Statement]:
@@ -545,7 +285,7 @@ def _readme(seen: Facts, sets: Mapping[str, Sequence[str]]) -> str:
     kinds = ("deployer", "reviewer", "operator", "failback")
     rows = "\n".join(f"| {' | '.join([system, *(links(system, kind) or '–' for kind in kinds)])} |" for system in sets)
     return f"""\
-<!-- Generated by `make build` from generator/policies.py and the types that templates/ uses. Do not edit. -->
+<!-- Generated by `make build` from generator/policies.py, chain/calls.py and the types that templates/ uses. Do not edit. -->
 # Policies for people
 
 For the systems {", ".join(seen.systems)} in {", ".join(seen.regions)}.
@@ -706,31 +446,40 @@ def _common(names: Sequence[Sequence[str]]) -> list[str]:
     return [*(words[0] for words in takewhile(lambda words: len(set(words)) == 1, zip(*names, strict=False))), "*"]
 
 
-def _applies(call: Call, seen: Facts) -> bool:
-    """Whether there is something that a call is made on."""
-    return call.on in ("", "stack", *seen.types)
+def _statements(calls: Iterable[Calls], seen: Facts, here: Sequence[str] = ()) -> list[Statement]:
+    """A statement for each purpose whose type is used; ``here`` are the regions of the site that decides."""
+    used = [call for call in calls if call.on in ("", *seen.types)]
+    return [_statement(call, replace(seen, regions=tuple(here)) if call.here else seen) for call in used]
 
 
-def _call(call: Call, seen: Facts) -> Statement:
+def _statement(call: Calls, seen: Facts) -> Statement:
+    """The calls of one purpose as a statement, in the regions and on the names that they are for."""
+    through = [f"{service}.{region}.amazonaws.com" for service in call.through for region in seen.regions]
+    conditions = [
+        *([StringEquals("iam:PassedToService", call.passed_to)] if call.passed_to else []),
+        *([StringEquals("kms:ViaService", through)] if through else []),
+    ]
+    return _allow(call.sid, call.actions, sorted(_bound_to(call, seen)), *conditions)
+
+
+def _bound_to(call: Calls, seen: Facts) -> set[str]:
+    """The ARNs that the calls of one purpose are bound to."""
     if call.arns:
         named = [(region, name) for type_, name, region in seen.places if type_ == call.on]
-        places = named if any("{name}" in arn for arn in call.arns) else [(region, "") for region in seen.regions]
-        arns = sorted(
-            {
-                f"arn:aws:{arn.format(region=region, name=name, system=system)}"
-                for arn in call.arns
-                for region, name in places
-                for system in seen.systems
-            }
-        )
-        return _allow(call.sid, list(call.actions), arns)
+        everywhere = [(region, "") for region in seen.regions]
+        return {
+            f"arn:aws:{arn.format(region=region, name=name, system=system)}"
+            for arn in call.arns
+            for region, name in (named if "{name}" in arn else everywhere)
+            for system in seen.systems
+        }
     if not call.on:
-        return _allow(call.sid, list(call.actions), ["*"])
-    if call.on == "stack":
-        arns = [f"arn:aws:cloudformation:{region}:*:stack/{system}-*" for region in seen.regions for system in seen.systems]
-        return _allow(call.sid, list(call.actions), arns)
-    arns = sorted({arn for kind in resource_type(call.on).arns for arn in _arns(seen, call.on, kind)})
-    return _allow(call.sid, list(call.actions), arns)
+        return {"*"}
+    narrow = seen
+    if call.on in seen.names:
+        chosen = tuple(name for name in seen.names[call.on] if any(word in name for word in call.named))
+        narrow = replace(seen, names={call.on: chosen})
+    return {arn for kind in call.kinds or resource_type(call.on).arns for arn in _arns(narrow, call.on, kind)}
 
 
 def _allow(sid: str, actions: Sequence[str], resources: Sequence[str], *conditions: object) -> Statement:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from chain.calls import FAILS_BACK
 from chain.outcome import Exit
 from emulator import Call
-from generator.operators import FAILS_BACK
 from tests.end_to_end.commands import ROOT, deploy_py
 from tests.end_to_end.test_failover import SUFFIX, SYSTEMS, Subject, standing
 
