@@ -40,7 +40,7 @@ class Property:
     @property
     def is_later(self) -> bool:
         """Whether the new value is not known yet."""
-        return bool(_later(self.after))
+        return bool(later_in(self.after))
 
 
 @dataclass(frozen=True)
@@ -155,11 +155,12 @@ def _sub(argument: str, known: Mapping[str, Any]) -> Any:
     return {"Fn::Sub": filled} if VARIABLE.search(filled) else filled
 
 
-def _later(value: Any) -> list[Later]:
+def later_in(value: Any) -> list[Later]:
+    """What of a value is known only later."""
     if isinstance(value, Later):
         return [value]
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [each for item in items for each in _later(item)]
+    return [each for item in items for each in later_in(item)]
 
 
 def _leaves(left: Any, right: Any, path: str) -> Iterator[tuple[str, Any, Any]]:

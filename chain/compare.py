@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from model.values import Unknown, unknown
+
 Spot = tuple[str, ...]
 """A place as a schema names it: property names, and ``*`` for any element of a list."""
 
@@ -70,8 +72,8 @@ def unread(declared: Mapping[str, Any], reason: str) -> Iterator[Path]:
 
 
 def _any(declared: Any, found: Any, path: str, spot: Spot, facts: Facts, left_out: Mapping[str, str]) -> Iterator[Path]:
-    if isinstance(declared, Unresolved):
-        yield Path(path, UNREAD, reason=declared.reason)
+    if (isinstance(declared, list | Unknown) or _is_document(declared)) and (part := unknown(declared)):
+        yield Path(path, UNREAD, reason=part.why)
     elif isinstance(declared, str) and SECRET in declared:
         yield Path(path, UNREAD, reason="a secret value, given by a dynamic reference")
     elif any(_covers(pattern, spot) for pattern in facts.write_only):
@@ -90,13 +92,6 @@ def _any(declared: Any, found: Any, path: str, spot: Spot, facts: Facts, left_ou
         lower = any(_covers(pattern, spot) for pattern in facts.lower_case)
         same = _equal(declared, found, lower) or facts.states.get(path, {}).get(str(declared)) == found
         yield Path(path, SAME if same else DIFFERS, declared, None if found is ABSENT else found)
-
-
-@dataclass(frozen=True)
-class Unresolved:
-    """Stands for a declared value that cannot be told from outside."""
-
-    reason: str
 
 
 def _covers(pattern: str, spot: Spot) -> bool:

@@ -18,14 +18,15 @@ from typing import Any
 
 from chain import stack as cfn
 from chain.account import REFUSED
-from chain.compare import ADDED, DIFFERS, NOT_RETURNED, SAME, STATES, UNREAD, Facts, Path, Unresolved, additions, compare, unread
+from chain.compare import ADDED, DIFFERS, NOT_RETURNED, SAME, STATES, UNREAD, Facts, Path, additions, compare, unread
 from chain.graph import Graph, Stack
 from chain.pace import THROTTLED
 from chain.reach import look
-from chain.resolve import NOTHING, Resolver, UnresolvedError, named, pseudo
+from chain.resolve import lookup, pseudo
 from chain.stack import Clients
 from chain.statuses import DECISIONS, Decision
 from model import Document
+from model.values import Unknown, evaluate, holds, mentions
 
 CALLS = {
     "LookAround": (
@@ -197,7 +198,7 @@ class _World:
         self.physical = {name: each.get("PhysicalResourceId", "") for name, each in listed.items()}
         account = state.id.split(":")[4]
         known = pseudo(stack.region, account, stack.name, state.id)
-        self.resolve = Resolver(self.document, state.parameters, known, self.physical, self._attribute)
+        self._told = lookup(self.document, state.parameters, known, self.physical, self._attribute)
         self._outputs = {
             tuple(output["Value"]["Fn::GetAtt"]): state.outputs[name]
             for name, output in self.document.get("Outputs", {}).items()
@@ -212,15 +213,15 @@ class _World:
     def start(self, pool: ThreadPoolExecutor) -> None:
         """Ask for every resource. One that names another comes after it, so that none waits for what has not begun."""
         resources = self.document["Resources"]
-        order = TopologicalSorter({name: named(resource, resources) - {name} for name, resource in resources.items()})
+        order = TopologicalSorter({name: set(mentions(each)) & resources.keys() - {name} for name, each in resources.items()})
         for name in order.static_order():
-            if self.resolve.holds(resources[name].get("Condition")):
+            if holds(resources[name].get("Condition"), self._told, self.document):
                 self._readings[name] = pool.submit(self._read, name)
 
     def declared(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The declared properties of every resource, resolved as far as they can be."""
         for name in self._readings:
-            yield name, _softly(self.resolve, self.document["Resources"][name].get("Properties", {}))
+            yield name, self._value(self.document["Resources"][name].get("Properties", {}))
 
     def paths(self, name: str, properties: Mapping[str, Any]) -> Iterator[Path]:
         """What was found about one resource's declared paths."""
@@ -244,19 +245,22 @@ class _World:
         refused = [str(error) for error in errors if isinstance(error, NotReadableError) and error.refused]
         return f"{len(refused)} of {len(errors)} resources were not read: {', '.join(sorted(set(refused)))}" if refused else ""
 
+    def _value(self, value: Any) -> Any:
+        return evaluate(value, self._told, self.document)
+
     def _attribute(self, name: str, attribute: str) -> Any:
         if (name, attribute) in self._outputs:
             return self._outputs[name, attribute]
         if name not in self._readings:
-            raise UnresolvedError(f"{name} does not stand in the stack")
+            return Unknown(f"{name} does not stand in the stack")
         try:
             value: Any = self._readings[name].result()
         except (GoneError, NotReadableError) as error:
-            raise UnresolvedError(f"rests on {name}.{attribute}: {error}") from error
+            return Unknown(f"rests on {name}.{attribute}: {error}")
         for part in attribute.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         if value is None:
-            raise UnresolvedError(f"rests on {name}.{attribute}, which was not returned")
+            return Unknown(f"rests on {name}.{attribute}, which was not returned")
         return value
 
     def _read(self, name: str) -> Mapping[str, Any]:
@@ -284,7 +288,7 @@ class _World:
         """What the resource may be called, the likeliest first: declared parts, the physical id, and what a list shows."""
         physical = self.physical.get(name, "")
         properties = self.document["Resources"][name].get("Properties", {})
-        parts = {part: _softly(self.resolve, properties[part]) for part in facts.identifier if part in properties}
+        parts = {part: self._value(properties[part]) for part in facts.identifier if part in properties}
         given = {part: value for part, value in parts.items() if isinstance(value, str | int)}
         missing = [part for part in facts.identifier if part not in given]
         if len(facts.identifier) > 1 and physical.count("|") == len(facts.identifier) - 1:
@@ -309,18 +313,3 @@ class _World:
             why = f"its identifier is not known, and {cfn.code(error)} on listing its type"
             raise NotReadableError(why, refused=cfn.code(error) in REFUSALS) from error
         yield from (identifier for identifier in identifiers if set(identifier.split("|")) & parts)
-
-
-def _softly(resolve: Resolver, value: Any) -> Any:
-    """Resolve a value; a part that cannot be resolved is marked and the rest goes on."""
-    try:
-        return _without_nothing(resolve(value))
-    except UnresolvedError as error:
-        if isinstance(value, dict) and not any(key == "Ref" or key.startswith("Fn::") for key in value):
-            resolved = {key: _softly(resolve, item) for key, item in value.items()}
-            return {key: item for key, item in resolved.items() if item is not NOTHING}
-        return Unresolved(str(error))
-
-
-def _without_nothing(value: Any) -> Any:
-    return {} if value is NOTHING else value

@@ -11,11 +11,12 @@ from typing import Any
 from chain import rehearsed
 from chain.apart import answer
 from chain.outside import snapshots
-from chain.resolve import Resolver, UnresolvedError, pseudo
+from chain.resolve import lookup, pseudo
 from chain.schedule import StoppedError
 from chain.stack import Clients, Wait, code, describe
 from chain.templates import Template
 from model.types import resource_type
+from model.values import Unknown, evaluate
 
 CALLS = {
     "LookAround": ("ec2:DescribeNatGateways", "ec2:DescribeVpcEndpoints", "tag:GetResources"),
@@ -67,21 +68,18 @@ def names(templates: Sequence[Template], suffix: str, region: str, account: str)
     found = Names()
     for template in templates:
         known = pseudo(region, account, "", "")
-        resolve = Resolver(template.document, {"EnvironmentSuffix": suffix}, known, {}, _unknown)
+        told = lookup(
+            template.document, {"EnvironmentSuffix": suffix}, known, {}, lambda name, _: Unknown(f"{name} is not known")
+        )
         for resource in template.resources.values():
             property_ = resource_type(resource["Type"]).named_by
             # A secret that was promoted stands where its replica was, whatever its template says.
             here = region in template.sites.values() or resource["Type"] == "AWS::SecretsManager::Secret"
             if here and property_ and property_ in resource["Properties"]:
-                try:
-                    found.add(resource["Type"], str(resolve(resource["Properties"][property_])))
-                except UnresolvedError:
-                    continue  # rests on a value of the environment: its own stack deletes it, or the audit finds it
+                name = evaluate(resource["Properties"][property_], told, template.document)
+                if not isinstance(name, Unknown):  # else its own stack deletes it, or the audit finds it
+                    found.add(resource["Type"], str(name))
     return found
-
-
-def _unknown(name: str, attribute: str) -> Any:
-    raise UnresolvedError(f"{name}.{attribute}")
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chain.changes import Difference, Later, created_with, may_replace
+from chain.changes import Difference, Later, created_with, later_in, may_replace
 from chain.graph import Graph, Stack
 from chain.guard import Danger
-from chain.resolve import Resolver, UnresolvedError, named, pseudo
+from chain.resolve import lookup, pseudo
 from chain.stack import Change, State
 from model import Document
 from model.types import resource_type
+from model.values import Unknown, evaluate, holds, mentions, rest
 
 FILES, MOUNT = "AWS::EFS::FileSystem", "AWS::EFS::MountTarget"
 GROUP = "SubnetGroup"  # how the types end that hold subnets for a database: they take others in place, and RDS refuses that
@@ -149,14 +150,15 @@ class Moves:
             self._types.setdefault(node, resource["Type"])
             fixed = {path.partition(".")[0] for path in created_with(resource["Type"])}
             for property_, value in resource.get("Properties", {}).items():
-                for one in named(value, kinds):
-                    if one != name:
+                for one in mentions(value):
+                    if one in kinds and one != name:
                         self._link((kinds[one], id_, one), node, replaces=property_ in fixed)
                         if BEARS.search(property_):
                             self._bears.add(((kinds[one], id_, one), node))
         for name, output in document.get("Outputs", {}).items():
-            for one in named(output.get("Value"), kinds):
-                self._link((kinds[one], id_, one), (OUTPUT, id_, name))
+            for one in mentions(output.get("Value")):
+                if one in kinds:
+                    self._link((kinds[one], id_, one), (OUTPUT, id_, name))
 
     def _link_by_ids(self) -> None:
         """What stands was fed by hand, or by a wire that is cut by now: the ids themselves say whose they are."""
@@ -195,8 +197,8 @@ class Moves:
             if self._is_network(node) and node not in self._seeds:
                 for property_ in _moved(self._types[node], before[name], after[name]):
                     value = after[name].get(property_)
-                    if not _later(value) or self._is_elsewhere(value, each):
-                        self._seeds[node] = property_ in created_with(self._types[node]) and not _later(value)
+                    if not later_in(value) or self._is_elsewhere(value, each):
+                        self._seeds[node] = property_ in created_with(self._types[node]) and not later_in(value)
 
     def _shift(self, each: Standing) -> None:
         """What holds data, or subnets for it, and is given other places than those that it has."""
@@ -208,13 +210,13 @@ class Moves:
             for property_, value in before[name].items():
                 now = after[name].get(property_)
                 places = set(PLACE.findall(str(value)))
-                if places and not places & set(PLACE.findall(str(now))) and (not _later(now) or self._is_elsewhere(now, each)):
-                    self._shifted[node] = not _later(now)
+                if places and not places & set(PLACE.findall(str(now))) and (not later_in(now) or self._is_elsewhere(now, each)):
+                    self._shifted[node] = not later_in(now)
 
     def _is_elsewhere(self, value: Any, each: Standing) -> bool:
         """Whether a value that is not known yet comes from something new: not if what stands is only named otherwise."""
         wires = {wire.address: wire for wire in each.stack.wires.values()} if each.stack is not None else {}
-        for later in _later(value):
+        for later in later_in(value):
             wire = wires.get(later.address)
             if wire is None or wire.stack not in self._standing:
                 return True
@@ -336,13 +338,6 @@ def _moved(type_: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> I
             yield name
 
 
-def _later(value: Any) -> list[Later]:
-    if isinstance(value, Later):
-        return [value]
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [later for item in items for later in _later(item)]
-
-
 def _evaluated(each: Standing) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
     """The properties of resources whose conditions hold, as the stack stands and as it would be; resources stay names."""
     before = _values(each, each.old, each.state.parameters)
@@ -354,26 +349,12 @@ def _values(each: Standing, document: Document, answers: Mapping[str, str | Late
     parts = each.state.id.split(":")
     region, account = (parts[3], parts[4]) if len(parts) > 4 else ("", "")
     known: dict[str, Any] = dict(pseudo(region, account, each.state.name, each.state.id))
-    known |= {name: value for name, value in answers.items() if isinstance(value, Later)}
+    known |= {name: Unknown(str(value), value) for name, value in answers.items() if isinstance(value, Later)}
     texts = {name: value for name, value in answers.items() if isinstance(value, str)}
     names = {name: f"${{{name}}}" for name in declared}
-    resolve = Resolver(document, texts, known, names, lambda name, attribute: f"${{{name}.{attribute}}}")
-    found: dict[str, Mapping[str, Any]] = {}
-    for name, resource in declared.items():
-        try:
-            if not resolve.holds(resource.get("Condition")):
-                continue
-        except (UnresolvedError, LookupError, TypeError, ValueError):
-            pass  # whether it holds is not known, so it may
-        found[name] = {key: _value(resolve, value) for key, value in resource.get("Properties", {}).items()}
-    return found
-
-
-def _value(resolve: Resolver, value: Any) -> Any:
-    """A value, or where it cannot be told what it is made of."""
-    try:
-        return resolve(value)
-    except (UnresolvedError, LookupError, TypeError, ValueError, AttributeError):
-        if isinstance(value, dict):
-            return {key: _value(resolve, item) for key, item in value.items()}
-        return [_value(resolve, item) for item in value] if isinstance(value, list) else value
+    told = lookup(document, texts, known, names, lambda name, attribute: f"${{{name}.{attribute}}}")
+    return {
+        name: rest(evaluate(resource.get("Properties", {}), told, document))
+        for name, resource in declared.items()
+        if holds(resource.get("Condition"), told, document) is not False  # whether it holds may not be known, so it may
+    }

@@ -10,11 +10,11 @@ from chain import ready, topology
 from chain.graph import Graph, Stack
 from chain.reach import Seen, within
 from chain.ready import Check
-from chain.resolve import named
 from chain.stack import Clients, Standing, code
 from chain.statuses import DECISIONS, Decision
 from model import address
 from model.types import resource_type
+from model.values import mentions
 
 CALLS = {"LookAround": ("backup:DescribeRegionSettings",)}
 
@@ -128,8 +128,8 @@ def _behind(name: str, stack: Stack, graph: Graph) -> set[str]:
 
 def _named(value: Any, stack: Stack) -> set[str]:
     """The types of the resources that a value names by Ref, GetAtt or Sub."""
-    names = named(value, stack.template.resources)
-    return {stack.template.resources[name]["Type"] for name in names}
+    resources = stack.template.resources
+    return {resources[name]["Type"] for name in mentions(value) if name in resources}
 
 
 def _types(stack: Stack) -> set[str]:
@@ -169,5 +169,5 @@ def _fed(name: str, stack: Stack) -> list[str]:
     return [
         logical
         for logical, resource in stack.template.resources.items()
-        if resource_type(resource["Type"]).holds_data and named(resource.get("Properties", {}), (name,))
+        if resource_type(resource["Type"]).holds_data and name in mentions(resource.get("Properties", {}))
     ]

@@ -13,9 +13,10 @@ from typing import Any
 
 from chain.graph import ZONE, Graph, Stack
 from chain.reach import Seen
-from chain.resolve import NOTHING, Resolver, UnresolvedError, pseudo
+from chain.resolve import lookup, pseudo
 from chain.stack import Clients, code
 from chain.statuses import DECISIONS, Decision
+from model.values import Unknown, evaluate, unknown
 
 CALLS = {
     "LookAround": (
@@ -125,22 +126,11 @@ def _of(region: str, stacks: Sequence[Stack], wanted: Sequence[Wanted], clients:
 
 def _wanted(stack: Stack, account: str) -> Iterator[Wanted]:
     """The resources of a stack; a property that rests on what does not exist yet is left out."""
-
-    def unknown(name: str, attribute: str) -> Any:
-        raise UnresolvedError(f"{name}.{attribute} is not known yet")
-
     known = pseudo(stack.region, account, stack.name, "")
-    resolve = Resolver(stack.template.document, stack.values, known, {}, unknown)
+    told = lookup(stack.template.document, stack.values, known, {}, lambda name, _: Unknown(f"{name} does not stand yet"))
     for name, resource in stack.template.resources.items():
-        properties = {}
-        for key, value in resource.get("Properties", {}).items():
-            try:
-                resolved = resolve(value)
-            except UnresolvedError:
-                continue
-            if resolved is not NOTHING:
-                properties[key] = resolved
-        yield Wanted(stack, name, resource["Type"], properties)
+        properties = evaluate(resource.get("Properties", {}), told, stack.template.document)
+        yield Wanted(stack, name, resource["Type"], {key: each for key, each in properties.items() if not unknown(each)})
 
 
 def _zones(stacks: Sequence[Stack]) -> tuple[str, ...]:

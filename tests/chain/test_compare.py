@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from chain.compare import DIFFERS, SAME, UNREAD, Facts, Unresolved, additions, compare, unread
+from chain.compare import DIFFERS, SAME, UNREAD, Facts, additions, compare, unread
 from chain.drift import all_facts
+from model.values import Unknown
 
 POLICY = {
     "Version": "2012-10-17",
@@ -151,10 +152,19 @@ def test_a_resource_without_properties_has_no_paths() -> None:
 
 
 def test_secrets_and_unresolved_values_are_not_read() -> None:
-    declared = {"P": "{{resolve:secretsmanager:x}}", "Q": Unresolved("rests on A.B")}
+    declared = {"P": "{{resolve:secretsmanager:x}}", "Q": Unknown("rests on A.B")}
     assert [(each.path, each.reason) for each in compare(declared, {"P": "x", "Q": "y"}, Facts(), {})] == [
         ("P", "a secret value, given by a dynamic reference"),
         ("Q", "rests on A.B"),
+    ]
+
+
+def test_a_list_or_a_policy_is_not_read_if_a_part_of_it_cannot_be_told() -> None:
+    part = Unknown("rests on A.B", {"Fn::GetAtt": ["A", "B"]})
+    declared = {"P": ["a", part], "Q": {"Statement": [{"Sid": "S", "Resource": part}]}, "R": [{"Key": "a", "Value": part}]}
+    found = {"P": ["a", "b"], "Q": {"Statement": [{"Sid": "S", "Resource": "b"}]}, "R": []}
+    assert [(each.path, each.state, each.reason) for each in compare(declared, found, Facts(), {})] == [
+        (name, UNREAD, "rests on A.B") for name in ("P", "Q", "R")
     ]
 
 

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from chain.resolve import Resolver, pseudo
+from chain.resolve import lookup, pseudo
 from generator.layer import Layer
 from generator.layers.rotation import Rotation
 from generator.layers.secrets import Secrets
 from generator.template import Template
 from model import RECOVERY, Document
+from model.values import evaluate
 
 KEY = "arn:aws:kms:eu-west-2:111122223333:key/0e1f"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:secret-database-eu-west-1-AbCdEf"
@@ -24,7 +25,7 @@ def _document(layer: Layer) -> Document:
 
 def _resolved(document: Document, value: Any, **parameters: str) -> Any:
     known = pseudo("eu-west-1", "111122223333", "secrets", "id")
-    return Resolver(document, parameters, known, {"DatabaseSecret": SECRET}, lambda _resource, _name: "")(value)
+    return evaluate(value, lookup(document, parameters, known, {"DatabaseSecret": SECRET}, lambda _resource, _name: ""), document)
 
 
 def test_a_secret_without_a_replica_key_has_no_replica() -> None:
