@@ -13,8 +13,8 @@ from typing import Any
 from chain.compare import KEYS
 from chain.parameters import is_list
 from model import Document
+from model.values import Unknown, evaluate, is_function, rest
 
-VARIABLE = re.compile(r"\$\{([^!}][^}]*)\}")
 HIDDEN = "(hidden)"
 
 
@@ -121,38 +121,32 @@ def _within(path: str, places: frozenset[str]) -> bool:
     return any(plain == place or plain.startswith(f"{place}.") for place in places)
 
 
-def _filled(document: Document, answers: Mapping[str, str | Later]) -> dict[str, Mapping[str, Any]]:
+def _filled(document: Document, answers: Mapping[str, str | Later]) -> Mapping[str, Mapping[str, Any]]:
+    """The resources with parameters filled in; what refers to resources stays as it is written."""
     declared = document.get("Parameters", {})
-    known = {}
-    for name, value in answers.items():
-        parameter = declared.get(name, {})
-        typed = isinstance(value, str) and is_list(parameter.get("Type", "String"))
-        known[name] = HIDDEN if parameter.get("NoEcho") else value.split(",") if typed and isinstance(value, str) else value
-    return {name: fill(resource, known) for name, resource in document.get("Resources", {}).items()}
+
+    def told(name: str) -> Any:
+        value, parameter = answers.get(name), declared.get(name, {})
+        if isinstance(value, Later):
+            return Unknown(str(value), value)
+        if value is None or parameter.get("NoEcho"):
+            return Unknown(HIDDEN, None if value is None else HIDDEN)
+        return value.split(",") if is_list(parameter.get("Type", "String")) else value
+
+    found: Mapping[str, Mapping[str, Any]] = _left(evaluate(document.get("Resources", {}), told, document))
+    return found
 
 
-def fill(value: Any, known: Mapping[str, Any]) -> Any:
-    """Put values in the place of parameters; what refers to resources stays as it is written."""
-    if isinstance(value, list):
-        return [fill(item, known) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if len(value) == 1:
-        ((name, argument),) = value.items()
-        if name == "Ref" and argument in known:
-            return known[argument]
-        if name == "Fn::Sub" and isinstance(argument, str):
-            return _sub(argument, known)
-    return {name: fill(item, known) for name, item in value.items()}
-
-
-def _sub(argument: str, known: Mapping[str, Any]) -> Any:
-    names = VARIABLE.findall(argument)
-    later = [known[name] for name in names if isinstance(known.get(name), Later)]
-    if later:
-        return later[0]
-    filled = VARIABLE.sub(lambda match: str(known.get(match.group(1), match.group(0))), argument)
-    return {"Fn::Sub": filled} if VARIABLE.search(filled) else filled
+def _left(value: Any) -> Any:
+    """What is left of a value; a text in which something is known only later is known only then."""
+    match value:
+        case dict():
+            return {name: _left(each) for name, each in value.items()}
+        case list():
+            return [_left(each) for each in value]
+        case Unknown(rest={"Fn::Sub": _}) if later := later_in(value.rest):
+            return later[0]
+    return rest(value)
 
 
 def later_in(value: Any) -> list[Later]:
@@ -179,7 +173,7 @@ def _leaves(left: Any, right: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
 def _named(value: Any) -> dict[str, Any] | None:
     """The parts of a mapping, or of a list whose elements bear names."""
     if isinstance(value, dict):
-        return None if len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref")) else value
+        return None if is_function(value) else value
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         return None
     for key in KEYS:

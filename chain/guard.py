@@ -6,7 +6,7 @@ of its change set. It changes nothing and calls nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from chain.changes import Difference, Later, text
 from chain.stack import Change
 from model.architecture import SOURCES
 from model.types import resource_type
+from model.values import is_function
 
 SHORTER = "would shorten a retention"
 FEWER = "would drop a replica"
@@ -233,11 +234,11 @@ def _walk(path: str, name: str, before: Any, after: Any) -> Iterator[str]:
     if name in COPIES and before and _count(after) < _count(before):
         yield f"would drop a copy: {path} had {_count(before)}, and would have {_count(after)}"
         return
-    if isinstance(before, dict) and isinstance(after, dict | None) and not _is_function(before):
+    if isinstance(before, dict) and isinstance(after, dict | None) and not is_function(before):
         for key, value in before.items():
             yield from _walk(f"{path}.{key}", key, value, (after or {}).get(key))
         before = {}
-    if isinstance(after, dict) and isinstance(before, dict | None) and not _is_function(after):
+    if isinstance(after, dict) and isinstance(before, dict | None) and not is_function(after):
         for key in after.keys() - (before or {}).keys():
             yield from _walk(f"{path}.{key}", key, None, after[key])
         return
@@ -289,7 +290,3 @@ def _number(value: Any, absent: float) -> float:
 
 def _count(value: Any) -> int:
     return len(value) if isinstance(value, list | dict) else int(value is not None)
-
-
-def _is_function(value: Mapping[str, Any]) -> bool:
-    return len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref"))

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from chain.changes import Difference
+from model.values import mentions
 
 GROUP = "AWS::EC2::SecurityGroup"
 RULES = {"AWS::EC2::SecurityGroupIngress": "from", "AWS::EC2::SecurityGroupEgress": "to"}
@@ -181,8 +182,7 @@ def _properties(resource: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 def _named(value: Any, fresh: Collection[str]) -> bool:
     """Whether a value refers to a resource that the same change makes."""
-    said = _key(value)
-    return any(f'"{name}"' in said or f'"{name}.' in said or f"${{{name}" in said for name in fresh)
+    return any(name in fresh for name in mentions(value))
 
 
 def _to(one: Permission) -> str:

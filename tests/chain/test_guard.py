@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chain.changes import Later, differences, fill, text
+from chain.changes import Later, differences, text
 from chain.guard import Danger, by_change_set, dangers, gone, refused, sentences
 from chain.stack import Change, _change
 from tests.chain.world import ref, sub
@@ -164,8 +164,6 @@ def test_values_are_compared_as_they_would_be_sent() -> None:
     (sure,) = differences(body, before, body, {**before, "X": "2"})
     assert sure.replacement == "True"
     assert [each.what for each in dangers("r/s", "l", [found])] == ["would shorten a retention: BackupRetentionPeriod 7 -> 1"]
-    assert fill({"Fn::Sub": ["x", {}]}, {}) == {"Fn::Sub": ["x", {}]}
-    assert fill(sub("${A}-${B.Arn}"), {"A": "1"}) == sub("1-${B.Arn}")
     assert (text(None), text([1])) == ("nothing", "[1]")
 
 
@@ -201,3 +199,18 @@ def test_each_thing_is_allowed_by_its_own_name_and_what_is_final_by_none() -> No
 def test_a_trail_and_a_global_database_hold_what_a_new_one_would_not_and_a_queue_does_not() -> None:
     resources = [("Trail", "AWS::CloudTrail::Trail"), ("Whole", "AWS::RDS::GlobalCluster"), ("Letters", "AWS::SQS::Queue")]
     assert [each.resource for each in gone("r/s", "l", resources)] == ["Trail", "Whole"]
+
+
+def test_functions_are_compared_by_what_they_come_to_and_secrets_by_nothing() -> None:
+    declared = {"Parameters": {"Word": {"Type": "String", "NoEcho": True}, "Range": {"Type": "String"}}}
+    wide = {"Fn::Select": [0, {"Fn::Cidr": [ref("Range"), 9, 8]}]}
+    said_of_nobody = {"Conditions": {"Quiet": {"Fn::Equals": [ref("Word"), ""]}}}
+    secret = {"Word": {"Fn::If": ["Quiet", ref("AWS::NoValue"), ref("Word")]}, "Name": sub("${Range}-${B.Arn}-${Word}")}
+    old = document("AWS::EC2::Subnet", {"CidrBlock": {"Fn::Select": [0, {"Fn::Cidr": [ref("Range"), 4, 8]}]}, **secret})
+    new = document("AWS::EC2::Subnet", {"CidrBlock": wide, **secret})
+    old, new = ({**declared, **said_of_nobody, **each} for each in (old, new))
+    assert differences(old, {"Word": "a", "Range": "10.0.0.0/16"}, new, {"Word": "b", "Range": "10.0.0.0/16"}) == ()
+    (found,) = differences(old, {"Word": "a", "Range": "10.0.0.0/16"}, new, {"Word": "", "Range": "10.1.0.0/16"})
+    block, name = sorted(found.properties, key=lambda each: each.path)
+    assert (block.path, block.before, block.after) == ("CidrBlock", "10.0.0.0/24", "10.1.0.0/24")
+    assert (name.path, name.after) == ("Name", {"Fn::Sub": ["10.1.0.0/16-${B.Arn}-${Word}", {"Word": "(hidden)"}]})
