@@ -30,11 +30,21 @@ class Unknown:
     rest: Any = None
 
 
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a text that is not known itself: each is told by its number."""
+
+    part: Callable[[int], str]
+
+    def __getitem__(self, index: int) -> str:
+        return self.part(index)
+
+
 Lookup = Callable[[str], Any]
 """What a name stands for: a parameter, a resource (``Vpc``), its attribute (``Vpc.CidrBlock``) or ``AWS::Region``; or Unknown."""
 
-Split = Callable[[str, str], Any]
-"""The parts of a text between separators: a list, anything else of which one part can be asked by its index, or Unknown."""
+Split = Callable[[str, str], list[str] | Parts | Unknown]
+"""The parts of a text between separators."""
 
 
 def evaluate(value: Any, lookup: Lookup, template: Mapping[str, Any] | None = None, split: Split = str.split) -> Any:
@@ -177,8 +187,10 @@ class _Evaluator:
                 return separator.join(map(text, parts))
             case "Fn::Split", [str(separator), str(whole)]:
                 return self.split(whole, separator)
-            case "Fn::Select", [index, whole]:
-                return (self.split(whole, ",") if isinstance(whole, str) else whole)[int(index)]
+            case "Fn::Select", [index, list() | Parts() as parts]:
+                return parts[int(index)]
+            case "Fn::Select", [index, str(whole)]:  # a list parameter, as text
+                return self._computed(name, [index, self.split(whole, ",")])
             case "Fn::FindInMap", [first, second, third, *_]:
                 return self.template.get("Mappings", {})[first][second][third]
             case "Fn::Cidr", [str(block), count, bits]:

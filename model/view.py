@@ -13,14 +13,13 @@ from typing import Any
 
 from model import Document, address
 from model.types import resource_type
+from model.values import VARIABLE, Parts, Unknown, evaluate, mentions, text
 
 TEMPLATE = "Template"
 """The type, and the logical id, under which a rule may ask a whole template, its parameters and outputs included."""
 
 SUFFIX_PARAMETER = "EnvironmentSuffix"
 """The one parameter that every template of a system has, with the same value in all of them."""
-
-_VARIABLE = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,7 @@ class View:
             case {"Fn::Select": [int() | str() as index, entries]} if str(index).isdigit():
                 listed = self.members(layer, entries)
                 return listed[int(index)] if int(index) < len(listed) else None
-            case {"Fn::Sub": [str(pattern), dict(variables)]} if _VARIABLE.findall(pattern) == list(variables):
+            case {"Fn::Sub": [str(pattern), dict(variables)]} if VARIABLE.findall(pattern) == list(variables):
                 return self.follow(layer, next(iter(variables.values()))) if len(variables) == 1 else None
         name = _denoted(value)
         if name is None:
@@ -64,6 +63,10 @@ class View:
             return found
         wire = self._wire(layer, name)
         return self.follow(*wire) if wire else None
+
+    def mentioned(self, layer: str, value: Any) -> list[Resource | None]:
+        """What each name in a value denotes."""
+        return [self.follow(layer, {"Ref": name}) for name in mentions(value)]
 
     def members(self, layer: str, value: Any) -> tuple[Resource | None, ...]:
         """What each entry of a list denotes, whether the list stands here or arrives joined through an import."""
@@ -125,51 +128,25 @@ class View:
         parameter that is not wired becomes ``${layer.Parameter}``, the n-th part between colons of either ``${layer.Name:n}``;
         pseudo parameters and the suffix stay as they are.
         """
-        match value:
-            case bool():
-                return str(value).lower()
-            case str() | int() | float():
-                return str(value)
-            case {"Ref": str(name)}:
-                return self._variable(layer, name)
-            case {"Fn::GetAtt": [str(name), str(attribute)]}:
-                return self._variable(layer, f"{name}.{attribute}")
-            case {"Fn::Sub": str(pattern)}:
-                return self._substituted(layer, pattern, {})
-            case {"Fn::Sub": [str(pattern), dict(variables)]}:
-                return self._substituted(layer, pattern, variables)
-            case {"Fn::Join": [str(separator), list(entries)]}:
-                texts = [self.text(layer, entry) for entry in entries]
-                return None if None in texts else separator.join(text or "" for text in texts)
-            case {"Fn::Select": [int(index), {"Fn::Split": [str(separator), whole]}]}:
-                return _part(self.text(layer, whole), separator, index)
-        return None
+        told = evaluate(value, lambda name: self._variable(layer, name), split=_split)
+        return text(told) if isinstance(told, str | int | float) else None
 
     def texts(self, layer: str, value: Any) -> tuple[str | None, ...]:
         """The texts of a value that may be one or a list of them."""
         return tuple(self.text(layer, entry) for entry in (value if isinstance(value, list) else [value]))
 
-    def _substituted(self, layer: str, pattern: str, variables: Mapping[str, Any]) -> str | None:
-        known: dict[str, str] = {}
-        for name in _VARIABLE.findall(pattern):
-            text = self.text(layer, variables[name]) if name in variables else self._variable(layer, name)
-            if text is None:
-                return None
-            known[name] = text
-        return _VARIABLE.sub(lambda match: known[match[1]], pattern)
-
-    def _variable(self, layer: str, name: str) -> str | None:
+    def _variable(self, layer: str, name: str) -> str | Unknown:
         if name.startswith("AWS::") or name == SUFFIX_PARAMETER:
             return f"${{{name}}}"
         title, _, attribute = name.partition(".")
         found = self.resource(layer, title)
         if found is not None:
             given = found.properties.get(resource_type(found.type).referred_by)
-            if given is not None and not attribute:
-                return self.text(layer, given)
-            return f"${{{layer}.{name}}}"
-        wire = self._wire(layer, title)
-        return self.text(*wire) if wire else f"${{{layer}.{name}}}"
+            source = None if given is None or attribute else (layer, given)
+        else:
+            source = self._wire(layer, title)
+        told = self.text(*source) if source else f"${{{layer}.{name}}}"
+        return Unknown(f"{layer}.{name} is no text") if told is None else told
 
     def _parameter(self, layer: str, name: str) -> Document:
         found: Document = self.templates[layer].get("Parameters", {}).get(name, {})
@@ -281,20 +258,18 @@ def _allowed(parameter: Document) -> list[Any]:
     return enumerated[1].replace("\\.", ".").split("|") if enumerated else []
 
 
-def _part(text: str | None, separator: str, index: int) -> str | None:
-    """One part of a text that is split: told where the text holds no variable, or is one."""
-    if text is None or not _VARIABLE.search(text):
-        parts = [] if text is None else text.split(separator)
-        return parts[index] if index < len(parts) else None
-    return f"{text[:-1]}{separator}{index}}}" if _VARIABLE.fullmatch(text) else None
+def _split(text: str, separator: str) -> list[str] | Parts | Unknown:
+    """The parts of a text are told where it holds no variable, or is one."""
+    if not VARIABLE.search(text):
+        return text.split(separator)
+    if VARIABLE.fullmatch(text):
+        return Parts(lambda index: f"{text[:-1]}{separator}{index}}}")
+    return Unknown(f"{text} has parts that are not known")
 
 
 def _denoted(value: Any) -> str | None:
     match value:
-        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), *_]}:
-            return name
-        case {"Fn::Sub": str(pattern)}:
-            names = {name.partition(".")[0] for name in _VARIABLE.findall(pattern)}
-            ours = {name for name in names if not name.startswith("AWS::") and name != SUFFIX_PARAMETER}
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Sub": str()}:
+            ours = {name for name in mentions(value) if not name.startswith("AWS::") and name != SUFFIX_PARAMETER}
             return ours.pop() if len(ours) == 1 else None
     return None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.values import NOTHING, Lookup, Unknown, evaluate, holds, is_function, mentions, rest, unknown
+from model.values import NOTHING, Lookup, Parts, Unknown, evaluate, holds, is_function, mentions, rest, unknown
 
 TEMPLATE: dict[str, Any] = {
     "Conditions": {
@@ -118,6 +118,19 @@ def test_one_part_that_cannot_be_told_leaves_the_others() -> None:
 def test_a_lookup_may_say_what_is_left_of_a_name() -> None:
     found = evaluate({"Fn::Sub": "a-${X}"}, lambda _: Unknown("later", 7))
     assert found == Unknown("later", {"Fn::Sub": ["a-${X}", {"X": 7}]})
+
+
+def test_who_gives_other_texts_says_how_they_are_split() -> None:
+    def split(whole: str, separator: str) -> Parts | Unknown:
+        return Parts(lambda index: f"{whole}{separator}{index}") if whole == "x" else Unknown("no x")
+
+    def of(value: Any) -> Any:
+        return evaluate(value, lambda name: name, split=split)
+
+    assert of({"Fn::Select": [3, {"Fn::Split": [":", {"Ref": "x"}]}]}) == "x:3"
+    assert of({"Fn::Select": [3, {"Ref": "x"}]}) == "x,3"
+    assert of({"Fn::Select": [3, {"Fn::Split": [":", "y"]}]}).why == "no x"
+    assert isinstance(of({"Fn::Join": ["", {"Fn::Split": [":", {"Ref": "x"}]}]}), Unknown)
 
 
 def test_conditions_follow_the_values() -> None:
