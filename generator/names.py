@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from model.types import resource_type
+from model.values import Unknown, evaluate
 
 LONGEST_SUFFIX = "s" * 16
 """What the limits are checked with: model.SUFFIX allows 16 characters."""
@@ -45,31 +46,11 @@ class Named:
 
 
 def name_of(value: Any, region: str) -> str | None:
-    """The name that a rendered property gives in ``region`` with the longest suffix; None where it is not ours to know.
-
-    ``Join`` of a ``Split`` is how a name takes underscores, where a type allows no hyphen.
-    """
-    match value:
-        case {"Fn::Sub": str(pattern)}:
-            return name_of(pattern, region)
-        case {"Fn::Join": [str(separator), parts]}:
-            known = _parts(parts, region)
-            return None if known is None else separator.join(known)
-        case str():
-            variables = {"EnvironmentSuffix": LONGEST_SUFFIX, "AWS::Region": region, "AWS::AccountId": ACCOUNT_ID}
-            return re.sub(r"\$\{([^}]+)\}", lambda found: variables.get(found[1], found[0]), value)
-    return None
-
-
-def _parts(value: Any, region: str) -> list[str] | None:
-    """The texts of a list that is joined; None where one of them is not ours to know."""
-    match value:
-        case {"Fn::Split": [str(separator), whole]}:
-            text = name_of(whole, region)
-            return None if text is None else text.split(separator)
-        case list():
-            texts = [name_of(part, region) for part in value]
-            return None if None in texts else [text or "" for text in texts]
+    """The name that a rendered property gives in ``region`` with the longest suffix; None where it is not ours to know."""
+    known = {"EnvironmentSuffix": LONGEST_SUFFIX, "AWS::Region": region, "AWS::AccountId": ACCOUNT_ID}
+    match evaluate(value, lambda name: known.get(name, Unknown(f"{name} differs between environments"))):
+        case str(name) | Unknown(rest={"Fn::Sub": str(name)}):  # a variable is left in a name for ``check`` to refuse
+            return name
     return None
 
 

@@ -12,6 +12,13 @@ def test_a_name_is_what_the_longest_suffix_gives() -> None:
     assert name_of({"Ref": "Parameter"}, "us-east-1") is None
 
 
+def test_a_name_with_a_variable_that_is_not_known_is_left_for_the_check_to_refuse() -> None:
+    name = name_of({"Fn::Sub": "rds-${Parameter}-${EnvironmentSuffix}"}, "us-east-1")
+    assert name == f"rds-${{Parameter}}-{LONGEST_SUFFIX}"
+    (problem,) = check([Named("s/l.R", "AWS::RDS::DBInstance", "us-east-1", name)])
+    assert "does not match" in problem
+
+
 def test_a_joined_name_is_the_text_that_the_parts_give() -> None:
     split = {"Fn::Split": ["-", {"Fn::Sub": "dr-restore-test-${EnvironmentSuffix}"}]}
     assert name_of({"Fn::Join": ["_", split]}, "us-east-1") == f"dr_restore_test_{LONGEST_SUFFIX}"
