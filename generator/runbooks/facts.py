@@ -5,7 +5,6 @@ A name is shell text: ``rds-$ENV``. What AWS gives (an id, an ARN) is asked of t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from generator.assemble import Built
 from model import PRIMARY, Document, Site, System, address
 from model.types import resource_type
+from model.values import Parts, evaluate, text
 
 PSEUDO = {
     "EnvironmentSuffix": "$ENV",
@@ -82,31 +82,18 @@ class Facts:
 
     def text(self, layer: str, value: Any) -> str:
         """A property's value as shell text."""
-        if isinstance(value, Mapping):
-            (function, argument), *_ = value.items()
-            read = {"Ref": self._ref, "Fn::Sub": self._sub, "Fn::GetAtt": self._attribute, "Fn::Select": self._select}
-            return read[function](layer, argument)
-        return str(value).lower() if isinstance(value, bool) else str(value)
+        told = evaluate(value, lambda name: self._shell(layer, name), split=_cut)
+        if not isinstance(told, str | int | float):
+            raise LookupError(f"{self.system.name}: {layer} has {value}, which no shell can say; a runbook needs it")
+        return text(told)
 
     def texts(self, layer: str, value: Any) -> list[str]:
         """A list property's values as shell text."""
         return [self.text(layer, one) for one in (value if isinstance(value, list) else [value])]
 
-    def _select(self, layer: str, argument: Any) -> str:
-        """A part of an ARN or an item of a list: ``cut`` counts from one.
-
-        Without quotes, which would be escaped where the whole stands in some.
-        """
-        index, of = argument
-        separator, whole = of.get("Fn::Split", (",", of))
-        return f"$(cut -d{separator} -f{index + 1} <<< {self.text(layer, whole)})"
-
-    def _sub(self, layer: str, argument: Any) -> str:
-        if isinstance(argument, list):
-            pattern, given = argument
-            known = {name: self.text(layer, value) for name, value in given.items()}
-            argument = re.sub(r"\$\{([^}]+)\}", lambda match: known.get(match[1], match[0]), pattern)
-        return re.sub(r"\$\{([^}]+)\}", lambda match: self._ref(layer, match[1]), argument)
+    def _shell(self, layer: str, name: str) -> str:
+        title, _, attribute = name.partition(".")
+        return self._attribute(layer, title, attribute) if attribute else self._ref(layer, name)
 
     def _ref(self, layer: str, name: str) -> str:
         if name in PSEUDO:
@@ -140,9 +127,8 @@ class Facts:
         body = self.documents[layer]["Resources"].get(name, {})
         return bool(resource_type(body.get("Type", "")).referred_by)
 
-    def _attribute(self, layer: str, argument: Any) -> str:
+    def _attribute(self, layer: str, title: str, attribute: str) -> str:
         """An attribute is an output; or else an ARN of a role, or an id, which its stack knows."""
-        title, attribute = argument if isinstance(argument, list) else argument.split(".", 1)
         for output, body in self.documents[layer].get("Outputs", {}).items():
             if body["Value"] == {"Fn::GetAtt": [title, attribute]}:
                 return f"$(output {layer} {output})"
@@ -161,3 +147,11 @@ class Facts:
                 if document["Resources"].get(title, {}).get("Type") == type_ and name.endswith(like):
                     return f"$(output {layer} {name})"
         raise LookupError(f"{self.system.name}: no output refers to a {type_} ({like or 'any'}); its runbook needs one")
+
+
+def _cut(whole: str, separator: str) -> Parts:
+    """Parts of an ARN or items of a list: ``cut`` counts from one.
+
+    Without quotes, which would be escaped where the whole stands in some.
+    """
+    return Parts(lambda index: f"$(cut -d{separator} -f{index + 1} <<< {whole})")

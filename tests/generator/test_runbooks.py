@@ -280,6 +280,11 @@ def test_names_become_shell_text() -> None:
     assert known.text("data", {"Ref": "Shown"}) == "$(output data ShownId)"
     assert "--logical-resource-id Odd --query" in known.text("data", {"Ref": "Odd"})
     assert known.text("data", True) == "true"
+    assert known.text("data", {"Fn::Select": [3, {"Fn::Split": [":", {"Ref": "Class"}]}]}) == (
+        "$(cut -d: -f4 <<< $(parameter data Class))"
+    )
+    with pytest.raises(LookupError, match="which no shell can say"):
+        known.text("data", {"Fn::ImportValue": "x"})
 
 
 def test_an_output_that_a_runbook_needs_and_nobody_offers_is_named() -> None:
