@@ -10,6 +10,7 @@ from typing import Any
 
 from model import schedule
 from model.architecture import alarm_rule, watches
+from model.values import Unknown, evaluate
 from model.view import Resource, View
 from recovery.measured import Measured
 from recovery.terms import Phase, Place, Term, longest, service, total
@@ -103,16 +104,23 @@ def number(one: Resource, *path: str) -> Span:
 
 
 def _number(view: View, layer: str, value: Any) -> Span:
-    parameters = view.templates[layer].get("Parameters", {})
-    match value:
-        case {"Ref": str(name)} if name in parameters:
-            allowed = [float(one) for one in parameters[name].get("AllowedValues", [])]
-            worst = parameters[name].get("MaxValue", max(allowed, default=None))
-            typical = parameters[name].get("Default", worst)
-            return Span(float(typical or 0), None if worst is None else float(worst))
-        case int() | float() | str() if not isinstance(value, bool) and re.fullmatch(r"-?\d+(\.\d+)?", str(value)):
-            return Span(float(value), float(value))
-    return Span(0, None)
+    template = view.templates[layer]
+    parameters = template.get("Parameters", {})
+
+    def worst(name: str) -> Any:
+        declared = parameters.get(name, {})
+        listed = [float(one) for one in declared.get("AllowedValues", [])]
+        return declared.get("MaxValue", max(listed, default=Unknown(f"nothing bounds {name}")))
+
+    def typical(name: str) -> Any:
+        return parameters.get(name, {}).get("Default", worst(name))
+
+    return Span(_float(evaluate(value, typical, template)) or 0, _float(evaluate(value, worst, template)))
+
+
+def _float(value: Any) -> float | None:
+    number = not isinstance(value, bool) and re.fullmatch(r"-?\d+(\.\d+)?", str(value))
+    return float(value) if number else None
 
 
 def _age(alarm: Resource) -> Span:
