@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from chain.changes import Difference
 from chain.graph import Graph, Stack
 from chain.guard import Danger
-from model.architecture import SOURCES, copies_by, names_of, source_of
+from model.architecture import SOURCES, copies_by, source_of
+from model.values import mentions
 from model.view import View
 
 VERSION = "EngineVersion"
@@ -89,7 +90,7 @@ def _copied(graph: Graph) -> Mapping[str, set[str]]:
     for system in {stack.template.system for stack in graph.stacks}:
         own = [stack for stack in graph.stacks if stack.template.system == system]
         for one in View({stack.template.layer: stack.template.document for stack in own}).resources(*SOURCES):
-            named, source = set(names_of(one.get(copies_by(one.type, one.properties)))), source_of(one)
+            named, source = set(mentions(one.get(copies_by(one.type, one.properties)))), source_of(one)
             copies = {stack.id for stack in own if stack.template.layer == one.layer and named & set(stack.wires)}
             for stack in own:
                 if source is None or source.layer == stack.template.layer:

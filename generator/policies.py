@@ -24,6 +24,7 @@ from model import Document
 from model.calls import Calls
 from model.facts import fact
 from model.types import resource_type, resource_types
+from model.values import evaluate
 
 MOST_CHARACTERS = 6144
 """Of a managed policy, white space not counted (IAM and AWS STS quotas)."""
@@ -493,11 +494,11 @@ def _actions(names: Sequence[str]) -> list[Action]:
 
 def _pattern(value: Any) -> str | None:
     """A name or ARN of a template as an IAM pattern: the suffix open, the account the caller's own, ``%R`` for the region."""
-    text = value.get("Fn::Sub") if isinstance(value, Mapping) else value
-    if not isinstance(text, str):
-        return None
+    if isinstance(value, Mapping) and "Fn::Sub" not in value:
+        return None  # of a name that is only referred to, a pattern would be any name
     known = {"EnvironmentSuffix": "*", "AWS::Region": "%R", "AWS::AccountId": "${aws:PrincipalAccount}", "AWS::Partition": "aws"}
-    return re.sub(r"\$\{([^}]+)\}", lambda match: known.get(match[1], "*"), text)
+    text = evaluate(value, lambda name: known.get(name, "*"))
+    return text if isinstance(text, str) else None
 
 
 def _ends_one(action: str, reference: Mapping[str, Any]) -> bool:

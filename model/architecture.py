@@ -13,6 +13,7 @@ from typing import Any
 
 from model import Document, Site, address
 from model.types import resource_type
+from model.values import mentions
 from model.view import Resource, View
 
 INSTANCE, CLUSTER, GLOBAL = "AWS::RDS::DBInstance", "AWS::RDS::DBCluster", "AWS::RDS::GlobalCluster"
@@ -210,24 +211,6 @@ def alarm_rule(composite: Resource) -> tuple[str, tuple[Resource | None, ...]]:
     return text, tuple(composite.view.follow(composite.layer, value) for value in values)
 
 
-def names_of(value: Any) -> Iterator[str]:
-    """What a value refers to, at any depth."""
-    match value:
-        case {"Ref": str(name)}:
-            yield name
-        case {"Fn::Sub": str(text)}:
-            yield from _variables(text)
-        case {"Fn::Sub": [str(text), dict(given)]}:
-            yield from _variables(text)
-            yield from names_of(given)
-        case dict():
-            for each in value.values():
-                yield from names_of(each)
-        case list():
-            for each in value:
-                yield from names_of(each)
-
-
 def _variables(text: str) -> list[str]:
     return re.findall(r"\$\{(\w+)", text)
 
@@ -235,7 +218,7 @@ def _variables(text: str) -> list[str]:
 def sites_named(view: View, layer: str, value: Any) -> Iterator[Site]:
     """The sites that the wires in a value of a layer name."""
     imports = _layer(view, layer).get("Imports") or {}
-    return (site for name in names_of(value) if name in imports and (site := address("", imports[name])[0]))
+    return (site for name in mentions(value) if name in imports and (site := address("", imports[name])[0]))
 
 
 def _layer(view: View, layer: str) -> Document:

@@ -64,10 +64,6 @@ class View:
         wire = self._wire(layer, name)
         return self.follow(*wire) if wire else None
 
-    def mentioned(self, layer: str, value: Any) -> list[Resource | None]:
-        """What each name in a value denotes."""
-        return [self.follow(layer, {"Ref": name}) for name in mentions(value)]
-
     def members(self, layer: str, value: Any) -> tuple[Resource | None, ...]:
         """What each entry of a list denotes, whether the list stands here or arrives joined through an import."""
         match value:
