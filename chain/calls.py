@@ -21,6 +21,7 @@ from chain import (
     final,
     leftovers,
     lock,
+    occupants,
     outside,
     packages,
     preflight,
@@ -48,6 +49,7 @@ DECLARED: Sequence[Mapping[str, tuple[str, ...]]] = (
     final.CALLS,
     leftovers.CALLS,
     lock.CALLS,
+    occupants.CALLS,
     outside.CALLS,
     packages.CALLS,
     preflight.CALLS,
@@ -87,6 +89,13 @@ DEPLOYS = (
     _calls("LookAround", reviewer=True),
     _calls(
         "ReadQuotas", VPC, "servicequotas:{region}:*:ec2/L-0263D0A3", "servicequotas:{region}:*:vpc/L-F678F1CE", reviewer=True
+    ),
+    # Of a network that would be replaced or removed: all databases, for one of another system's may stand in it.
+    _calls(
+        "SeeWhichDatabasesStandInNetworks",
+        VPC,
+        *("rds:{region}:*:cluster:*", "rds:{region}:*:db:*", "rds:{region}:*:subgrp:*"),
+        reviewer=True,
     ),
     _calls("UploadPackages", BUCKET),
     _calls("CountObjectsAndEmptyBuckets", BUCKET, reviewer=True),

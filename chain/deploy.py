@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from chain import guard, packages, preflight, reach, rotation, schedule, topology, undeleted
+from chain import guard, occupants, packages, preflight, reach, rotation, schedule, topology, undeleted
 from chain import stack as cfn
 from chain.durations import Durations, memory_name, typical
 from chain.graph import ARTIFACTS, BUCKET, Graph, Stack
@@ -287,8 +287,10 @@ class _Run:
     def _judge(self, change_set: cfn.ChangeSet) -> None:
         """The last look before a change set is executed: inputs that were not known before are known now."""
         layer = self.stack.template.layer
-        moved = self.judged.moves.dangers({self.stack.id: guard.replaced(change_set.changes)})
-        own = [each for each in moved if each.stack == self.stack.id]
+        said = {self.stack.id: guard.replaced(change_set.changes)}
+        taken = [each for each in self.judged.moves.taken(said) if each.stack == self.stack.id]
+        standing = occupants.dangers(taken, self.clients, self.judged.stands)  # once more: it may have come meanwhile
+        own = [each for each in (*self.judged.moves.dangers(said), *standing) if each.stack == self.stack.id]
         wrong = guard.refused([*guard.by_change_set(self.stack.id, layer, change_set.changes), *own], self.allowed)
         found = {f"{each.action} {each.resource}" for each in change_set.changes}
         self.note("change set", stack=self.stack.id, id=change_set.id, changes=[shown(each) for each in change_set.changes])

@@ -159,6 +159,7 @@ def by_change_set(stack: str, layer: str, changes: Sequence[Change]) -> list[Dan
 def replaced(changes: Sequence[Change]) -> dict[str, bool]:
     """The resources that a change set removes or replaces, and whether that is certain."""
     moved = {change.resource for change in changes if change.replacement in ("True", "Conditional") or change.action != "Modify"}
+    moved |= {f"{change.resource}.{name}" for change in changes for name in change.properties}
     return {
         change.resource: change.action == "Remove" or change.replacement == "True"
         for change in changes
@@ -198,8 +199,16 @@ def sentences(found: Sequence[Danger], allowed: Collection[str]) -> Iterator[str
 
 
 def _unmoved(change: Change, moved: set[str]) -> set[str]:
-    """Causes that change nothing: names and ARNs of resources that stay what they are."""
-    return {cause for cause in change.causes if cause.partition(".")[0] not in moved and cause}
+    """Causes that change nothing: names and ARNs of resources that stay what they are, and attributes that no changed property
+    gives."""
+    return {cause for cause in change.causes if cause and not set(_given_by(cause)) & moved}
+
+
+def _given_by(cause: str) -> Iterator[str]:
+    """What a cause may rest on: the resource, and those of its properties that its attribute bears the names of."""
+    resource, *names = cause.split(".")
+    yield resource
+    yield from (f"{resource}.{name}" for name in names)
 
 
 def _why(change: Change) -> str:

@@ -47,6 +47,16 @@ Node = tuple[str, str, str]
 
 RESOURCE, PARAMETER, OUTPUT = "resource", "parameter", "output"
 
+Part = tuple[str, str]
+"""The id of a stack, and a resource's logical id in it."""
+
+PLACES = ("AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::SecurityGroup")
+"""The parts of a network that something else can stand in, or bear."""
+
+KEPT_ANYWAY = ("Retain", "RetainExceptOnCreate")
+PROTECTED = ("DeletionProtection", "DeletionProtectionEnabled")
+"""What keeps a resource there although its stack lets it go, or tries to delete it: policies, and switches that are on."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -56,9 +66,24 @@ class Standing:
     layer: str
     state: State
     old: Document
-    new: Document | None = None  # its layer is gone
+    new: Document | None = None  # without one it is not deployed
     answers: Mapping[str, str | Later] = field(default_factory=dict)
     stack: Stack | None = None
+    is_gone: bool = False  # whether it is deleted, for its layer is gone
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Parts of a network that stand and would be taken away with those of one stack; ``resource`` is the first of them."""
+
+    stack: str
+    layer: str
+    resource: str
+    type: str
+    certain: bool
+    removed: bool
+    parts: tuple[Part, ...]
+    going: tuple[Part, ...] = ()  # what stands on them and is deleted before them
 
 
 @dataclass(frozen=True)
@@ -87,6 +112,7 @@ class Moves:
         self._removed: set[Node] = set()
         self._shifted: dict[Node, bool] = {}  # what is given another place by value
         self._evaluated = {each.id: _evaluated(each) for each in standing}
+        self._found = {id_: {one.resource for one in several} for id_, several in found.items()}
         for stack in graph.stacks:
             if stack.id not in self._standing:
                 self._read(stack.id, stack.template.document)
@@ -96,10 +122,11 @@ class Moves:
             self._read(each.id, each.old)
             if each.new is not None:
                 self._read(each.id, each.new)
-                self._hold(each)
+            self._hold(each)
         self._link_by_ids()
         for each in standing:
-            self._seed(each, found.get(each.id, ()))
+            if each.new is not None or each.is_gone:
+                self._seed(each, found.get(each.id, ()))
         for each in standing:
             if each.new is not None:
                 self._shift(each)
@@ -120,6 +147,50 @@ class Moves:
             if not any(node in each for each in reached.values()):
                 found += self._take_away(node, certain, self._spread([node], holding=True))
         return found
+
+    def taken(self, more: Mapping[str, Mapping[str, bool]] | None = None) -> list[Taken]:
+        """The parts of networks that would be taken away although nothing that is declared holds them: what really stands in
+        them is for AWS to say. One for each stack whose own parts are replaced or removed, but those that are refused anyhow."""
+        seeds = {**self._more(more), **self._seeds}
+        refused = {each.stack for each in self.dangers(more)}
+        roots: dict[str, list[Node]] = defaultdict(list)
+        for node in seeds:
+            if self._is_network(node) and node[1] not in refused and node[1] in self._standing:
+                roots[node[1]].append(node)
+        found = []
+        for id_, nodes in roots.items():
+            parts = tuple(node[1:] for node in self._spread(nodes) if self._is_place(node))
+            if parts:
+                order = {type_: place for place, type_ in enumerate(PLACES)}
+                root = min(nodes, key=lambda node: order.get(self._types[node], len(order)))
+                gone = all(node in self._removed for node in nodes)
+                reached = self._spread(nodes, holding=True) if gone else {}
+                going = tuple(node[1:] for node in reached if node in self._kept and self._goes_before(node, root))
+                type_, removed = self._types[root], root in self._removed
+                found.append(Taken(id_, self._layer(id_), root[2], type_, seeds[root], removed, parts, going))
+        return found
+
+    def _is_place(self, node: Node) -> bool:
+        """Whether it is a part of a network that stands, and that something may stand in."""
+        return self._types.get(node) in PLACES and node[1] in self._standing and node[2] in self._evaluated[node[1]][0]
+
+    def _goes_before(self, node: Node, part: Node) -> bool:
+        """Whether something is really deleted, and before the part of a network that is removed with it: CloudFormation orders it
+        so within a stack, and stacks whose layers are gone are deleted in such an order, after everything else."""
+        both_gone = self._standing[node[1]].is_gone and self._standing[part[1]].is_gone
+        if node not in self._removed or part not in self._removed or not (node[1] == part[1] or both_gone):
+            return False
+        one_deletion = node[1] == part[1] and self._standing[node[1]].is_gone  # it ends where the first of them stays
+        return not self._is_kept(node) and (one_deletion or not self._is_protected(node))
+
+    def _is_kept(self, node: Node) -> bool:
+        """Whether its stack only lets go of it."""
+        resource = self._standing[node[1]].old.get("Resources", {}).get(node[2], {})
+        return resource.get("DeletionPolicy") in KEPT_ANYWAY
+
+    def _is_protected(self, node: Node) -> bool:
+        properties = self._evaluated[node[1]][0].get(node[2], {})
+        return any(str(properties.get(name, "")).lower() == "true" for name in PROTECTED)
 
     def follows(self, more: Mapping[str, Mapping[str, bool]] | None = None) -> dict[str, Follows]:
         """The stacks that change because an output which feeds them names what is replaced, by their ids."""
@@ -183,8 +254,10 @@ class Moves:
     def _seed(self, each: Standing, found: Sequence[Difference]) -> None:
         before, after = self._evaluated[each.id]
         for name in {*(before.keys() - after.keys()), *(one.resource for one in found if one.action == "Remove")}:
-            self._seeds[RESOURCE, each.id, name] = True
-            self._removed.add((RESOURCE, each.id, name))
+            node = (RESOURCE, each.id, name)
+            self._removed.add(node)
+            if not self._is_kept(node):  # what is only let go of is still there
+                self._seeds[node] = True
         for one in found:
             node = (RESOURCE, each.id, one.resource)
             fixed = [change for change in one.properties if change.replaces]
@@ -238,7 +311,24 @@ class Moves:
         return found
 
     def _more(self, more: Mapping[str, Mapping[str, bool]] | None) -> dict[Node, bool]:
-        return {(RESOURCE, id_, name): sure for id_, named_ in (more or {}).items() for name, sure in named_.items()}
+        """What change sets say is replaced, but for what has the values that it had: a parameter only bears another name."""
+        found = {(RESOURCE, id_, name): sure for id_, named_ in (more or {}).items() for name, sure in named_.items()}
+        moving = {node for node in found if not self._is_same(node)}
+        while more_moving := {
+            node for node in found.keys() - moving if any(one in moving for one in self._before[node] if one[0] == RESOURCE)
+        }:
+            moving |= more_moving
+        return {node: sure for node, sure in found.items() if node in moving}
+
+    def _is_same(self, node: Node) -> bool:
+        """Whether everything that a resource is made of is known and is what it was: values, and resources that do not change."""
+        each = self._standing.get(node[1])
+        if each is None or each.new is None or not self._is_network(node):
+            return False
+        before, after = (side.get(node[2]) for side in self._evaluated[node[1]])
+        changing = {node[2], *(one[2] for one in self._before[node] if one[0] == RESOURCE)} & self._found.get(node[1], set())
+        looked_up = any("AWS::SSM::" in str(one.get("Type")) for one in each.new.get("Parameters", {}).values())
+        return before is not None and before == after and not _later(after) and not changing and not looked_up
 
     def _is_network(self, node: Node) -> bool:
         type_ = self._types.get(node, "")
@@ -267,8 +357,7 @@ class Moves:
         """One danger for each stack that holds data which the seed's network reaches."""
         ends: dict[str, list[Node]] = defaultdict(list)
         for node in reached:
-            gone = node in self._removed and seed in self._removed and node[1] == seed[1]
-            if node in self._kept and not gone:
+            if node in self._kept and not self._goes_before(node, seed):
                 ends[node[1]].append(node)
         _, id_, name = seed
         how = "moved into another network" if seed in self._shifted else "removed" if seed in self._removed else "replaced"

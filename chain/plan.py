@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from threading import Event
 
-from chain import schedule
+from chain import occupants, schedule
 from chain import stack as cfn
 from chain.changes import Difference
 from chain.graph import Graph, Stack
@@ -69,6 +69,9 @@ def plan(
     more = {id_: replaced(step.changes) for id_, step in done.items()}
     known = {(each.stack, each.resource) for each in judged.moves.dangers()}
     late = [each for each in judged.moves.dangers(more) if (each.stack, each.resource) not in known]
+    refused = {each.stack for each in (*judged.dangers, *late) if each.final}
+    taken = [each for each in judged.moves.taken(more) if each.stack not in refused]
+    late += occupants.dangers(taken, clients, judged.stands)
     done = {
         id_: replace(step, dangers=(*step.dangers, *(each for each in late if each.stack == id_))) for id_, step in done.items()
     }

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from chain import guard, upgrades
+from chain import guard, occupants, upgrades
 from chain import stack as cfn
 from chain.changes import Difference, Later, differences
 from chain.graph import Graph, Stack
@@ -50,6 +50,7 @@ class Review:
     order: Order
     moves: Moves
     bodies: Mapping[tuple[object, ...], Any] = field(default_factory=dict)  # by a stack's id and mark
+    stands: Mapping[str, State] = field(default_factory=dict)  # every stack of ours that was read, by its id
 
     def body(self, state: State) -> Any:
         """The template of a stack that has not moved since; None if it has."""
@@ -66,6 +67,7 @@ def review(graph: Graph, clients: Clients, standing: Standing) -> Review:
     found = [(stack, state) for stack in graph.stacks if (state := standing[stack.region].get(stack.name)) is not None]
     ours = [(stack, state) for stack, state in found if _is_readable(stack, state)]
     left = list(_orphans(graph, standing))
+    idle = list(_left_out(graph, standing))
     outputs = {stack.id: state.outputs for stack, state in found}
 
     def read(region: str, state: State) -> Any:
@@ -74,6 +76,7 @@ def review(graph: Graph, clients: Clients, standing: Standing) -> Review:
     with ThreadPoolExecutor(READERS) as pool:
         bodies = list(pool.map(read, [stack.region for stack, _ in ours], [state for _, state in ours]))
         spare = list(pool.map(read, [region for _, region, _ in left], [state for _, _, state in left]))
+        beside = list(pool.map(read, [region for region, _ in idle], [state for _, state in idle]))
     changed = {stack.id: _difference(stack, state, body, outputs) for (stack, state), body in zip(ours, bodies, strict=True)}
     orphans = []
     stands = [
@@ -83,17 +86,21 @@ def review(graph: Graph, clients: Clients, standing: Standing) -> Review:
     for (system, region, state), old in zip(left, map(cfn.document_of, spare), strict=True):
         declared = old.get("Resources", {})
         orphans.append(Orphan(system, region, state, tuple((name, each["Type"]) for name, each in declared.items())))
-        stands.append(Stands(orphans[-1].id, state.tags.get("Layer", ""), state, old))
+        stands.append(Stands(orphans[-1].id, state.tags.get("Layer", ""), state, old, is_gone=True))
+    for (region, state), body in zip(idle, beside, strict=True):
+        stands.append(Stands(f"{region}/{state.name}", state.tags.get("Layer", ""), state, cfn.document_of(body)))
     moves = Moves(graph, stands, changed)
+    states = {each.id: each.state for each in stands}
     order = upgrades.order(graph, changed)
     dangers = [
         *order.dangers,
         *moves.dangers(),
+        *occupants.dangers(moves.taken(), clients, states),
         *(each for id_, one in changed.items() for each in guard.dangers(id_, graph[id_].template.layer, one)),
         *(each for one in orphans for each in guard.gone(one.id, one.state.tags.get("Layer", ""), one.resources)),
     ]
     kept = {(state.id, *state.mark): body for (_, state), body in zip(ours, bodies, strict=True)}
-    return Review({id_: one for id_, one in changed.items() if one}, tuple(dangers), tuple(orphans), order, moves, kept)
+    return Review({id_: one for id_, one in changed.items() if one}, tuple(dangers), tuple(orphans), order, moves, kept, states)
 
 
 def _is_readable(stack: Stack, state: State) -> bool:
@@ -116,6 +123,17 @@ def _answers(stack: Stack, outputs: Mapping[str, Mapping[str, str]]) -> dict[str
         known = outputs.get(wire.stack, {})
         answers[name] = known[wire.output] if wire.output in known else Later(wire.address)
     return answers
+
+
+def _left_out(graph: Graph, standing: Standing) -> Iterator[tuple[str, State]]:
+    """Stacks that stand although the graph leaves them out: nobody touches them, and what is in them goes on."""
+    systems = {(stack.template.system, stack.suffix) for stack in graph.stacks}
+    out = {each.stack for each in graph.left_out}
+    for region, states in standing.items():
+        for state in states.values():
+            ours = any(state.is_ours(system, suffix) for system, suffix in systems)
+            if ours and f"{region}/{state.name}" in out and state.status not in ("DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS"):
+                yield region, state
 
 
 def _orphans(graph: Graph, standing: Standing) -> Iterator[tuple[str, str, State]]:

@@ -49,7 +49,7 @@ def here() -> Aws:
 
 def install(resources: Mapping[str, Resource]) -> None:
     """Our handlers take the place of ministack's for these types."""
-    from ministack.services.cloudformation import engine, handlers, provisioners, stacks
+    from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
     engine.CfnLoader = _quick(engine.CfnLoader)
     for name, resource in resources.items():
@@ -63,8 +63,20 @@ def install(resources: Mapping[str, Resource]) -> None:
     theirs = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda name: name in resources or theirs(name)
     stacks._add_event = _with_cleanup(stacks._add_event)
+    changesets._diff_resources = _by_value(changesets._diff_resources)
     make = handlers._ACTION_HANDLERS["CreateChangeSet"]
     handlers._ACTION_HANDLERS["CreateChangeSet"] = lambda given: _with_outputs(make(given), given)
+
+
+def _by_value(theirs: Callable[..., Any]) -> Callable[..., Any]:
+    """CloudFormation compares what templates say once their parameters are filled in: one that only bears another name, or that
+    takes the place of what was written out, changes nothing by itself. ministack takes a new parameter for a changed value."""
+
+    def differ(old: Any, new: Any, resources: Any = None, template: Any = None, changed: Any = (), retag: Any = ()) -> Any:
+        known = old.get("Parameters", {})
+        return theirs(old, new, resources, template, {name for name in changed if name in known}, retag)
+
+    return differ
 
 
 NOT_DELETED = "Update successful. One or more resources could not be deleted."

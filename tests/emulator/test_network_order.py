@@ -92,3 +92,36 @@ def test_nat_gateways_and_endpoints_are_found_by_a_filter(aws: Emulator) -> None
     found = ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-endpoint-id", "Values": endpoints[1:]}])["VpcEndpoints"]
     assert [one["VpcEndpointId"] for one in found] == endpoints[1:]
     assert ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-endpoint-id", "Values": ["vpce-none"]}])["VpcEndpoints"] == []
+
+
+def test_what_stands_in_a_network_has_interfaces_and_is_found_by_them(aws: Emulator) -> None:
+    ec2, efs, rds = (aws.client(each, "eu-west-2") for each in ("ec2", "efs", "rds"))
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    one, two = (
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"eu-west-2{zone}")["Subnet"]["SubnetId"]
+        for number, zone in enumerate("ab")
+    )
+    group = ec2.create_security_group(GroupName="borne", Description="borne", VpcId=vpc)["GroupId"]
+    rds.create_db_subnet_group(DBSubnetGroupName="found", DBSubnetGroupDescription="x", SubnetIds=[one, two])
+    rds.create_db_instance(
+        DBInstanceIdentifier="found",
+        Engine="mysql",
+        DBInstanceClass="db.r6g.large",
+        DBSubnetGroupName="found",
+        VpcSecurityGroupIds=[group],
+    )
+    files = efs.create_file_system(CreationToken="found")["FileSystemId"]
+    target = efs.create_mount_target(FileSystemId=files, SubnetId=two, SecurityGroups=[group])
+
+    def found(**filters: str) -> set[str]:
+        given = [{"Name": name.replace("_", "-"), "Values": [value]} for name, value in filters.items()]
+        pages = ec2.get_paginator("describe_network_interfaces").paginate(Filters=given)
+        return {each["Description"] for page in pages for each in page["NetworkInterfaces"]}
+
+    mounted = f"EFS mount target for {files} ({target['MountTargetId']})"
+    assert found(vpc_id=vpc) == found(group_id=group) == {"RDSNetworkInterface", mounted}
+    assert found(subnet_id=two, group_id=group) == {mounted}
+    assert found(vpc_id="vpc-0123456789abcdef0") == set()
+    assert refusal(ec2.describe_network_interfaces, Filters=[{"Name": "vpc", "Values": [vpc]}]) == "InvalidParameterValue"
+    rds.stop_db_instance(DBInstanceIdentifier="found")
+    assert found(vpc_id=vpc) == {mounted}, "a database that is stopped has none"
