@@ -20,7 +20,7 @@ from chain.resolve import lookup, pseudo
 from chain.stack import Change, State
 from model import Document
 from model.types import resource_type
-from model.values import Unknown, evaluate, holds, mentions, rest
+from model.values import Lookup, Unknown, evaluate, holds, mentions, rest
 
 FILES, MOUNT = "AWS::EFS::FileSystem", "AWS::EFS::MountTarget"
 GROUP = "SubnetGroup"  # how the types end that hold subnets for a database: they take others in place, and RDS refuses that
@@ -112,6 +112,8 @@ class Moves:
         self._removed: set[Node] = set()
         self._shifted: dict[Node, bool] = {}  # what is given another place by value
         self._evaluated = {each.id: _evaluated(each) for each in standing}
+        self._offered = {each.id: _offered(each) for each in standing}
+        self._changed = {id_: {part for one in several for part in _changed(one)} for id_, several in found.items()}
         self._found = {id_: {one.resource for one in several} for id_, several in found.items()}
         for stack in graph.stacks:
             if stack.id not in self._standing:
@@ -127,6 +129,8 @@ class Moves:
         for each in standing:
             if each.new is not None or each.is_gone:
                 self._seed(each, found.get(each.id, ()))
+        for each in standing:
+            self._fed(each)
         for each in standing:
             if each.new is not None:
                 self._shift(each)
@@ -155,7 +159,8 @@ class Moves:
         refused = {each.stack for each in self.dangers(more)}
         roots: dict[str, list[Node]] = defaultdict(list)
         for node in seeds:
-            if self._is_network(node) and node[1] not in refused and node[1] in self._standing:
+            stays = node in self._removed and self._is_kept(node)  # its stack only lets go of it
+            if self._is_network(node) and not stays and node[1] not in refused and node[1] in self._standing:
                 roots[node[1]].append(node)
         found = []
         for id_, nodes in roots.items():
@@ -256,8 +261,7 @@ class Moves:
         for name in {*(before.keys() - after.keys()), *(one.resource for one in found if one.action == "Remove")}:
             node = (RESOURCE, each.id, name)
             self._removed.add(node)
-            if not self._is_kept(node):  # what is only let go of is still there
-                self._seeds[node] = True
+            self._seeds[node] = True
         for one in found:
             node = (RESOURCE, each.id, one.resource)
             fixed = [change for change in one.properties if change.replaces]
@@ -272,6 +276,34 @@ class Moves:
                     value = after[name].get(property_)
                     if not later_in(value) or self._is_elsewhere(value, each):
                         self._seeds[node] = property_ in created_with(self._types[node]) and not later_in(value)
+
+    def _fed(self, each: Standing) -> None:
+        """Parts of a network of which a value comes from an output that the same deployment gives another value."""
+        if each.new is None or each.stack is None:
+            return
+        moving = {name for name, wire in each.stack.wires.items() if self._gives_another(wire.stack, wire.output, frozenset())}
+        before, _ = self._evaluated[each.id]
+        for name, resource in each.new.get("Resources", {}).items():
+            node = (RESOURCE, each.id, name)
+            if moving and name in before and self._is_network(node) and node not in self._seeds:
+                fixed = {path.partition(".")[0] for path in created_with(resource["Type"])}
+                if any(moving & set(mentions(value)) for key, value in resource.get("Properties", {}).items() if key in fixed):
+                    self._seeds[node] = False
+
+    def _gives_another(self, id_: str, output: str, asked: frozenset[tuple[str, str]]) -> bool:
+        """Whether an output would have another value: by itself, by a property that changes in place, or by another output."""
+        each = self._standing.get(id_)
+        if each is None or each.new is None or (id_, output) in asked:
+            return False
+        value = each.new.get("Outputs", {}).get(output, {}).get("Value")
+        was, now = self._offered[id_]
+        if output in was and output in now and was[output] != now[output] and not {*_parts(was[output]), *_parts(now[output])}:
+            return True
+        if any(part in self._changed.get(id_, ()) for part in _parts(now.get(output))):
+            return True
+        wires = each.stack.wires if each.stack is not None else {}
+        through = [wires[name] for name in mentions(value) if name in wires]
+        return any(self._gives_another(wire.stack, wire.output, asked | {(id_, output)}) for wire in through)
 
     def _shift(self, each: Standing) -> None:
         """What holds data, or subnets for it, and is given other places than those that it has."""
@@ -327,8 +359,10 @@ class Moves:
             return False
         before, after = (side.get(node[2]) for side in self._evaluated[node[1]])
         changing = {node[2], *(one[2] for one in self._before[node] if one[0] == RESOURCE)} & self._found.get(node[1], set())
-        looked_up = any("AWS::SSM::" in str(one.get("Type")) for one in each.new.get("Parameters", {}).values())
-        return before is not None and before == after and not _later(after) and not changing and not looked_up
+        fed = {one[2] for one in self._before[node] if one[0] == PARAMETER}
+        wired = set(each.stack.wires) if each.stack is not None else set()  # what they give may be another value by then
+        looked_up = {name for name, one in each.new.get("Parameters", {}).items() if "AWS::SSM::" in str(one.get("Type"))}
+        return before is not None and before == after and not later_in(after) and not changing and not fed & (wired | looked_up)
 
     def _is_network(self, node: Node) -> bool:
         type_ = self._types.get(node, "")
@@ -357,7 +391,8 @@ class Moves:
         """One danger for each stack that holds data which the seed's network reaches."""
         ends: dict[str, list[Node]] = defaultdict(list)
         for node in reached:
-            if node in self._kept and not self._goes_before(node, seed):
+            together = node in self._removed and seed in self._removed and self._is_kept(seed)  # what is let go of stays with it
+            if node in self._kept and not together and not self._goes_before(node, seed):
                 ends[node[1]].append(node)
         _, id_, name = seed
         how = "moved into another network" if seed in self._shifted else "removed" if seed in self._removed else "replaced"
@@ -427,23 +462,51 @@ def _moved(type_: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> I
             yield name
 
 
+REFERENCE = re.compile(r"\$\{([^}]+)\}")
+
+
+def _parts(value: Any) -> list[str]:
+    """The resources, and their attributes, that an evaluated value still names."""
+    return REFERENCE.findall(str(value))
+
+
+def _changed(one: Difference) -> Iterator[str]:
+    """The attributes of a resource that change in place with the properties whose names they bear."""
+    yield from (f"{one.resource}.{change.path.partition('.')[0]}" for change in one.properties)
+
+
+def _offered(each: Standing) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the outputs say, as the stack stands and as it would be; resources stay names."""
+    was = _outputs(each, each.old, each.state.parameters)
+    return was, _outputs(each, each.new, each.answers) if each.new is not None else {}
+
+
+def _outputs(each: Standing, document: Document, answers: Mapping[str, str | Later]) -> dict[str, Any]:
+    told = _known(each, document, answers)
+    return {name: rest(evaluate(output.get("Value"), told, document)) for name, output in document.get("Outputs", {}).items()}
+
+
 def _evaluated(each: Standing) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
     """The properties of resources whose conditions hold, as the stack stands and as it would be; resources stay names."""
     before = _values(each, each.old, each.state.parameters)
     return before, _values(each, each.new, each.answers) if each.new is not None else {}
 
 
-def _values(each: Standing, document: Document, answers: Mapping[str, str | Later]) -> dict[str, Mapping[str, Any]]:
-    declared = document.get("Resources", {})
+def _known(each: Standing, document: Document, answers: Mapping[str, str | Later]) -> Lookup:
+    """What names stand for; resources stay names."""
     parts = each.state.id.split(":")
     region, account = (parts[3], parts[4]) if len(parts) > 4 else ("", "")
     known: dict[str, Any] = dict(pseudo(region, account, each.state.name, each.state.id))
     known |= {name: Unknown(str(value), value) for name, value in answers.items() if isinstance(value, Later)}
     texts = {name: value for name, value in answers.items() if isinstance(value, str)}
-    names = {name: f"${{{name}}}" for name in declared}
-    told = lookup(document, texts, known, names, lambda name, attribute: f"${{{name}.{attribute}}}")
+    names = {name: f"${{{name}}}" for name in document.get("Resources", {})}
+    return lookup(document, texts, known, names, lambda name, attribute: f"${{{name}.{attribute}}}")
+
+
+def _values(each: Standing, document: Document, answers: Mapping[str, str | Later]) -> dict[str, Mapping[str, Any]]:
+    told = _known(each, document, answers)
     return {
         name: rest(evaluate(resource.get("Properties", {}), told, document))
-        for name, resource in declared.items()
+        for name, resource in document.get("Resources", {}).items()
         if holds(resource.get("Condition"), told, document) is not False  # whether it holds may not be known, so it may
     }

@@ -176,6 +176,11 @@ def test_a_change_set_that_replaces_is_told_unless_only_names_of_what_stays_caus
 
     key = Change("Modify", "Key", "AWS::KMS::Key", "False")
     assert by_change_set("r/s", "l", [raw("Conditional", "Dynamic", "Key.Arn"), key]) == []
+    changed = Change("Modify", "Key", "AWS::KMS::Key", "False", ("Port",))
+    assert by_change_set("r/s", "l", [raw("Conditional", "Dynamic", "Key.Arn"), changed]) == []
+    assert len(by_change_set("r/s", "l", [raw("Conditional", "Dynamic", "Key.Endpoint.Port"), changed])) == 1, (
+        "it gives another value"
+    )
     moved = Change("Modify", "Key", "AWS::KMS::Key", "True")
     first, second = by_change_set("r/s", "l", [raw("Conditional", "Dynamic", "Key.Arn"), moved])
     assert (first.what, second.what) == ("may be replaced, for KmsKeyId cannot change in place", "would be replaced")

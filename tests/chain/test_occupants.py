@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from chain import guard
 from chain.guard import Danger
 from chain.outcome import GuardedError
-from tests.chain.test_moves import ENGINE, NAMED, ZONES, database, finals, lay, network, put, resource
+from tests.chain.test_moves import ENGINE, NAMED, SUBNETS, ZONES, database, finals, lay, network, put, resource
 from tests.chain.world import REGION, Checkout, Clients, ref, sub
 
 MOVED = {"network": {"VpcCidr": "10.9.0.0/16"}}
@@ -233,6 +234,19 @@ def test_within_one_template_what_is_kept_holds_what_is_removed_with_it(checkout
     assert (danger.resource, "would be removed" in danger.what) == ("Vpc", True)
 
 
+def test_a_network_that_is_only_let_go_of_is_taken_from_its_database_all_the_same(checkout: Checkout, clients: Clients) -> None:
+    resources = network()
+    for each in resources.values():
+        each["DeletionPolicy"] = "Retain"
+    lay(checkout, resources)
+    database(checkout)
+    put(checkout, clients)
+    text = yaml.safe_dump(network()).replace("Vpc:\n", "NewVpc:\n").replace("Ref: Vpc\n", "Ref: NewVpc\n")
+    outputs_ = {"SubnetIds": SUBNETS, "GroupId": {"Fn::GetAtt": ["Group", "GroupId"]}, "VpcId": ref("NewVpc")}
+    checkout.layer("network", yaml.safe_load(text), parameters=ZONES, outputs=outputs_)
+    assert checkout.id("network") in {each.stack for each in held(checkout, clients, "Vpc")}
+
+
 @pytest.mark.parametrize("part", ["files", "server", "gateway"])
 def test_whatever_has_an_interface_in_it_holds_it(checkout: Checkout, clients: Clients, part: str) -> None:
     lay(checkout, network())
@@ -364,4 +378,58 @@ def test_a_value_that_another_resource_gives_is_not_taken_for_the_same(checkout:
     (danger,) = [each for each in finals(checkout, clients) if each.resource == "Vpc"]
     assert f"{checkout.id('database')}: Instance" in danger.what
     failure = put(checkout, clients, "Vpc").failed[checkout.id("network")]  # the review sees no value change: the last look does
+    assert (failure.status, "cannot be moved" in failure.reason) == ("refused by the guard", True)
+
+
+def fed_by(checkout: Checkout, *layers: str) -> None:
+    """The network takes its range from the last of some layers, each of which takes it from the one before."""
+    outputs_ = {"SubnetIds": SUBNETS, "GroupId": {"Fn::GetAtt": ["Group", "GroupId"]}, "VpcId": ref("Vpc")}
+    zone = {"ZoneId": ZONES["ZoneId"]}
+    checkout.layer("network", network(), parameters=zone, imports={"VpcCidr": f"{layers[-1]}.Cidr"}, outputs=outputs_)
+    database(checkout)
+    for giver, layer in pairwise(layers):
+        checkout.layer(layer, imports={"Given": f"{giver}.Cidr"}, outputs={"Cidr": ref("Given")})
+
+
+@pytest.mark.parametrize("way", ["written", "looked up", "through another"])
+def test_a_range_that_another_layer_gives_is_refused_before_anything_is_begun(
+    checkout: Checkout, clients: Clients, way: str
+) -> None:
+    def plans(block: str) -> None:
+        value = {"Name": sub("/plan/${EnvironmentSuffix}"), "Type": "String", "Value": block}
+        given = {"Fn::GetAtt": ["Block", "Value"]} if way == "looked up" else block
+        checkout.layer("plans", {"Block": {"Type": "AWS::SSM::Parameter", "Properties": value}}, outputs={"Cidr": given})
+
+    plans("10.0.0.0/16")
+    fed_by(checkout, "plans", *(["between"] if way == "through another" else []))
+    put(checkout, clients)
+    assert finals(checkout, clients) == []
+    plans("10.9.0.0/16")
+    assert "Vpc" in {each.resource for each in held(checkout, clients, "Vpc")}
+
+
+def test_a_tag_on_what_gives_a_range_changes_no_range(checkout: Checkout, clients: Clients) -> None:
+    lay(checkout, network())
+    outputs_ = {"Cidr": {"Fn::GetAtt": ["Vpc", "CidrBlock"]}, "Vpc": ref("Vpc"), "SubnetIds": SUBNETS}
+    checkout.layer("network", network(), parameters=ZONES, outputs={**outputs_, "GroupId": {"Fn::GetAtt": ["Group", "GroupId"]}})
+    database(checkout)
+    block = {"Fn::Select": [7, {"Fn::Cidr": [ref("Range"), 8, 8]}]}
+    more = {"More": resource("AWS::EC2::Subnet", VpcId=ref("Vpc"), CidrBlock=block)}
+    checkout.layer("more", more, imports={"Range": "network.Cidr", "Vpc": "network.Vpc"}, outputs={"Id": ref("More")})
+    put(checkout, clients)
+    tags = [{"Key": "Owner", "Value": "somebody"}]
+    change(checkout, "network", lambda document: document["Resources"]["Vpc"]["Properties"].update(Tags=tags))
+    assert finals(checkout, clients) == []
+    assert not put(checkout, clients).failed
+
+
+def test_the_last_look_holds_where_the_review_saw_no_other_value(
+    checkout: Checkout, clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout.layer("plans", outputs={"Cidr": "10.0.0.0/16"})
+    fed_by(checkout, "plans")
+    put(checkout, clients)
+    checkout.layer("plans", outputs={"Cidr": "10.9.0.0/16"})
+    monkeypatch.setattr("chain.moves.Moves._gives_another", lambda *_: False)
+    failure = put(checkout, clients).failed[checkout.id("network")]
     assert (failure.status, "cannot be moved" in failure.reason) == ("refused by the guard", True)
