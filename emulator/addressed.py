@@ -36,8 +36,8 @@ DATABASES = {
     "SourceDBClusterSnapshotIdentifier": "cluster-snapshot",
     "TargetDBClusterSnapshotIdentifier": "cluster-snapshot",
 }
-# What is made in a subnet group is also about the group.
-MAKES = ("CreateDBInstance", "CreateDBInstanceReadReplica")
+# What is made in a subnet group is also about the group, and a question about one group is about it alone.
+IN_GROUPS = ("CreateDBInstance", "CreateDBInstanceReadReplica", "DescribeDBSubnetGroups")
 # A member of a cluster is authorized as an instance only.
 CHANGES_WRITER = ("FailoverGlobalCluster", "SwitchoverGlobalCluster")
 
@@ -47,6 +47,7 @@ ABOUT_ALL = {
     "DescribeDBClusters": "cluster",
     "DescribeDBInstances": "db",
     "DescribeDBSnapshots": "snapshot",
+    "DescribeDBSubnetGroups": "subgrp",
     "DescribeGlobalClusters": "global-cluster",
 }
 # What makes a snapshot: the parameter that names it, and its kind. With tags it is tagging as well.
@@ -114,7 +115,7 @@ def _databases(query: Mapping[str, Any], region: str, account: str) -> list[str]
     found = [_arn(kind, given(name), region, account) for name, kind in DATABASES.items() if given(name)]
     if given("DBInstanceIdentifier") and given("DBClusterIdentifier"):
         found.remove(_arn("cluster", given("DBClusterIdentifier"), region, account))
-    if action in MAKES and given("DBSubnetGroupName"):
+    if action in IN_GROUPS and given("DBSubnetGroupName"):
         found.append(_arn("subgrp", given("DBSubnetGroupName"), region, account))
     if action in CHANGES_WRITER:
         found += [arn for arn in _writer(given("GlobalClusterIdentifier")) if arn not in found]

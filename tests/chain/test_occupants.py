@@ -10,11 +10,14 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+import emulator
 from chain import guard
 from chain.guard import Danger
 from chain.outcome import GuardedError
+from generator.policies import CHAIN
 from tests.chain.test_moves import ENGINE, NAMED, SUBNETS, ZONES, database, finals, lay, network, put, resource
 from tests.chain.world import REGION, Checkout, Clients, ref, sub
+from tests.emulator.test_record import allow, assume
 
 MOVED = {"network": {"VpcCidr": "10.9.0.0/16"}}
 
@@ -323,6 +326,29 @@ def test_what_is_not_known_is_not_taken_away(
     assert f"whether anything stands in it is not known: {said}" in danger.what
     with pytest.raises(GuardedError, match="What is not known is not taken away"):
         put(checkout, dumb, "Vpc")
+
+
+@pytest.mark.parametrize("missing", ["", "ec2:DescribeNetworkInterfaces", "rds:DescribeDBClusters", "rds:DescribeDBSubnetGroups"])
+def test_whoever_plans_is_allowed_to_ask_and_must_be(
+    checkout: Checkout, clients: Clients, aws: emulator.Emulator, missing: str
+) -> None:
+    lay(checkout, network())
+    put(checkout, clients)
+    own = [
+        allow(action, [f"arn:aws:{arn.format(region=REGION)}" for arn in call.arns] or "*")
+        for call in CHAIN
+        if call.reviewer and call.sid in ("LookAround", "SeeWhichDatabasesStandInNetworks")
+        for action in call.actions
+        if action != missing
+    ]
+    role = assume(aws, f"plans-{checkout.suffix}", [*own, allow("cloudformation:*")])
+
+    def caller(service: str, region: str) -> Any:
+        return aws.client(service, region, **role)
+
+    checkout.values(MOVED)
+    said = [each.what for each in finals(checkout, caller)]
+    assert ("; ".join(said).count("is not known: "), len(said)) == ((1, 1) if missing else (0, 0))
 
 
 def test_what_comes_after_the_plan_is_seen_by_the_last_look(
