@@ -11,10 +11,9 @@ import yaml
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 import emulator
-from chain import guard
+from chain import calls, guard
 from chain.guard import Danger
 from chain.outcome import GuardedError
-from generator.policies import CHAIN
 from tests.chain.test_moves import ENGINE, NAMED, SUBNETS, ZONES, database, finals, lay, network, put, resource
 from tests.chain.world import REGION, Checkout, Clients, ref, sub
 from tests.emulator.test_record import allow, assume
@@ -336,7 +335,7 @@ def test_whoever_plans_is_allowed_to_ask_and_must_be(
     put(checkout, clients)
     own = [
         allow(action, [f"arn:aws:{arn.format(region=REGION)}" for arn in call.arns] or "*")
-        for call in CHAIN
+        for call in calls.DEPLOYS
         if call.reviewer and call.sid in ("LookAround", "SeeWhichDatabasesStandInNetworks")
         for action in call.actions
         if action != missing
