@@ -16,7 +16,7 @@ from pg8000.exceptions import DatabaseError
 
 from replay.chain import Chain, Commit, Entry, lines, position, show, verify
 from replay.start import UnprovenError, commits_of, prove
-from replay.storage import Storage, is_here, replaced
+from replay.storage import Altered, Storage, altered, is_here, mixed, unknown
 from replay.target import ACTORS, SESSION, Table, Target, copied, literal
 from replay.text import Change, Relation, TextError, parse, relation, unescape
 
@@ -47,6 +47,7 @@ class Options:
     epoch: int | None = None  # in which ``start`` lies, where positions came again
     over_gaps: bool = False
     schemas: Collection[str] = ()  # fingerprints, or their beginnings, that the target has been brought to
+    harmless: Collection[str] = ()  # those over which rows are known to mean the same before and after
     conflicts: bool = False  # report changes that do not fit, and go on
 
 
@@ -133,18 +134,20 @@ class _Replayer:
             if "without_key" in entry.end:
                 self.tables, self.keyless = entry.end, {relation(name) for name in entry.end["without_key"]}
             before, self.storage = self.storage, entry.end.get("storage", self.storage)
+            fingerprint, definitions, before = self._formerly(previous, entry, before)
             if entry.number < number:
+                if fingerprint != entry.end["fingerprint"] and _ahead(entry, chain, number):
+                    self._check_mixed(chain, entry, self._altered(chain, entry, before), begin, within=True)
                 previous = entry
                 continue
             first = entry.number == number
             self._check_gap(entry, first=first)
-            if previous is not None and (previous.end["fingerprint"], previous.definitions) != (
-                entry.end["fingerprint"],
-                entry.definitions,
-            ):
+            if (fingerprint, definitions) != (entry.end["fingerprint"], entry.definitions):
                 # Begun at the boundary, the replay has all of the entry before it, and with that its changes of schema.
                 within = first and (begin > entry.after or entry.kind == "gap")
-                self._check_schema(previous, entry, self._replaced(chain, entry, before), within=within)
+                tables = self._altered(chain, entry, before)
+                self._check_mixed(chain, entry, tables, begin if first else 0, within=within)
+                self._check_schema(definitions, entry, tables, within=within)
             self.done.ended = self._entry(entry, begin if entry.number == number else 0)
             self._report(entry)
             previous = entry
@@ -221,8 +224,23 @@ class _Replayer:
         if entry.gap and not first:
             self.done.notes.append(entry.gap)
 
-    def _replaced(self, chain: Chain, entry: Entry, before: Storage | None) -> dict[str, str]:
-        """The tables that are not what they were before ``entry``, but for those that the target has as they are now."""
+    def _formerly(self, previous: Entry | None, entry: Entry, before: Storage | None) -> tuple[str, str, Storage | None]:
+        """Fingerprint, definitions and storage at the end of the entry before, which may have been removed."""
+        if previous is not None:
+            return previous.end["fingerprint"], previous.definitions, before
+        told = entry.header.get("preceding", {})
+        if entry.kind != "segment" or not told.get("fingerprint") or self.storage is None:
+            if entry.kind == "segment":
+                self._note(
+                    f"Entry {entry.number} is the oldest that is left, and does not say what was before it: nobody can see "
+                    "whether a table was dropped and made anew in it, or loaded while it was unlogged."
+                )
+            return entry.end["fingerprint"], entry.definitions, before
+        definitions = told["definitions"] or entry.definitions
+        return told["fingerprint"], definitions, unknown(self.storage, told["complete"])
+
+    def _altered(self, chain: Chain, entry: Entry, before: Storage | None) -> dict[str, Altered]:
+        """The tables that are not what they were before ``entry``, or may have been something else meanwhile."""
         if before is None or self.storage is None:
             if self.storage is not None:
                 self._note(
@@ -230,32 +248,55 @@ class _Replayer:
                     "whether a table was dropped and made anew, or loaded while it was unlogged."
                 )
             return {}
-        found = replaced(chain.entries, entry, before, self.storage)
-        return {name: why for name, why in found.items() if not is_here(self.connection, name, self.storage[name])}
+        return altered(chain.entries, entry, before, self.storage)
 
-    def _check_schema(self, previous: Entry, entry: Entry, tables: Mapping[str, str], *, within: bool) -> None:
-        """Refuses to go over a schema that the target may not have, and over ``tables`` whose rows may be others."""
-        if previous.definitions == entry.definitions and not tables:
+    def _check_mixed(self, chain: Chain, entry: Entry, tables: Mapping[str, Altered], begin: int, *, within: bool) -> None:
+        """Refuses rows of a table from before it became what it is: no target is right for them and for those of after it."""
+        if self.resumed and within:
+            return  # asked when the replay came to this entry
+        found = mixed(chain.entries, entry, begin, tables)
+        if not found or _among(entry, self.options.harmless):
             return
-        fingerprint = str(entry.end["fingerprint"])
-        what = (
-            f"The schema changed between {previous.end['to']} and {entry.end['to']} "
-            f"(entry {entry.number}, fingerprint {fingerprint[:12]})"
+        why = [f"{tables[name].why} Transaction {xid} changed it before that." for name, xid in found.items()]
+        why += [one.why for name, one in tables.items() if one.lying and name not in found]
+        raise StoppedError(
+            f"{_changed(entry)}, and DDL is not in the archive. Replay stands before it. {_listed(why, ' ')} No target is right "
+            "for the changes of before and of after, so that this archive cannot be replayed over it: restore a copy of a time "
+            f"after {entry.end.get('looked', entry.end['complete'])}, and replay from there (--from where it is not proven). "
+            "Only if you know that the rows of before and of after mean the same, as over GRANT, SET STATISTICS, VACUUM FULL, "
+            "CLUSTER, a new column without a default or a new label of an enum, go on with "
+            f"--harmless {entry.end['fingerprint'][:12]}."
         )
+
+    def _check_schema(self, definitions: str, entry: Entry, altered: Mapping[str, Altered], *, within: bool) -> None:
+        """Refuses to go over a schema that the target may not have, and over tables whose rows may be others."""
+        facts = self.storage or {}
+        known = _among(entry, self.options.harmless)
+        tables = {
+            name: one.why
+            for name, one in altered.items()
+            if one.lying and not known and not is_here(self.connection, name, facts[name])
+        }
+        if definitions == entry.definitions and not tables:
+            if known and altered:
+                self.done.notes.append(f"{_changed(entry)}; as told, rows mean the same before and after.")
+            return
+        what = _changed(entry)
         if (self.resumed and within) or (within and not tables):
             self.done.notes.append(f"{what}, in the entry in which this replay begins: be sure that the target has it.")
             return
-        if any(fingerprint.startswith(known) for known in self.options.schemas):
+        if _among(entry, self.options.schemas):
             self.done.notes.append(f"{what}; as told, the target has it.")
             return
         rows = tables and (
             f"{_listed(list(tables.values()), ' ')} What was done to their rows is to be done to the target's as well: drop and "
-            "make a table anew, change its rows, or copy them from where they are; where it was VACUUM FULL or CLUSTER there is "
-            "nothing to do. "
+            "make a table anew, change its rows, or copy them from where they were at that time; where it was VACUUM FULL or "
+            "CLUSTER there is nothing to do. "
         )
         raise StoppedError(
             f"{what}, and DDL is not in the archive. Replay stands before it. {rows or ''}Bring the target to it (the entry, or "
-            f"one before it, holds the whole schema under its end's key schema), then go on with --schema {fingerprint[:12]}."
+            f"one before it, holds the whole schema under its end's key schema), then go on with "
+            f"--schema {entry.end['fingerprint'][:12]}."
         )
 
     def _entry(self, entry: Entry, after: int) -> str:
@@ -479,6 +520,24 @@ def _rows(file: Iterator[bytes]) -> Iterator[str]:
 def _listed(found: Sequence[str], between: str = ", ") -> str:
     more = f"{between}and {len(found) - NAMED} more" if len(found) > NAMED else ""
     return between.join(found[:NAMED]) + more
+
+
+def _among(entry: Entry, told: Collection[str]) -> bool:
+    return any(str(entry.end["fingerprint"]).startswith(beginning) for beginning in told)
+
+
+def _ahead(entry: Entry, chain: Chain, number: int) -> bool:
+    """Whether what an entry says of tables was read after some of what is in entry ``number`` was committed."""
+    complete = max((instant(other.end["complete"]) for other in chain.entries if other.number < number), default=None)
+    looked = entry.end.get("looked")
+    return looked is not None and complete is not None and instant(looked) > complete
+
+
+def _changed(entry: Entry) -> str:
+    return (
+        f"The schema changed between {entry.header['after']} and {entry.end['to']} "
+        f"(entry {entry.number}, fingerprint {entry.end['fingerprint'][:12]})"
+    )
 
 
 def _first(entry: Entry) -> int:

@@ -30,7 +30,7 @@ END = {
     "large_objects": int,
     "unreadable_sequences": list,
 }
-SINCE = {"definitions": str, "storage": dict}  # of an end; entries of the first version have neither
+SINCE = {"definitions": str, "storage": dict, "looked": str, "preceding": dict}  # entries of earlier versions have none of them
 POSITION = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
 COMMIT = re.compile(rb"COMMIT (\d+) \(at ([^)]+)\)")
 

@@ -73,6 +73,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     applies.add_argument(
         "--schema", nargs="+", default=[], metavar="FINGERPRINT", help="changes by DDL, of schema or rows, that the target has"
     )
+    applies.add_argument(
+        "--harmless", nargs="+", default=[], metavar="FINGERPRINT", help="changes by DDL over which rows mean the same"
+    )
     applies.add_argument("--report-conflicts", action="store_true", help="list changes that do not fit, and go on")
     return parser.parse_args(argv)
 
@@ -110,6 +113,7 @@ def _apply(given: argparse.Namespace, chain: Chain) -> int:
         epoch=given.epoch,
         over_gaps=given.over_gaps,
         schemas=given.schema,
+        harmless=given.harmless,
         conflicts=given.report_conflicts,
     )
     try:

@@ -1,39 +1,100 @@
-"""Where the rows of each table lay, entry by entry: what shows that rows came or went in a way that the decoder does not write.
+"""Where the rows of each table lay and what they meant, entry by entry: what shows that rows came, went or were read in a way
+that the decoder does not write.
 
 A table that was dropped and made anew under its name, loaded while it was unlogged, or written anew has the same definition as
-before. Each entry says the oid, the file and the last change of every table, and a TRUNCATE, which the archive holds, is the one
-innocent reason for another file.
+before, and so has one whose columns had other names for a while. Each entry says of every table its oid, its file and the last
+change of all that gives its rows their meaning. A TRUNCATE, which the archive holds, is the one innocent reason for another file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from replay.chain import COMMIT, Entry, lines
-from replay.text import Relation, TextError, parse, relation, unescape
+from replay.chain import COMMIT, Entry, lines, position
+from replay.text import Relation, TextError, head, relation, unescape
 
-Facts = Mapping[str, str | None]
+Facts = Mapping[str, Any]
 Storage = Mapping[str, Facts]
 
-MOVED = {"file", "by", "at"}  # what a TRUNCATE changes
+LYING = {"oid", "file", "toast", "persistence"}  # another one means that rows may be others, whatever the archive holds
+READ = {"columns", "code"}  # what rows are read by
+APART = {"by", "identity", "key", "index"}  # what tells rows apart
+FACTS = LYING | READ | APART
 TRUNCATES = (b" (no-flags)\n", b" restart_seqs\n", b" cascade\n")  # how its line ends, and no other does
+INSTANT = timedelta(microseconds=1)
+EVER = datetime.max.replace(tzinfo=UTC)
 HERE = """
 SELECT oid::text, relfilenode::text, xmin::text FROM pg_class WHERE oid = to_regclass(:name)
 """
 
 
-def replaced(entries: Sequence[Entry], entry: Entry, before: Storage, after: Storage) -> dict[str, str]:
-    """What happened to tables before ``entry`` that no TRUNCATE explains: by name, a sentence each."""
+@dataclass(frozen=True)
+class Altered:
+    """What happened to a table between two entries: ``why`` is a sentence.
+
+    ``lying``: its rows may be others than the archive says. ``read`` and ``apart`` are when it was over: changes that were
+    committed up to then may have been read by other names, or (an UPDATE that does not say which row it was) be another row's.
+    """
+
+    why: str
+    lying: bool
+    read: datetime | None
+    apart: datetime | None
+
+
+def altered(entries: Sequence[Entry], entry: Entry, before: Storage, after: Storage) -> dict[str, Altered]:
+    """What happened to tables before ``entry`` said where they lie, but for what a TRUNCATE explains."""
     found = {}
-    for name in sorted(before.keys() & after.keys()):
-        old, new = before[name], after[name]
-        changed = {fact for fact in new if fact != "at" and new[fact] != old.get(fact)}
-        if changed and not (changed <= MOVED and _truncated(entries, entry, relation(name), new)):
-            found[name] = _sentence(name, changed)
+    for name in sorted(after):
+        new = after[name]
+        old = before.get(name)
+        if old is None:
+            one = _made(entries, entry, name, new)
+        else:
+            changed = {fact for fact in FACTS & new.keys() & old.keys() if new[fact] != old[fact]}
+            one = _changed(entries, entry, name, old, new, changed) if changed else None
+        if one:
+            found[name] = one
     return found
+
+
+def unknown(after: Storage, since: str) -> Storage:
+    """What tables were before the oldest entry that is left, as far as their marks show it: ``since`` is when that was."""
+    known = {}
+    for name, facts in after.items():
+        new = facts.keys() - {"at", "since", "alone", "emptied"}
+        lost: set[str] = set()
+        if "code" in new and facts["code"] is not None:
+            lost |= {"code"}
+        if _later(facts.get("at"), since):
+            lost |= {"file", "by"}
+        if _later(facts.get("since"), since):
+            lost |= new - {"code"}
+        known[name] = {fact: None if fact in lost else facts[fact] for fact in new}
+    return known
+
+
+def mixed(entries: Sequence[Entry], entry: Entry, after: int, found: Mapping[str, Altered]) -> dict[str, int]:
+    """Tables of which changes after a position came before it was over what happened to them, with the first one's number."""
+    tables = {relation(name): name for name in found}
+    until = max((time for one in found.values() for time in (one.read, one.apart) if time), default=None)
+    first: dict[str, int] = {}
+    if until is None:
+        return first
+    rest = entries[entries.index(entry) :]
+    for previous, candidate in zip([None, *rest], rest, strict=False):
+        if previous and datetime.fromisoformat(previous.end["complete"]) > until:
+            break
+        for xid, at, time, changes in _changes(candidate, tables):
+            for table, blind in changes if at > after else ():
+                one = found[tables[table]]
+                if (one.read and time <= one.read) or (blind and one.apart and time <= one.apart):
+                    first.setdefault(tables[table], xid)
+    return first
 
 
 def is_here(connection: Any, name: str, facts: Facts) -> bool:
@@ -41,19 +102,67 @@ def is_here(connection: Any, name: str, facts: Facts) -> bool:
     return [list(row) for row in connection.run(HERE, name=name)] == [[facts.get(fact) for fact in ("oid", "file", "by")]]
 
 
-def _sentence(name: str, changed: set[str]) -> str:
+def _changed(
+    entries: Sequence[Entry], entry: Entry, name: str, old: Facts, new: Facts, changed: Collection[str]
+) -> Altered | None:
+    rest = set(changed)
+    if "file" in rest and not rest & (LYING - {"file"}) and _truncated(entries, entry, relation(name), new):
+        # Only a line that this very TRUNCATE wrote last shows that nothing else was done to the table in its transaction.
+        rest -= {"file", "by"} if new.get("alone") else {"file"} if new.get("emptied") else set()
+    if not rest:
+        return None
+    lying = bool(rest & LYING)
+    over = _over(entry, new, rest)
+    return Altered(
+        _sentence(name, rest, old), lying, over if rest & (LYING | READ) else None, over if rest & (LYING | APART) else None
+    )
+
+
+def _made(entries: Sequence[Entry], entry: Entry, name: str, new: Facts) -> Altered | None:
+    """A table that is new may have been filled before it became what it is. What comes in the same transaction is its own."""
+    if "since" not in new:
+        return None
+    as_made = new["file"] in ("0", new["oid"]) or _truncated(entries, entry, relation(name), new)
+    over = _over(entry, new, {"by", "columns", *({"key"} if new["key"] else ())}) - INSTANT
+    since = _over(entry, new, {"columns"}) - INSTANT
+    return Altered(f"{name} was altered, or made once more, after it had been made.", False, since if as_made else over, over)
+
+
+def _over(entry: Entry, new: Facts, changed: Collection[str]) -> datetime:
+    """When it was over. What is gone has left no time: it was before we looked."""
+    times = {new.get("at") if fact in LYING or fact == "by" else new.get("since") for fact in changed if fact != "identity"}
+    times |= {new.get("at"), new.get("since")} if "identity" in changed else set()
+    if None in times or "code" in changed or ("key" in changed and new["key"] is None):
+        times = {entry.end.get("looked")}
+    return max((EVER if time is None else datetime.fromisoformat(time) for time in times), default=EVER)
+
+
+def _sentence(name: str, changed: Collection[str], old: Facts) -> str:
+    changed = set(changed)
+    if changed & LYING and old.get("file") is None:
+        return (
+            f"{name} was altered or made anew in the oldest entry that is left: what it was before was removed with the others."
+        )
     if "oid" in changed:
         return f"{name} is another table than before: it was dropped and made anew, or has taken another one's name."
     if "persistence" in changed:
         return f"{name} became logged or unlogged: rows of an unlogged table are not in the archive."
-    if changed & {"identity", "key"}:
-        return f"{name} has another key: what tells its rows apart was made anew."
     if changed & {"file", "toast"}:
         return (
             f"{name} lies in another file: VACUUM FULL or CLUSTER wrote it anew, which leaves its rows as they are, or ALTER "
             "TABLE, which may change them or have let rows in while it was unlogged."
         )
+    if changed & {"identity", "key", "index"}:
+        return f"{name} has another key: what tells its rows apart was made anew."
+    if "columns" in changed:
+        return f"{name} was altered: its columns, its name, its schema's or what its types mean may have been others meanwhile."
+    if "code" in changed:
+        return f"{name} has a generated column that calls a function, and functions were made anew."
     return f"{name} was altered, although it looks as before: its key or its owner, for one, may have been another meanwhile."
+
+
+def _later(time: str | None, since: str) -> bool:
+    return time is None or datetime.fromisoformat(time) > datetime.fromisoformat(since)
 
 
 def _truncated(entries: Sequence[Entry], entry: Entry, table: Relation, facts: Facts) -> bool:
@@ -90,4 +199,23 @@ def _truncations(entry: Entry) -> Iterator[tuple[str, str, set[Relation]]]:
             tables = set()
         elif text.endswith(TRUNCATES) and text.startswith(b"table "):
             with suppress(TextError):  # what nobody can read stops the replay where it is applied
-                tables.update(parse(unescape(text[:-1].decode())).relations)
+                tables.update(head(unescape(text[:-1].decode()))[0])
+
+
+def _changes(entry: Entry, tables: Collection[Relation]) -> Iterator[tuple[int, int, datetime, set[tuple[Relation, bool]]]]:
+    """The transactions of an entry: number, position, time, and the tables that they change, with whether by an UPDATE that does
+    not say which row it was."""
+    changes: set[tuple[Relation, bool]] = set()
+    for line in lines(entry.path):
+        where, _, text = line.partition(b"\t")
+        if text.startswith(b"COMMIT "):
+            ended = COMMIT.match(text)
+            if changes and ended:
+                time = datetime.fromisoformat(ended[2].decode())
+                yield int(ended[1]), position(where.decode()), time, changes
+            changes = set()
+        elif text.startswith(b"table "):
+            with suppress(TextError):
+                named, action, rest = head(unescape(text[:-1].decode()))
+                blind = action == "UPDATE" and not rest.startswith(" old-key:")
+                changes.update((table, blind) for table in named if table in tables)

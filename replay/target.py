@@ -20,7 +20,13 @@ SESSION = {
     "lc_monetary": "C",
     "xmloption": "content",
     "client_encoding": "UTF8",
+    "array_nulls": "on",
+    "quote_all_identifiers": "off",
     "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read committed",
+    "row_security": "off",  # a policy that would hide a row raises an error
     "session_replication_role": "replica",
     # A transaction and the row that says so are lost together or not at all, so nothing need wait for the disk.
     "synchronous_commit": "off",
@@ -85,7 +91,8 @@ class Table:
 
     def copy(self, names: Sequence[str]) -> str:
         """Takes rows of these columns in, as COPY writes them."""
-        return f"COPY {self.name} ({', '.join(map(identifier, names))}) FROM STDIN"
+        columns = f" ({', '.join(map(identifier, names))})" if names else ""
+        return f"COPY {self.name}{columns} FROM STDIN"
 
     def written(self, row: Row) -> tuple[str, ...]:
         """Those columns of a row that can be inserted."""
@@ -94,6 +101,8 @@ class Table:
     def insert(self, row: Row) -> str:
         """Inserts one row, unless its key is there."""
         names = self.written(row)
+        if not names:
+            return f"INSERT INTO {self.name} DEFAULT VALUES ON CONFLICT DO NOTHING"  # noqa: S608
         columns, values = ", ".join(map(identifier, names)), ", ".join(literal(row[name]) for name in names)
         return f"INSERT INTO {self.name} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
 

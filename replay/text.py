@@ -64,12 +64,20 @@ def unescape(text: str) -> str:
     return _ESCAPE.sub(lambda found: _ESCAPES.get(found[1], found[1]), text)
 
 
+def head(text: str) -> tuple[tuple[Relation, ...], str, str]:
+    """Which tables a change is of, what it is, and the rest."""
+    found = _HEAD.match(text)
+    if not found:
+        raise TextError(f"this is no change: {text[:120]!r}")
+    return _relations(found[1]), found[2], text[found.end() :]
+
+
 def parse(text: str) -> Change:
     """Reads one change."""
-    head = _HEAD.match(text)
-    if not head:
+    found = _HEAD.match(text)
+    if not found:
         raise TextError(f"this is no change: {text[:120]!r}")
-    relations, action, at = _relations(head[1]), head[2], head.end()
+    relations, action, at = _relations(found[1]), found[2], found.end()
     if action == "TRUNCATE":
         return Change(action, relations, restart=" restart_seqs" in text[at:])
     if text.startswith(_NOTHING, at) and len(text) == at + len(_NOTHING):

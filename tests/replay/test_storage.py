@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +12,16 @@ from typing import Any
 
 import pytest
 from archive import server as server_of
+from archive.directory import Directory
 from archive.state import State
 
 from emulator.authority import Authority
 from emulator.postgres import Server
 from replay import Replayed, apply, verify
 from replay.apply import Options, StoppedError
-from tests.functions.archives import SETTINGS, Registry, prepare
+from replay.chain import position
+from replay.target import SESSION
+from tests.functions.archives import SETTINGS, Registry, days, prepare
 from tests.functions.test_log_archive import _restored, _writable
 from tests.replay.forgery import read
 from tests.servers.fixtures import Launch
@@ -37,6 +41,21 @@ CREATE TABLE public.south PARTITION OF public.parted FOR VALUES IN ('south');
 CREATE TABLE public.by_index (id integer NOT NULL, v integer);
 CREATE UNIQUE INDEX by_id ON public.by_index (id);
 ALTER TABLE public.by_index REPLICA IDENTITY USING INDEX by_id;
+GRANT SELECT ON public.bare TO PUBLIC;
+CREATE TABLE public.two (id integer PRIMARY KEY, a integer, b integer);
+CREATE TABLE public.whole (a integer, b integer);
+ALTER TABLE public.whole REPLICA IDENTITY FULL;
+CREATE TYPE public.mood AS ENUM ('glad', 'sad');
+CREATE DOMAIN public.moods AS public.mood[];
+CREATE TABLE public.felt (id integer PRIMARY KEY, mood public.moods);
+CREATE FUNCTION public.doubled(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+CREATE TABLE public.made (id integer PRIMARY KEY, v integer, w integer GENERATED ALWAYS AS (public.doubled(v)) STORED);
+CREATE SCHEMA first;
+CREATE SCHEMA second;
+CREATE TABLE first.t (id integer PRIMARY KEY);
+CREATE TABLE second.t (id integer PRIMARY KEY);
+CREATE TABLE public.elder (id integer PRIMARY KEY);
+CREATE TABLE public.younger () INHERITS (public.elder);
 """
 FILLED = (
     "INSERT INTO public.stage VALUES (1, 'x'), (2, 'y')",
@@ -48,6 +67,11 @@ FILLED = (
     "INSERT INTO public.child VALUES (1, 1)",
     "INSERT INTO public.parted VALUES (1, 'north'), (2, 'south')",
     'INSERT INTO public."Odd, one: TRUNCATE: (no-flags)" VALUES (1, 1)',
+    "INSERT INTO public.two VALUES (1, 10, 20), (2, 30, 40)",
+    "INSERT INTO public.whole VALUES (10, 20), (20, 10)",
+    "INSERT INTO public.felt VALUES (1, '{glad}')",
+    "INSERT INTO public.made VALUES (1, 1)",
+    "INSERT INTO first.t VALUES (1)",
 )
 
 
@@ -69,7 +93,7 @@ def replayed(source: Registry, target: Registry, **options: Any) -> Replayed:
 
 def stop(source: Registry, target: Registry, **options: Any) -> str:
     """The sentence with which the replay stops."""
-    with pytest.raises(StoppedError, match=r"DDL is not in the archive.*--schema [0-9a-f]{12}") as caught:
+    with pytest.raises(StoppedError, match=r"DDL is not in the archive.*(--schema|--harmless) [0-9a-f]{12}") as caught:
         replayed(source, target, **options)
     return str(caught.value)
 
@@ -78,6 +102,37 @@ ANOTHER = "is another table than before: it was dropped and made anew, or has ta
 FILE = "lies in another file: VACUUM FULL or CLUSTER wrote it anew"
 KEY = "has another key: what tells its rows apart was made anew"
 ALTERED = "was altered, although it looks as before"
+READ = "was altered: its columns, its name, its schema's or what its types mean may have been others meanwhile"
+CODE = "has a generated column that calls a function"
+
+
+def swapped(what: str, one: str, other: str) -> tuple[str, ...]:
+    """Two things take each other's name."""
+    return tuple(f"ALTER {what} {old} TO {new}" for old, new in ((one, "aside"), (other, one), ("aside", other)))
+
+
+COLUMNS = swapped("TABLE public.two RENAME COLUMN", "a", "b")
+WHOLE = swapped("TABLE public.whole RENAME COLUMN", "a", "b")
+LABELS = swapped("TYPE public.mood RENAME VALUE", "'glad'", "'sad'")
+LABELS = tuple(statement.replace("aside", "'aside'") for statement in LABELS)
+SCHEMAS = tuple(
+    f"ALTER SCHEMA {old} RENAME TO {new}" for old, new in (("first", "aside"), ("second", "first"), ("aside", "second"))
+)
+TABLES = tuple(
+    f"ALTER TABLE public.{old} RENAME TO {new}" for old, new in (("bare", "aside"), ("other", "bare"), ("aside", "other"))
+)
+FUNCTION = "CREATE OR REPLACE FUNCTION public.doubled(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT $1 * {}'"
+
+
+def at_once(*statements: str) -> str:
+    return "; ".join(("BEGIN", *statements, "COMMIT"))
+
+
+UNLOGGED_MEANWHILE = (
+    "ALTER TABLE public.{0} SET UNLOGGED",
+    "INSERT INTO public.{0} VALUES (3)",
+    "ALTER TABLE public.{0} SET LOGGED",
+)
 UNSEEN = {
     "table dropped and made anew": (
         ("DROP TABLE public.stage", "CREATE TABLE public.stage (id integer PRIMARY KEY, note text)"),
@@ -192,6 +247,108 @@ UNSEEN = {
         ),
         {"public.by_index": KEY},
     ),
+    "table of numbers that one transaction empties and loads unlogged": (
+        (at_once("TRUNCATE public.bare", *(s.format("bare") for s in UNLOGGED_MEANWHILE)),),
+        {"public.bare": FILE},
+    ),
+    "table without an index that one transaction empties and loads unlogged": (
+        (at_once("TRUNCATE public.loose", *(s.format("loose") for s in UNLOGGED_MEANWHILE)), "ANALYZE public.loose"),
+        {"public.loose": FILE},
+    ),
+    "table that is loaded unlogged in one savepoint and was emptied in another": (
+        (
+            at_once(
+                "SAVEPOINT a",
+                "TRUNCATE public.loose",
+                "RELEASE a",
+                *(s.format("loose") for s in UNLOGGED_MEANWHILE),
+                "SAVEPOINT b",
+            ),
+        ),
+        {"public.loose": FILE},
+    ),
+    "table that is emptied between two rewritings": (
+        (
+            at_once(
+                "ALTER TABLE public.bare ALTER v TYPE bigint",
+                "TRUNCATE public.bare",
+                "INSERT INTO public.bare VALUES (7, 8)",
+                "ALTER TABLE public.bare ALTER v TYPE integer USING v * 2",
+            ),
+        ),
+        {"public.bare": FILE},
+    ),
+    "values that are changed in the transaction of a TRUNCATE": (
+        (
+            at_once(
+                "TRUNCATE public.bare",
+                "INSERT INTO public.bare VALUES (5, 5)",
+                "ALTER TABLE public.bare ALTER v TYPE integer USING v + 1",
+            ),
+        ),
+        {"public.bare": FILE},
+    ),
+    "identity that was another for a while in the transaction of a TRUNCATE": (
+        (
+            at_once(
+                "TRUNCATE public.bare",
+                "INSERT INTO public.bare VALUES (5, 5), (6, 6)",
+                "ALTER TABLE public.bare REPLICA IDENTITY NOTHING",
+                "UPDATE public.bare SET id = id + 1 WHERE id = 6; UPDATE public.bare SET id = 6 WHERE id = 5",
+                "ALTER TABLE public.bare REPLICA IDENTITY DEFAULT",
+            ),
+        ),
+        {"public.bare": ALTERED},
+    ),
+    "columns that have each other's names for a while": (
+        (*COLUMNS, "INSERT INTO public.two (id, a, b) VALUES (3, 1, 2)", *COLUMNS),
+        {"public.two": READ},
+    ),
+    "columns that have each other's names within one transaction": (
+        (at_once(*COLUMNS, "UPDATE public.two SET a = 0", *COLUMNS),),
+        {"public.two": READ},
+    ),
+    "columns of a full identity that have each other's names for a while": (
+        (*WHOLE, "DELETE FROM public.whole WHERE a = 10", *WHOLE),
+        {"public.whole": READ},
+    ),
+    "labels that have each other's names for a while": (
+        (*LABELS, "INSERT INTO public.felt VALUES (2, '{glad}')", *LABELS),
+        {"public.felt": READ},
+    ),
+    "schemas that have each other's names for a while": (
+        (*SCHEMAS, "INSERT INTO first.t VALUES (5)", *SCHEMAS),
+        {"first.t": READ},
+    ),
+    "tables that have each other's names for a while": (
+        (*TABLES, "INSERT INTO public.bare VALUES (9, 9)", *TABLES),
+        {"public.bare": READ},
+    ),
+    "table whose name another one has for a while": (
+        (
+            "ALTER TABLE public.loose RENAME TO aside",
+            "CREATE TABLE public.loose (v integer)",
+            "INSERT INTO public.loose VALUES (9)",
+            "DROP TABLE public.loose",
+            "ALTER TABLE public.aside RENAME TO loose",
+        ),
+        {"public.loose": READ},
+    ),
+    "function of a generated column that was another for a while": (
+        (FUNCTION.format(3), "INSERT INTO public.made VALUES (2, 1)", FUNCTION.format(2)),
+        {"public.made": CODE},
+    ),
+    "index of the identity that was another for a while": (
+        (
+            "CREATE UNIQUE INDEX by_v ON public.by_index (v); ALTER TABLE public.by_index ALTER v SET NOT NULL",
+            "ALTER TABLE public.by_index REPLICA IDENTITY USING INDEX by_v",
+            "UPDATE public.by_index SET id = 3 WHERE id = 2",
+            "UPDATE public.by_index SET id = 2 WHERE id = 1",
+            "ALTER TABLE public.by_index REPLICA IDENTITY USING INDEX by_id",
+            "ALTER TABLE public.by_index ALTER v DROP NOT NULL; DROP INDEX public.by_v",
+        ),
+        {"public.by_index": KEY},
+    ),
 }
 
 
@@ -205,8 +362,10 @@ def test_what_no_row_shows_stops_the_replay(source: Registry, what: str) -> None
     sentence = stop(source, target)
     assert all(f"{name} {why}" in sentence for name, why in tables.items())
     assert {
-        name for name in ("bare", "by_index", "loose", "north", "other", "south", "stage") if f"public.{name} " in sentence
-    } == {name.removeprefix("public.") for name in tables}
+        name
+        for name in ("bare", "by_index", "felt", "loose", "made", "north", "other", "south", "stage", "two", "whole")
+        if f"public.{name} " in sentence
+    } == {name.removeprefix("public.") for name in tables if name != "first.t"}
     assert target.run("SELECT id FROM public.stage ORDER BY 1") == [[1], [2]], (
         "what came before is there, nothing of what follows"
     )
@@ -251,6 +410,211 @@ def test_replay_goes_on_when_the_target_has_been_brought_to_it(source: Registry)
     assert target.hashes() == source.hashes()
 
 
+MIXED = {
+    "table dropped and made anew": (
+        ("INSERT INTO public.loose VALUES (5)", "DROP TABLE public.loose", "CREATE TABLE public.loose (v integer)"),
+        "INSERT INTO public.loose VALUES (6)",
+        ANOTHER,
+    ),
+    "table with a key dropped and made anew": (
+        (
+            "INSERT INTO public.bare VALUES (5, 5)",
+            "DROP TABLE public.bare",
+            "CREATE TABLE public.bare (id integer PRIMARY KEY, v integer); GRANT SELECT ON public.bare TO PUBLIC",
+        ),
+        "INSERT INTO public.bare VALUES (6, 6)",
+        ANOTHER,
+    ),
+    "values changed": (
+        ("INSERT INTO public.bare VALUES (5, 5)", "ALTER TABLE public.bare ALTER v TYPE integer USING v + 1"),
+        "INSERT INTO public.bare VALUES (6, 6)",
+        FILE,
+    ),
+    "rows that came while the table was unlogged": (
+        ("INSERT INTO public.loose VALUES (5)", *(s.format("loose") for s in UNLOGGED_MEANWHILE)),
+        "INSERT INTO public.loose VALUES (6)",
+        FILE,
+    ),
+    "columns that have each other's names from now on": (
+        ("INSERT INTO public.two VALUES (5, 1, 2)", "ALTER TABLE public.two DROP COLUMN a; ALTER TABLE public.two RENAME b TO a"),
+        "INSERT INTO public.two (id, a) VALUES (6, 1)",
+        READ,
+    ),
+    "key that is deferrable no longer": (
+        (
+            "UPDATE public.other SET id = 3 - id",
+            "ALTER TABLE public.other DROP CONSTRAINT other_pkey",
+            "ALTER TABLE public.other ADD PRIMARY KEY (id)",
+        ),
+        "INSERT INTO public.other VALUES (6, 6)",
+        KEY,
+    ),
+    "new table that was altered once it had rows": (
+        (
+            "CREATE TABLE public.n (v integer)",
+            "INSERT INTO public.n VALUES (5)",
+            "ALTER TABLE public.n ALTER v TYPE integer USING v + 1",
+        ),
+        "INSERT INTO public.n VALUES (6)",
+        "was altered, or made once more, after it had been made",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MIXED)
+def test_no_schema_is_right_for_rows_of_before_and_after(source: Registry, what: str) -> None:
+    """Brought to the end of the entry, as the stop had said, the target got the rows of before as well, and was called whole."""
+    statements, after, why = MIXED[what]
+    deferrable = "ALTER TABLE public.other DROP CONSTRAINT other_pkey; ALTER TABLE public.other ADD PRIMARY KEY (id) DEFERRABLE"
+    schema = SCHEMA
+    if "deferrable" in what:
+        source.run(deferrable)
+        source.archive()
+        schema += deferrable
+    source.run(*statements, after)
+    source.archive()
+    target = source.fresh(schema)
+    sentence = stop(source, target, schemas=[""])
+    assert why in sentence
+    assert "--schema" not in sentence
+    assert re.search(
+        r"Transaction \d+ changed it before that\. No target is right .* restore a copy of a time after 20", sentence
+    )
+
+
+def test_what_came_after_it_is_replayed_onto_a_target_that_was_brought_to_it(source: Registry) -> None:
+    source.run(
+        "INSERT INTO public.other VALUES (5, 5)",
+        "DROP TABLE public.loose; CREATE TABLE public.loose (v integer)",
+        "INSERT INTO public.loose VALUES (6)",
+        "CREATE TABLE public.n AS SELECT 1 AS v",
+        "INSERT INTO public.n VALUES (2)",
+    )
+    source.archive()
+    target = source.fresh(SCHEMA)
+    known = stop(source, target)[-13:-1]
+    target.run("DROP TABLE public.loose", "CREATE TABLE public.loose (v integer)", "CREATE TABLE public.n (v integer)")
+    assert replayed(source, target, schemas=[known]).whole
+    assert target.hashes() == source.hashes()
+
+
+def test_operator_who_knows_that_rows_mean_the_same_goes_on(source: Registry) -> None:
+    source.run(
+        "UPDATE public.bare SET v = 7",
+        "GRANT INSERT ON public.bare TO PUBLIC",
+        "REVOKE INSERT ON public.bare FROM PUBLIC",
+        "UPDATE public.other SET v = 8",
+        "VACUUM FULL public.other",
+        "INSERT INTO public.two VALUES (7, 7, 7)",
+        "ALTER TABLE public.two ALTER a SET STATISTICS 100",
+    )
+    source.archive()
+    target = source.fresh(SCHEMA)
+    sentence = stop(source, target, schemas=[""])
+    for name, why in (("bare", ALTERED), ("other", FILE), ("two", READ)):
+        assert f"public.{name} {why}" in sentence
+    done = replayed(source, target, harmless=[sentence[-13:-1]])
+    assert any("as told, rows mean the same before and after" in note for note in done.notes)
+    assert done.whole
+    assert target.hashes() == source.hashes()
+
+
+@pytest.mark.parametrize("what", ["made anew", "swapped for a while", "emptied", "nothing"])
+def test_oldest_entry_that_is_left_shows_what_changed_within_itself(source: Registry, what: str) -> None:
+    """The entry before it, with which it would be compared, was removed for its age."""
+    days(source, "2020-01-01")
+    with source.login() as connection:
+        [[start]] = connection.run("SELECT pg_current_wal_insert_lsn()::text")
+    source.run(
+        *{
+            "made anew": ("DROP TABLE public.bare", SCHEMA.split(";")[1], "GRANT SELECT ON public.bare TO PUBLIC"),
+            "swapped for a while": (*COLUMNS, "INSERT INTO public.two (id, a, b) VALUES (3, 1, 2)", *COLUMNS),
+            "emptied": ("TRUNCATE public.bare, public.stage",),
+            "nothing": ("UPDATE public.bare SET v = 5",),
+        }[what],
+        "INSERT INTO public.bare VALUES (7, 7)",
+    )
+    source.archive()
+    assert verify(source.directory).entries[0].number == 3
+    target = source.fresh(SCHEMA)
+    target.run(*FILLED)
+    if what in ("emptied", "nothing"):
+        assert replayed(source, target, start=position(start)).whole
+        assert target.hashes() == source.hashes()
+        return
+    name = "bare" if what == "made anew" else "two"
+    assert f"public.{name} was altered or made anew in the oldest entry that is left" in stop(
+        source, target, start=position(start)
+    )
+
+
+def test_oldest_entry_of_an_earlier_version_is_replayed_with_a_note(source: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = Directory.begin
+    monkeypatch.setattr(
+        Directory, "begin", lambda self, header: begin(self, {key: header[key] for key in header if key != "preceding"})
+    )
+    days(source, "2020-01-01")
+    with source.login() as connection:
+        [[start]] = connection.run("SELECT pg_current_wal_insert_lsn()::text")
+    source.run("INSERT INTO public.bare VALUES (7, 7)")
+    source.archive()
+    target = source.fresh(SCHEMA)
+    target.run(*FILLED)
+    done = replayed(source, target, start=position(start))
+    assert done.notes[1].startswith("Entry 3 is the oldest that is left, and does not say what was before it")
+    assert target.hashes() == source.hashes()
+
+
+HOSTILE = {
+    "quote_all_identifiers": "on",
+    "array_nulls": "off",
+    "standard_conforming_strings": "off",
+    "transform_null_equals": "on",
+    "default_transaction_isolation": "serializable",
+    "default_transaction_read_only": "on",
+    "search_path": "first",
+    "DateStyle": "German",
+    "extra_float_digits": "-5",
+}
+
+
+@pytest.mark.parametrize("where", ["source", "target"])
+def test_settings_of_a_database_change_nothing(source: Registry, where: str) -> None:
+    table = "CREATE TABLE public.texts (id integer PRIMARY KEY, x text[], at date, f float8)"
+    source.run(table)
+    source.archive()
+    target = source.fresh(SCHEMA + table)
+    database = source.database if where == "source" else target.database
+    with source.login("postgres") as connection:
+        for name, value in HOSTILE.items():
+            connection.run(f"ALTER DATABASE {database} SET {name} = {value}")
+    with source.login() as connection:
+        connection.run("SET default_transaction_read_only = off; SET array_nulls = on; SET DateStyle = ISO")
+        connection.run("INSERT INTO public.texts VALUES (1, ARRAY['a', NULL, 'NULL'], '2026-07-02', 1.23456789)")
+        connection.run("TRUNCATE public.stage")
+        connection.run("UPDATE public.bare SET id = id + 10")
+    source.archive()
+    assert replayed(source, target, schemas=[""]).whole
+    with source.login("postgres") as connection:
+        connection.run(f"ALTER DATABASE {database} RESET ALL")
+    assert target.hashes() == source.hashes()
+
+
+def test_archive_and_replay_fix_the_same_settings() -> None:
+    meaning = server_of.SESSION.keys() - {"client_connection_check_interval", "idle_session_timeout", "tcp_user_timeout"}
+    assert {name: server_of.SESSION[name] for name in meaning} == {name: SESSION.get(name) for name in meaning}
+
+
+def test_table_without_columns_is_replayed(source: Registry) -> None:
+    source.run("CREATE TABLE public.none ()")
+    source.archive()
+    source.run("INSERT INTO public.none DEFAULT VALUES")
+    source.archive()
+    target = source.fresh(SCHEMA + "CREATE TABLE public.none ()")
+    assert replayed(source, target, schemas=[""]).whole
+    assert target.run("SELECT count(*) FROM public.none") == [[1]]
+
+
 INNOCENT = {
     "TRUNCATE": ("TRUNCATE public.stage, public.bare, public.loose",),
     "TRUNCATE of an odd name": ('TRUNCATE public."Odd, one: TRUNCATE: (no-flags)" RESTART IDENTITY',),
@@ -262,6 +626,55 @@ INNOCENT = {
         " EXCEPTION WHEN division_by_zero THEN NULL; END; END $$",
     ),
     "TRUNCATE that was taken back": ("BEGIN; TRUNCATE public.bare; ROLLBACK", "UPDATE public.bare SET v = 5"),
+    "TRUNCATE, and what is done to the rows that follow": (
+        at_once(
+            "TRUNCATE public.bare, public.loose, public.other",
+            "INSERT INTO public.bare VALUES (9, 9)",
+            "UPDATE public.bare SET v = 8",
+            "INSERT INTO public.loose VALUES (9)",
+        ),
+        "ANALYZE",
+    ),
+    "TRUNCATE after other work, and in savepoints": (
+        at_once(
+            "DELETE FROM public.stage",
+            "SAVEPOINT a",
+            "TRUNCATE public.bare",
+            "INSERT INTO public.bare VALUES (9, 9)",
+            "SAVEPOINT b",
+            "TRUNCATE public.bare",
+            "ROLLBACK TO b",
+        ),
+    ),
+    "REINDEX of an identity that is no constraint": (
+        "REINDEX INDEX CONCURRENTLY public.by_id",
+        "UPDATE public.by_index SET id = id + 10",
+        "UPDATE public.by_index SET v = 5",
+    ),
+    "ANALYZE of a table whose last child went": (
+        "ALTER TABLE public.younger NO INHERIT public.elder; ALTER TABLE public.younger INHERIT public.elder",
+        "ANALYZE public.elder",
+    ),
+    "GRANT and REVOKE that cancel": (
+        "GRANT INSERT ON public.bare TO PUBLIC",
+        "INSERT INTO public.bare VALUES (9, 9)",
+        "UPDATE public.bare SET id = id + 10",
+        "DELETE FROM public.bare WHERE id = 12",
+        "REVOKE INSERT ON public.bare FROM PUBLIC",
+        "UPDATE public.bare SET v = 7",
+    ),
+    "GRANT on a schema": ("GRANT USAGE ON SCHEMA public TO PUBLIC",),
+    "trigger that was made and dropped": (
+        "INSERT INTO public.bare VALUES (9, 9)",
+        "CREATE TRIGGER quiet BEFORE UPDATE ON public.bare FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "DROP TRIGGER quiet ON public.bare",
+        "UPDATE public.bare SET v = 5",
+    ),
+    "statistics, and a default that goes": (
+        "ALTER TABLE public.two ALTER a SET STATISTICS 100; ALTER TABLE public.two ALTER b SET DEFAULT 5",
+        "ALTER TABLE public.two ALTER b DROP DEFAULT",
+        "INSERT INTO public.two VALUES (9, 9, 9)",
+    ),
     "upkeep": (
         "VACUUM (FREEZE, ANALYZE)",
         "REINDEX TABLE public.bare",
@@ -306,6 +719,29 @@ def test_truncate_that_comes_between_the_rows_and_the_look_at_the_tables_does_no
     target = source.fresh(SCHEMA)
     assert replayed(source, target).whole
     assert target.hashes() == source.hashes()
+
+
+def test_table_that_is_made_anew_between_the_rows_and_the_look_at_the_tables_stops_the_replay(
+    source: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third entry says that it is another, and the fourth has the rows of before and of after."""
+    original = server_of.Server.peek
+
+    def overtaken(server: server_of.Server, changes: int, into: Any) -> None:
+        original(server, changes, into)
+        monkeypatch.setattr(server_of.Server, "peek", original)
+        source.run("INSERT INTO public.loose VALUES (5)", "DROP TABLE public.loose", "CREATE TABLE public.loose (v integer)")
+        source.run("INSERT INTO public.loose VALUES (6)")
+
+    monkeypatch.setattr(server_of.Server, "peek", overtaken)
+    source.run("INSERT INTO public.stage VALUES (1000, 'before')")
+    source.archive()
+    source.archive()
+    sentence = stop(source, source.fresh(SCHEMA), schemas=[""])
+    assert f"public.loose {ANOTHER}" in sentence
+    assert "--schema" not in sentence
+    third = next(entry for entry in verify(source.directory).entries if entry.number == 3)
+    assert stop(source, source.fresh(SCHEMA), start=third.to) == sentence, "a target that has all of the third is of before"
 
 
 def test_table_that_is_truncated_elsewhere_explains_nothing(source: Registry) -> None:

@@ -234,6 +234,12 @@ class Archiver:
                 "slot": self.server.slot,
                 "after": lsn.show(head.position),
                 "written": now.time,
+                # What the entry before says, which may be removed: the oldest that is left must show what changed within itself.
+                "preceding": {
+                    "fingerprint": head.fingerprint,
+                    "definitions": head.definitions,
+                    "complete": head.complete,
+                },
                 **more,
             }
         )

@@ -30,6 +30,10 @@ SESSION = {
     "lc_monetary": "C",
     "xmloption": "content",
     "client_encoding": "UTF8",
+    "array_nulls": "on",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
     "default_transaction_read_only": "off",
     # A function that was killed must not hold the lock: the server ends its statement and its session by itself.
     "client_connection_check_interval": "2s",

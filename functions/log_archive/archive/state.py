@@ -82,35 +82,88 @@ IDENTITY = """
 indrelid = c.oid AND indisunique AND indimmediate AND indisvalid AND indislive AND indpred IS NULL
 AND (relreplident = 'd' AND indisprimary OR relreplident = 'i' AND indisreplident)
 """
+HERE = "(SELECT oid FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)')"
 WITHOUT_KEY = f"""
 SELECT oid::regclass::text FROM pg_class c
-WHERE relkind = 'r' AND relpersistence = 'p' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+WHERE relkind = 'r' AND relpersistence = 'p' AND relnamespace IN {HERE}
 AND relreplident <> 'f' AND NOT EXISTS (SELECT FROM pg_index WHERE {IDENTITY})
 ORDER BY 1
 """  # noqa: S608  our own text
-# What rows lie in, and what tells them apart: the decoder shows neither. A table that was dropped and made anew, swapped with
-# another, loaded while it was unlogged or written anew has the same definition as before, and another oid, file or TOAST table;
-# whatever else was done to it and undone (its identity, for one) has left another number in ``by``, the transaction that wrote
-# its line of the catalogue last. VACUUM, ANALYZE and new indexes leave no mark there. A key has the oid of its constraint, which
-# REINDEX CONCURRENTLY keeps.
+# What rows lie in, what tells them apart and what they mean: the decoder shows none of it. Each line of the catalogue has the
+# number of the transaction that wrote it last (xmin), so that a change and its undoing leave a mark; VACUUM, ANALYZE and new
+# indexes write in place. ``oid``, ``file`` and ``toast`` are others where a table was made anew, swapped or rewritten. ``by`` is
+# of the table's own line, which GRANT and the first trigger write as well; ``columns`` is over what rows are read by: columns,
+# names of table and schema, the labels and fields of their types; ``code`` over all functions, for a generated column that calls
+# one. A key has the oid of its constraint, which REINDEX CONCURRENTLY keeps; ``index`` is of one that was named as identity.
+# ``at`` and ``since`` are when ``by`` and the others were committed.
+#
+# A TRUNCATE takes another file as ALTER TABLE does, whose rewriting of a table without a TOAST table leaves nothing else. It uses
+# many commands whose lines are gone in the end: ``alone`` is a table whose line was written by a transaction that had left one
+# line in pg_class at each of its commands until then (two after an index). Where the index has the number after the table's,
+# there was no room between them for what a rewriting makes (``emptied``).
+MARKED = "CASE current_setting('track_commit_timestamp') WHEN 'on' THEN pg_xact_commit_timestamp({}) END"
 STORAGE = f"""
-SELECT c.oid::regclass::text, c.oid::text, relfilenode::text, reltoastrelid::text, relpersistence, relreplident, (
-    SELECT coalesce((
-        SELECT oid FROM pg_constraint WHERE conindid = indexrelid AND conrelid = indrelid AND contype IN ('p', 'u')
-    ), indexrelid)::text FROM pg_index WHERE {IDENTITY}
-), c.xmin::text, CASE current_setting('track_commit_timestamp') WHEN 'on' THEN pg_xact_commit_timestamp(c.xmin)::text END
-FROM pg_class c
-WHERE relkind IN ('r', 'p') AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+WITH RECURSIVE relation AS (
+    SELECT oid, relfilenode, reltoastrelid, relpersistence, relreplident, reltype, relnamespace, xmin AS by, xmax AS ended,
+        cmin::text::bigint AS command
+    FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace IN {HERE}
+), used (relation, type) AS (
+    SELECT attrelid, atttypid FROM pg_attribute JOIN relation ON oid = attrelid WHERE attnum > 0 AND atttypid >= 16384
+    UNION
+    SELECT relation, part FROM used JOIN pg_type t ON t.oid = type CROSS JOIN LATERAL (
+        SELECT typelem UNION ALL SELECT typbasetype
+        UNION ALL SELECT rngsubtype FROM pg_range WHERE t.oid IN (rngtypid, rngmultitypid)
+        UNION ALL SELECT atttypid FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0
+    ) parts (part) WHERE part >= 16384
+), mark (relation, what, by) AS (
+    SELECT attrelid, 'column ' || attnum, a.xmin FROM pg_attribute a JOIN relation r ON r.oid = attrelid WHERE attnum > 0
+    UNION ALL SELECT r.oid, 'name', t.xmin FROM pg_type t JOIN relation r ON r.reltype = t.oid
+    UNION ALL SELECT r.oid, 'schema', n.xmin FROM pg_namespace n JOIN relation r ON relnamespace = n.oid
+    UNION ALL SELECT relation, 'label ' || e.oid, e.xmin FROM pg_enum e JOIN used ON enumtypid = type
+    UNION ALL SELECT relation, 'field ' || a.attrelid || ' ' || attnum, a.xmin FROM pg_attribute a
+        JOIN pg_type t ON t.typrelid = a.attrelid JOIN used ON t.oid = type WHERE attnum > 0
+), meaning AS (
+    SELECT relation, md5(string_agg(what || ' ' || by::text, ',' ORDER BY what)) AS columns, max({MARKED.format("by")}) AS since
+    FROM mark GROUP BY 1
+), key AS (
+    SELECT c.oid AS relation, coalesce(k.oid, indexrelid)::text AS key,
+        CASE relreplident WHEN 'i' THEN i.xmin::text END AS index,
+        greatest(
+            {MARKED.format("coalesce(k.xmin, i.xmin)")}, CASE relreplident WHEN 'i' THEN {MARKED.format("i.xmin")} END
+        ) AS since
+    FROM relation c JOIN pg_index i ON {IDENTITY}
+    LEFT JOIN pg_constraint k ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('p', 'u')
+), code AS (
+    SELECT md5(string_agg(oid || ' ' || xmin::text, ',' ORDER BY oid)) AS code FROM pg_proc WHERE pronamespace IN {HERE}
+), command AS (
+    SELECT DISTINCT xmin::text AS by, cmin::text::bigint + more AS command
+    FROM pg_class, generate_series(0, CASE relkind WHEN 'i' THEN 1 ELSE 0 END) more WHERE xmax = '0'
+), gapless AS (
+    SELECT by, command, row_number() OVER (PARTITION BY by ORDER BY command) - 1 = command AS gapless FROM command
+)
+SELECT c.oid::regclass::text, c.oid::text, relfilenode::text, reltoastrelid::text, relpersistence, relreplident, key.key,
+    key.index, c.by::text, columns, CASE WHEN EXISTS (
+        SELECT FROM pg_attribute a JOIN pg_attrdef d ON adrelid = attrelid AND adnum = attnum
+        JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = d.oid
+        AND refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+        WHERE attrelid = c.oid AND attgenerated <> ''
+    ) THEN code.code END, {MARKED.format("c.by")}::text, greatest(meaning.since, key.since)::text,
+    ended = '0' AND gapless, reltoastrelid <> 0 OR EXISTS (
+        SELECT FROM pg_index JOIN pg_class i ON i.oid = indexrelid
+        WHERE indrelid = c.oid AND i.relfilenode::bigint = c.relfilenode::bigint + 1
+    )
+FROM relation c JOIN meaning ON meaning.relation = c.oid LEFT JOIN key ON key.relation = c.oid CROSS JOIN code
+LEFT JOIN gapless g ON g.by = c.by::text AND g.command = c.command
 """  # noqa: S608  our own text
-FACTS = ("oid", "file", "toast", "persistence", "identity", "key", "by", "at")
-UNLOGGED = """
-SELECT oid::regclass::text FROM pg_class
-WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)' ORDER BY 1
-"""
-MATERIALIZED = """
-SELECT oid::regclass::text FROM pg_class
-WHERE relkind = 'm' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)' ORDER BY 1
-"""
+FACTS = ("oid", "file", "toast", "persistence", "identity", "key", "index", "by", "columns", "code")
+TOLD = ("at", "since", "alone", "emptied")  # what the server forgets, or may find out otherwise later: not in the fingerprint
+LOOKED = "SELECT clock_timestamp()::text"
+UNLOGGED = f"""
+SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace IN {HERE} ORDER BY 1
+"""  # noqa: S608  our own text
+MATERIALIZED = f"""
+SELECT oid::regclass::text FROM pg_class WHERE relkind = 'm' AND relnamespace IN {HERE} ORDER BY 1
+"""  # noqa: S608  our own text
 # One that has never been asked for has no value, and neither has one that we may not read. Those of other sessions are theirs.
 SEQUENCES = """
 SELECT s.seqrelid::regclass::text, CASE WHEN readable THEN pg_sequence_last_value(s.seqrelid) END, readable
@@ -130,7 +183,8 @@ class State:
     fingerprint: str
     definitions: str
     lines: tuple[str, ...]
-    storage: Mapping[str, Mapping[str, str | None]]
+    storage: Mapping[str, Mapping[str, str | bool | None]]
+    looked: str
     without_key: tuple[str, ...]
     unlogged: tuple[str, ...]
     materialized: tuple[str, ...]
@@ -142,13 +196,14 @@ class State:
     def of(cls, connection: Connection) -> State:
         """As it is now, which is after every change that has been peeked at."""
         lines = tuple(sorted(line for (line,) in connection.run(SCHEMA)))
-        storage = {name: dict(zip(FACTS, facts, strict=True)) for name, *facts in sorted(connection.run(STORAGE))}
+        storage = {name: dict(zip(FACTS + TOLD, facts, strict=True)) for name, *facts in sorted(connection.run(STORAGE))}
         values = connection.run(SEQUENCES)
         return cls(
             _digest([*lines, *(_line(name, facts) for name, facts in storage.items())]),
             _digest(lines),
             lines,
             storage,
+            connection.scalar(LOOKED),
             tuple(name for (name,) in connection.run(WITHOUT_KEY)),
             tuple(name for (name,) in connection.run(UNLOGGED)),
             tuple(name for (name,) in connection.run(MATERIALIZED)),
@@ -162,6 +217,7 @@ class State:
         told: dict[str, Any] = {
             "fingerprint": self.fingerprint,
             "definitions": self.definitions,
+            "looked": self.looked,
             "sequences": {name: value for name, value in self.sequences.items() if whole or sequences.get(name) != value},
             "large_objects": self.large_objects,
             "unreadable_sequences": list(self.unreadable),
@@ -180,6 +236,5 @@ def _digest(lines: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _line(name: str, facts: Mapping[str, str | None]) -> str:
-    # Not the time, which the server forgets in the end.
-    return " ".join([f"storage {name}", *(f"{fact} {value}" for fact, value in facts.items() if fact != "at")])
+def _line(name: str, facts: Mapping[str, str | bool | None]) -> str:
+    return " ".join([f"storage {name}", *(f"{fact} {facts[fact]}" for fact in FACTS)])
