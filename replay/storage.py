@@ -113,26 +113,26 @@ def _changed(
         return None
     lying = bool(rest & LYING)
     over = _over(entry, new, rest)
-    return Altered(
-        _sentence(name, rest, old), lying, over if rest & (LYING | READ) else None, over if rest & (LYING | APART) else None
-    )
+    # Without a key, such an UPDATE is listed and not replayed.
+    apart = rest & APART and (new["key"] is not None or new["identity"] == "f")
+    return Altered(_sentence(name, rest, old), lying, over if rest & (LYING | READ) else None, over if apart else None)
 
 
 def _made(entries: Sequence[Entry], entry: Entry, name: str, new: Facts) -> Altered | None:
     """A table that is new may have been filled before it became what it is. What comes in the same transaction is its own."""
     if "since" not in new:
         return None
-    as_made = new["file"] in ("0", new["oid"]) or _truncated(entries, entry, relation(name), new)
-    over = _over(entry, new, {"by", "columns", *({"key"} if new["key"] else ())}) - INSTANT
+    as_made = new["file"] in ("0", new["oid"]) or (new["emptied"] and _truncated(entries, entry, relation(name), new))
+    over = _over(entry, new, {"by", "columns"}) - INSTANT
     since = _over(entry, new, {"columns"}) - INSTANT
     return Altered(f"{name} was altered, or made once more, after it had been made.", False, since if as_made else over, over)
 
 
 def _over(entry: Entry, new: Facts, changed: Collection[str]) -> datetime:
-    """When it was over. What is gone has left no time: it was before we looked."""
+    """When it was over. Functions that are gone have left no time: it was before we looked."""
     times = {new.get("at") if fact in LYING or fact == "by" else new.get("since") for fact in changed if fact != "identity"}
     times |= {new.get("at"), new.get("since")} if "identity" in changed else set()
-    if None in times or "code" in changed or ("key" in changed and new["key"] is None):
+    if None in times or "code" in changed:
         times = {entry.end.get("looked")}
     return max((EVER if time is None else datetime.fromisoformat(time) for time in times), default=EVER)
 

@@ -280,7 +280,8 @@ def test_identity_column_that_changed_is_written(source: Registry, what: str) ->
     source.run(*statements)
     source.archive()
     target = source.fresh(TABLE + ";" + schema)
-    assert replayed(source, target, schemas=[""]).whole
+    # That a column was no identity for a while is a mark.
+    assert replayed(source, target, schemas=[""], harmless=[""]).whole
     assert target.hashes() == source.hashes()
 
 

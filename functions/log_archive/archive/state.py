@@ -108,7 +108,7 @@ WITH RECURSIVE relation AS (
         cmin::text::bigint AS command
     FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace IN {HERE}
 ), used (relation, type) AS (
-    SELECT attrelid, atttypid FROM pg_attribute JOIN relation ON oid = attrelid WHERE attnum > 0 AND atttypid >= 16384
+    SELECT attrelid, atttypid FROM pg_attribute WHERE attnum > 0 AND atttypid >= 16384
     UNION
     SELECT relation, part FROM used JOIN pg_type t ON t.oid = type CROSS JOIN LATERAL (
         SELECT typelem UNION ALL SELECT typbasetype
