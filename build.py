@@ -166,7 +166,7 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
     texts: dict[str, str] = {}
     findings = {}
     times = service_times()
-    restores = measured((ROOT / "docs/measured/restores.yaml").read_text(), times.formulas)
+    restores = measured((ROOT / "docs/measured/restores.yaml").read_text(encoding="utf-8"), times.formulas)
     assessed = []
     for system in SYSTEMS:
         layers = built[system.name]
@@ -211,7 +211,7 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
     texts["docs/fips.md"] = fips.document(bound, [one.document for system in bound for one in built[system.name].values()])
     texts["chain/types.json"] = types.types(every).decode()
     texts |= {f"docs/policies/{name}": text for name, text in policies.documents(every, calls.BY_PERSON).items()}
-    files = {system.name: (ROOT / "parameters" / system.name / "default.yaml").read_text() for system in SYSTEMS}
+    files = {system.name: (ROOT / "parameters" / system.name / "default.yaml").read_text(encoding="utf-8") for system in SYSTEMS}
     values = {name: read(text) for name, text in files.items()}
     texts |= runbooks.documents(SYSTEMS, built, values)
     ways = {system.name: found for system, found in assessed}
@@ -263,10 +263,10 @@ def _write(root: Path, texts: Mapping[str, str]) -> int:
     changed = 0
     for name, text in texts.items():
         path = root / name
-        if path.exists() and path.read_text() == text:
+        if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         changed += 1
     for path in sorted((root / "templates").glob("*/*.yaml")):
         if path.relative_to(root).as_posix() not in texts:

@@ -177,7 +177,7 @@ def _process(command: Sequence[str], environment: dict[str, str]) -> tuple[float
     )
     peak = 0
     while process.poll() is None:
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
         peak = max(peak, int(found[1])) if found else peak
         time.sleep(0.005)
     seconds = time.perf_counter() - start
@@ -207,7 +207,7 @@ def _login(server: Any, root: Path, database: str) -> Iterator[Any]:
 
 
 def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").is_file() else []
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 

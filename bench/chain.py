@@ -124,7 +124,7 @@ class Tool:
         process.returncode = os.waitstatus_to_exitcode(status)
         failed = process.returncode and not (self.name == "Sceptre" and command == "plan")  # its diff ends with the number
         if failed:
-            raise SystemExit(f"{self.name} {command}: {(self.checkout.root / 'said').read_text()[-2000:]}")
+            raise SystemExit(f"{self.name} {command}: {(self.checkout.root / 'said').read_text(encoding='utf-8')[-2000:]}")
         if measured:
             self.took.append(time.monotonic() - began)
             self.calls.append(len(self.running.cloudformation()) / STACKS)
@@ -142,7 +142,7 @@ class Tool:
             kinds = ("create", "update", "delete")
             kept = {f"{name} {kind}": [seconds] for name, seconds in self.lasting() for kind in kinds}
             memory.parent.mkdir(exist_ok=True)
-            memory.write_text(json.dumps(kept))
+            memory.write_text(json.dumps(kept), encoding="utf-8")
         self.running.weather.seconds = lambda _, name: self.seconds[name]
 
     def lasting(self) -> Iterator[tuple[str, float]]:
@@ -194,7 +194,9 @@ def figures(names: Sequence[str], runs: int, seed: int) -> Iterator[str]:
     long = [(name, what) for what in LONG for name in names if (name, what) != ("Sceptre", "first")]
     with ThreadPoolExecutor(len(long)) as pool:
         parts = [[sys.executable, __file__, "--runs", str(runs), "--seed", str(seed), "--part", *each] for each in long]
-        yield from pool.map(lambda argv: subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip(), parts)
+        yield from pool.map(
+            lambda argv: subprocess.run(argv, check=True, capture_output=True, text=True, encoding="utf-8").stdout.strip(), parts
+        )
     for what in QUICK:
         for name in names:
             yield measure(name, what, runs, seed)

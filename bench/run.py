@@ -126,7 +126,7 @@ def _first_try(runs: int, scratch: Path) -> Figure:
         subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
         start = time.perf_counter()
         with subprocess.Popen(
-            ["make", "try", "SYSTEM=ledger"], cwd=clone, env=kept, stdout=subprocess.PIPE, text=True
+            ["make", "try", "SYSTEM=ledger"], cwd=clone, env=kept, stdout=subprocess.PIPE, text=True, encoding="utf-8"
         ) as process:
             lines = iter(process.stdout or ())
             said = [next((line for line in lines if STANDS.search(line)), "")]
@@ -149,7 +149,7 @@ def _emulator() -> Iterator[dict[str, str]]:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -37,13 +37,13 @@ def project(graph: Graph, folder: Path) -> None:
     """Write the graph as Sceptre's project: a group for each site, a wire as a resolver."""
     (folder / "templates").mkdir(parents=True)
     (folder / "config" / "chain").mkdir(parents=True)
-    (folder / "config" / "config.yaml").write_text("project_code: bench\nregion: eu-west-1\n")
+    (folder / "config" / "config.yaml").write_text("project_code: bench\nregion: eu-west-1\n", encoding="utf-8")
     place = {stack.id: f"chain/{stack.site}/{stack.template.layer}.yaml" for stack in graph.stacks}
     for stack in graph.stacks:
         group = folder / "config" / "chain" / stack.site
         group.mkdir(exist_ok=True)
-        (group / "config.yaml").write_text(f"region: {stack.region}\n")
-        (folder / "templates" / f"{stack.template.layer}.yaml").write_text(stack.template.body)
+        (group / "config.yaml").write_text(f"region: {stack.region}\n", encoding="utf-8")
+        (folder / "templates" / f"{stack.template.layer}.yaml").write_text(stack.template.body, encoding="utf-8")
         answers: dict[str, Any] = {**stack.values}
         answers |= {name: f"!stack_output {place[wire.stack]}::{wire.output}" for name, wire in stack.wires.items()}
         config = {
@@ -52,7 +52,7 @@ def project(graph: Graph, folder: Path) -> None:
             "stack_tags": dict(stack.tags),
         }
         text = re.sub(r"'(!stack_output [^']*)'", r"\1", yaml.safe_dump(config, width=1000))
-        (group / f"{stack.template.layer}.yaml").write_text(text)
+        (group / f"{stack.template.layer}.yaml").write_text(text, encoding="utf-8")
 
 
 def argv(command: str) -> list[str]:

@@ -434,7 +434,7 @@ def read(root: Path, run: str, *, html: bool, verify: bool, json: bool) -> Exit:
         return Exit.OK
     events = record.read(path)
     if json:
-        _say(path.read_text().splitlines()[: len(events)])  # as they were written, so that their digests hold
+        _say(path.read_text(encoding="utf-8").splitlines()[: len(events)])  # as they were written, so that their digests hold
     else:
         _say([timeline.page(events)] if html else timeline.lines(events))
     return Exit.OK

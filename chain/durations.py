@@ -56,7 +56,7 @@ class Durations:
         with self._lock:
             text = json.dumps(self._kept, indent=1, sort_keys=True)
         new = self._path.with_suffix(f".{os.getpid()}")
-        new.write_text(text)
+        new.write_text(text, encoding="utf-8")
         new.replace(self._path)
 
 

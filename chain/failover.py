@@ -96,7 +96,9 @@ class Function:
 
         def ask(event: Mapping[str, Any]) -> dict[str, Any]:
             command = [sys.executable, "-c", program]
-            ended = subprocess.run(command, input=json.dumps(event), env=environment, capture_output=True, text=True, check=False)
+            ended = subprocess.run(
+                command, input=json.dumps(event), env=environment, capture_output=True, text=True, check=False, encoding="utf-8"
+            )
             if ended.returncode:
                 raise StackError(f"{self.name}, run here: {ended.stderr.strip().splitlines()[-1]}")
             return dict(json.loads(ended.stdout.splitlines()[-1]))

@@ -88,14 +88,14 @@ class Found:
 def machine() -> str:
     """This machine since its last start."""
     boot = Path("/proc/sys/kernel/random/boot_id")
-    return f"{socket.gethostname()}/{boot.read_text().strip() if boot.exists() else ''}"
+    return f"{socket.gethostname()}/{boot.read_text(encoding='utf-8').strip() if boot.exists() else ''}"
 
 
 def started(process: int) -> str:
     """When a process of this machine began, in the kernel's words; nothing if there is none."""
     stat = Path(f"/proc/{process}/stat")
     try:
-        fields = stat.read_text().rpartition(")")[2].split()
+        fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return ""
     return "" if fields[0] == "Z" else fields[19]

@@ -77,7 +77,7 @@ def save(path: Path, account: str, suffix: str, systems: Sequence[str], steps: S
         for step in steps
     }
     content = {"version": VERSION, "account": account, "env": suffix, "systems": list(systems), "stacks": stacks}
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def writable(path: Path) -> None:
@@ -93,7 +93,7 @@ def writable(path: Path) -> None:
 def load(path: Path, suffix: str, systems: Sequence[str]) -> Saved:
     """Read a plan that was made for this environment and these systems."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         planned = (content["version"], content["env"], content["systems"], content["stacks"], content["account"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError([f"{path} is no saved plan: {error}; make one with plan --save"]) from error

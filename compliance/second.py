@@ -86,6 +86,7 @@ def checkov(program: Path, templates: Path, resources: int) -> list[Opinion]:
             capture_output=True,
             text=True,
             check=False,
+            encoding="utf-8",
         )
     try:
         report = json.loads(ran.stdout)
@@ -182,14 +183,14 @@ def main(arguments: list[str] | None = None) -> int:
     from compliance import stars
 
     templates = {
-        str(path.relative_to(given.templates).with_suffix("")): read(path.read_text())
+        str(path.relative_to(given.templates).with_suffix("")): read(path.read_text(encoding="utf-8"))
         for path in sorted(given.templates.glob("*/*.yaml"))
     }
     resources = sum(len(template["Resources"]) for template in templates.values())
     found = [*checkov(given.checkov, given.templates, resources), *policy_sentry(templates)]
-    opinions = unsettled(found, accepted(ACCEPTED.read_text()))
+    opinions = unsettled(found, accepted(ACCEPTED.read_text(encoding="utf-8")))
     wild = list(stars.stars(templates))
-    puzzles = stars.unexplained(wild, stars.reasons(stars.REASONS.read_text()))
+    puzzles = stars.unexplained(wild, stars.reasons(stars.REASONS.read_text(encoding="utf-8")))
     for line in (*opinions, *puzzles):
         print(line)
     print(f"{len(set(found))} findings of checkov and policy_sentry, {len(opinions)} of them unsettled")

@@ -259,7 +259,7 @@ def _await(process: subprocess.Popen[bytes], emulator: Emulator) -> None:
     except (OSError, urllib.error.URLError) as error:
         process.kill()
         process.wait()
-        said = emulator.log.read_text(errors="replace").strip()
+        said = emulator.log.read_text(errors="replace", encoding="utf-8").strip()
         raise EmulatorError(said.splitlines()[-1] if said else f"The emulator did not start: {error}") from error
 
 

@@ -31,7 +31,7 @@ Need = tuple[str, str, Mapping[str, Any]]  # action, resource and the keys of it
 def _fact(name: str) -> Any:
     import yaml
 
-    return yaml.safe_load((FACTS / f"{name}.yaml").read_text())
+    return yaml.safe_load((FACTS / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 @cache

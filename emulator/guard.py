@@ -64,9 +64,11 @@ def _family(pid: int) -> list[int]:
     if Path("/proc/self/stat").exists():
         for place in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                listed.append([place.name, (place / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]])
+                listed.append(
+                    [place.name, (place / "stat").read_text(errors="replace", encoding="utf-8").rpartition(")")[2].split()[1]]
+                )
     else:
-        answer = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)
+        answer = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False, encoding="utf-8")
         listed = [line.split() for line in answer.stdout.splitlines()]
     return [pid, *(int(child) for child, parent in listed if int(parent) == pid)]
 

@@ -67,7 +67,7 @@ def _places() -> list[Path]:
 @cache
 def _named(config: str) -> list[Path]:
     """The directory that ``pg_config`` names, which may be a script that takes longer than PostgreSQL to start."""
-    answer = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
+    answer = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False, encoding="utf-8")
     return [Path(answer.stdout.strip())] if answer.returncode == 0 and answer.stdout.strip() else []
 
 
@@ -75,7 +75,7 @@ def _named(config: str) -> list[Path]:
 def _is_right(place: Path) -> bool:
     if not all(os.access(place / program, os.X_OK) for program in ("initdb", "postgres")):
         return False
-    answer = subprocess.run([place / "postgres", "--version"], capture_output=True, text=True, check=False)
+    answer = subprocess.run([place / "postgres", "--version"], capture_output=True, text=True, check=False, encoding="utf-8")
     return re.search(rf"\(PostgreSQL\) {MAJOR}\b", answer.stdout) is not None
 
 

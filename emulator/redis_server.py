@@ -60,12 +60,17 @@ def find() -> Path | None:
 def _is_right(program: Path) -> bool:
     if not os.access(program, os.X_OK):
         return False
-    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, encoding="utf-8")
     if not re.search(rf"\bv={MAJOR}\.", answer.stdout):
         return False
     # One without TLS ends at once and says so; one with TLS ends at once, since it has no port at all.
     tried = subprocess.run(
-        [program, "-"], input="port 0\ntls-port 0\ntls-cert-file /nowhere\n", capture_output=True, text=True, check=False
+        [program, "-"],
+        input="port 0\ntls-port 0\ntls-cert-file /nowhere\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
     )
     return "Bad directive" not in tried.stdout + tried.stderr
 

@@ -20,7 +20,7 @@ def digest(paths: Iterable[Path]) -> str:
 def current(stamp: Path, sources: Iterable[Path], outputs: Iterable[Path]) -> bool:
     """Whether sources and outputs are those of the build that wrote ``stamp``."""
     try:
-        recorded = json.loads(stamp.read_text())
+        recorded = json.loads(stamp.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return bool(recorded == {"sources": digest(sources), "outputs": digest(outputs)})
@@ -29,7 +29,7 @@ def current(stamp: Path, sources: Iterable[Path], outputs: Iterable[Path]) -> bo
 def write(stamp: Path, sources: Iterable[Path], outputs: Iterable[Path]) -> None:
     """Record what this build read and wrote."""
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(json.dumps({"sources": digest(sources), "outputs": digest(outputs)}))
+    stamp.write_text(json.dumps({"sources": digest(sources), "outputs": digest(outputs)}), encoding="utf-8")
 
 
 def _files(path: Path) -> Iterable[Path]:

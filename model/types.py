@@ -75,7 +75,7 @@ UNKNOWN = ResourceType()
 @cache
 def resource_types() -> Mapping[str, ResourceType]:
     """The whole table, by type."""
-    return {type_: _row(**row) for type_, row in read(Path(__file__).with_name("types.yaml").read_text()).items()}
+    return {type_: _row(**row) for type_, row in read(Path(__file__).with_name("types.yaml").read_text(encoding="utf-8")).items()}
 
 
 def resource_type(type_: str) -> ResourceType:

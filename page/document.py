@@ -80,7 +80,7 @@ def document(subjects: Sequence[Subject], texts: Mapping[str, str], times: Servi
             ),
         ),
         tag("dialog", {"id": "panel", "aria-labelledby": "panel-name"}),
-        tag("script", None, Html((FOLDER / "script.js").read_text())),
+        tag("script", None, Html((FOLDER / "script.js").read_text(encoding="utf-8"))),
     )
     head = tag(
         "head",
@@ -90,7 +90,7 @@ def document(subjects: Sequence[Subject], texts: Mapping[str, str], times: Servi
         tag("meta", {"name": "color-scheme", "content": "light dark"}),
         tag("title", None, "Standby: five disaster-recovery systems"),
         tag("link", {"rel": "icon", "href": "data:,"}),
-        tag("style", None, Html((FOLDER / "style.css").read_text())),
+        tag("style", None, Html((FOLDER / "style.css").read_text(encoding="utf-8"))),
     )
     return f"<!doctype html>\n{HEAD}\n{tag('html', {'lang': 'en'}, head, body)}\n"
 

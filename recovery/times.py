@@ -56,7 +56,7 @@ def load(text: str) -> ServiceTimes:
 
 def service_times() -> ServiceTimes:
     """The times of ``service_times.yaml``."""
-    return load(FILE.read_text())
+    return load(FILE.read_text(encoding="utf-8"))
 
 
 def _time(name: str, entry: Mapping[str, Any]) -> ServiceTime:

@@ -65,3 +65,16 @@ def test_nothing_downstream_of_templates_needs_troposphere(path: Path) -> None:
 def test_workers_see_groups(request: pytest.FixtureRequest) -> None:
     """What is tried in one deployed environment stays in one process, or every worker deploys its own."""
     assert request.node.nodeid.endswith("@one")
+
+
+TEXTS = {"read_text": 0, "write_text": 1}
+"""How many arguments these have, beside the encoding."""
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parts[0] != "functions"], ids=str)
+def test_a_text_is_read_and_written_as_utf_8_whatever_the_machines_encoding_is(path: Path) -> None:
+    """Lambda's is UTF-8, so functions need not say so."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TEXTS:
+            said = len(node.args) > TEXTS[node.func.attr] or any(given.arg == "encoding" for given in node.keywords)
+            assert said, f"{path}:{node.lineno} takes the encoding of the machine"

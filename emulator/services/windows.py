@@ -19,7 +19,7 @@ BACKUP, MAINTENANCE = "PreferredBackupWindow", "PreferredMaintenanceWindow"
 def _blocks() -> dict[str, str]:
     import yaml
 
-    blocks: dict[str, str] = yaml.safe_load(FACTS.read_text())["blocks"]
+    blocks: dict[str, str] = yaml.safe_load(FACTS.read_text(encoding="utf-8"))["blocks"]
     return blocks
 
 

@@ -10,4 +10,4 @@ import yaml
 @cache
 def fact(name: str) -> Any:
     """The content of ``model/facts/<name>.yaml``."""
-    return yaml.safe_load((Path(__file__).parent / f"{name}.yaml").read_text())
+    return yaml.safe_load((Path(__file__).parent / f"{name}.yaml").read_text(encoding="utf-8"))
