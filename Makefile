@@ -18,6 +18,8 @@ export PYTHONUTF8 := 1
 unexport PYTHONSAFEPATH
 FAIL := $(if $(MODE),--mode $(MODE)) $(if $(APPROVE),--approve $(APPROVE))
 
+$(if $(filter 1,$(words $(VENV))),,$(error VENV is one folder without a space in its path; it is "$(VENV)"))
+
 # Asked for before anything is installed or built.
 NAMELESS := $(if $(ENV),,$(firstword $(filter plan deploy status drift failover failback unlock destroy,$(MAKECMDGOALS))))
 $(if $(NAMELESS),$(error name the environment: make $(NAMELESS) ENV=suffix))
@@ -41,18 +43,21 @@ help: ## what there is
 
 setup: $(VENV)/.run ## install what runs into a virtual environment, as requirements/run.lock pins it
 
-# $(1): the Python that everything is installed for
 define READY
 @$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is %d.%d. Name another: make setup BASE_PYTHON=python3.12" % sys.version_info[:2])'
 @$(BASE_PYTHON) -c 'import ssl, venv, ensurepip' || { echo "This Python cannot make a virtual environment. On Debian: apt-get install python3-venv; or name another: BASE_PYTHON=python3.12" >&2; exit 1; }
 endef
 
-$(VENV)/.run: requirements/run.lock requirements/installer.lock
+# An environment without a Python that is there, or that was left unfinished, is none, whatever its stamps say.
+GONE := $(if $(shell test -x $(PYTHON) && ! test -e $(VENV)/.unfinished && echo here),,anew)
+anew: ;
+
+$(VENV)/.run: requirements/run.lock requirements/installer.lock $(GONE)
 	$(READY)
 	@$(INSTALL) $(VENV) run
 	@touch $@
 
-$(VENV)/.test: $(TEST_GROUPS:%=requirements/%.lock) | $(VENV)/.run
+$(VENV)/.test: $(TEST_GROUPS:%=requirements/%.lock) $(GONE) | $(VENV)/.run
 	@$(INSTALL) $(VENV) $(TEST_GROUPS)
 	@touch $@
 

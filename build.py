@@ -114,13 +114,12 @@ def packages(root: Path) -> tuple[list[str], str]:
         return build(root)
     named = {key for path in (root / "templates").glob("*/*.yaml") for key in KEY.findall(path.read_text(encoding="utf-8"))}
     folder = root / "out/packages"
-    missing = sorted(key for key in named if not (folder / key).exists())
-    for key in missing:
-        one = package(key.rpartition("-")[0])
-        if one.key != key:
-            return build(root)
+    made = [package(name) for name in sorted({key.rpartition("-")[0] for key in named})]
+    if {one.key for one in made} != named:  # committed, but not built
+        return build(root)
+    for one in made:
         one.write(folder)
-    return [], f"templates as committed; {len(missing)} packages"
+    return [], f"templates as committed; {len(made)} packages"
 
 
 def _committed(root: Path) -> bool:

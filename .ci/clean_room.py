@@ -66,18 +66,24 @@ def interpreters() -> Iterator[Interpreter]:
     folders = [*map(Path, os.environ.get("PATH", "").split(os.pathsep)), Path("/usr/bin")]
     folders += sorted(pyenv.glob("versions/*/bin"))
     seen: dict[tuple[str, str], Interpreter] = {}
-    for path in (path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir()) if NAME.match(path.name)):
-        try:
-            asked = subprocess.run([path, "-c", ASKED], capture_output=True, text=True, check=False, timeout=60)
-        except (OSError, subprocess.TimeoutExpired):
+    for path in (path for folder in folders for path in _listed(folder) if NAME.match(path.name)):
+        try:  # what fails is no Python that counts: a shim of pyenv, one without venv, another program
+            asked = subprocess.run([path, "-c", ASKED], capture_output=True, check=True, timeout=60)
+            version, pip, name, prefix = asked.stdout.decode("utf-8").strip().split(" ", 3)
+        except (OSError, ValueError, subprocess.SubprocessError):
             continue
-        if asked.returncode:  # no Python: a shim of pyenv, one without venv
-            continue
-        version, pip, name, prefix = asked.stdout.strip().split(" ", 3)
         numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
         if name == "cpython" and numbers[:2] in SUPPORTED:
             seen.setdefault((version, prefix), Interpreter(numbers, pip, path))
     yield from sorted(seen.values())
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What a folder holds, as far as anybody may know."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _tried(one: Interpreter, *, deploys: bool) -> bool:

@@ -16,6 +16,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from requirements.install import settings  # noqa: E402
+
 FOLDER = Path("requirements")
 PYTHON = "3.11"  # the oldest; what only later ones need is marked so
 TOGETHER = ("run", "test", "operations", "page", "oscal", "policy-sentry")
@@ -31,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="keep each pin that still fits pyproject.toml")
     parser.add_argument("--outdated", action="store_true", help="write nothing, say what a new lock would change")
     options = parser.parse_args(arguments)
+    asks = settings(Path(sys.prefix))
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch)
         shutil.copytree(ROOT / FOLDER, made / FOLDER, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
@@ -38,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         for group in (*TOGETHER, *APART):
             print(f"{group}: looking for versions that fit", file=sys.stderr, flush=True)
             earlier = TOGETHER[: TOGETHER.index(group)] if group in TOGETHER else ()
-            if subprocess.run(_compile(group, earlier, keep=options.keep), cwd=made, check=False).returncode:
-                print(f"{group}: no versions fit. Nothing was written.", file=sys.stderr)
+            if subprocess.run(_compile(group, earlier, keep=options.keep), cwd=made, env=asks, check=False).returncode:
+                print(f"{group} was not resolved; uv has said why. Nothing was written.", file=sys.stderr)
                 return 1
         found = [line for group in (*TOGETHER, *APART) for line in differences(group, _pins(ROOT, group), _pins(made, group))]
         print(*(found or ["no pin differs"]), sep="\n")
@@ -60,7 +65,7 @@ def _compile(group: str, earlier: tuple[str, ...], *, keep: bool) -> list[str]:
     return [
         str(Path(sys.executable).with_name("uv")),
         *("pip", "compile", "--quiet", "--universal", "--python-version", PYTHON, "--generate-hashes"),
-        *("--custom-compile-command", "make lock", "--no-config"),
+        *("--custom-compile-command", "make lock"),
         *([] if keep else ["--upgrade"]),
         *(word for name in earlier for word in ("--constraints", f"{FOLDER}/{name}.lock")),
         *("--group", f"pyproject.toml:{group}", "--output-file", f"{FOLDER}/{group}.lock"),

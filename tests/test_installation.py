@@ -72,14 +72,17 @@ def test_what_a_new_lock_would_change_is_a_line_for_each_distribution() -> None:
         ("global.timeout='60'\nglobal.constraint='/etc/constraints.txt'\n", {}),
         ("global.index-url='https://mirror.example/simple'\n", {"UV_DEFAULT_INDEX": "https://mirror.example/simple"}),
         (
-            "global.index-url='https://mirror.example/simple'\n:env:.index-url='https://other.example/simple'\n",
-            {"UV_DEFAULT_INDEX": "https://other.example/simple"},
+            ":env:.index-url='https://env.example/simple'\nglobal.index-url='https://a.example/simple'\ninstall.index-url='https://b.example/'\n",
+            {"UV_DEFAULT_INDEX": "https://env.example/simple"},
         ),
         (
             "global.extra-index-url='\\nhttps://a.example/simple\\nhttps://b.example/simple'\n",
             {"UV_INDEX": "https://a.example/simple https://b.example/simple", "UV_INDEX_STRATEGY": "unsafe-best-match"},
         ),
         ("install.find-links='/srv/wheels'\n", {"UV_FIND_LINKS": "/srv/wheels"}),
+        (":env:.find-links='/a /b'\n", {"UV_FIND_LINKS": "/a,/b"}),
+        ("global.no-index='true'\nglobal.proxy='http://p:1'\n", {"UV_NO_INDEX": "true", "ALL_PROXY": "http://p:1"}),
+        ("global.no-index='false'\ndownload.index-url='https://no.example'\n", {}),
         ('global.cert="/etc/o\'hara.pem"\n', {"SSL_CERT_FILE": "/etc/o'hara.pem"}),
     ],
 )
@@ -97,7 +100,6 @@ def test_where_no_environment_can_be_made_one_sentence_says_so() -> None:
     )
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert "/dev/null/venv cannot be written to: Not a directory." in ended.stderr
-    assert "VENV=" in ended.stderr
 
 
 def test_a_cache_that_cannot_be_written_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -110,3 +112,58 @@ def test_a_cache_that_cannot_be_written_is_not_used(monkeypatch: pytest.MonkeyPa
     assert install.settings(tmp_path)["UV_NO_CACHE"] == "1"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert "UV_NO_CACHE" not in install.settings(tmp_path)
+
+
+def _install(folder: Path, *groups: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "requirements/install.py", str(folder), *groups], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_folder_that_holds_anything_else_is_never_emptied(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    link = tmp_path.parent / f"{tmp_path.name}-link"
+    link.symlink_to(tmp_path)
+    for folder in (tmp_path, link, tmp_path / "thesis.txt", ROOT, ROOT.parent):
+        ended = _install(folder, "run")
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1), folder
+        assert "what is in it stays" in ended.stderr
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [["VENV="], ["VENV=/x/my envs/v"]])
+def test_make_refuses_a_folder_that_is_none_or_two(words: list[str]) -> None:
+    ended = subprocess.run(["make", "--dry-run", "setup", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "VENV is one folder without a space in its path" in ended.stderr
+
+
+def test_an_environment_that_was_left_unfinished_or_has_no_python_is_made_anew(tmp_path: Path) -> None:
+    def setup() -> str:
+        done = subprocess.run(
+            ["make", "--dry-run", "setup", f"VENV={tmp_path}/v"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    (tmp_path / "v/bin").mkdir(parents=True)
+    (tmp_path / "v/bin/python").symlink_to(sys.executable)
+    (tmp_path / "v/.run").touch()
+    assert "install.py" not in setup()
+    (tmp_path / "v" / install.UNFINISHED).touch()
+    assert "install.py" in setup()
+    (tmp_path / "v" / install.UNFINISHED).unlink()
+    (tmp_path / "v/bin/python").unlink()
+    (tmp_path / "v/bin/python").symlink_to("/nowhere/python")
+    assert "install.py" in setup()
+
+
+def test_uv_installs_what_the_lock_says_whatever_the_users_own_settings_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in (*install.ELSEWHERE, *install.UNPINNED):
+        monkeypatch.setenv(name, "/elsewhere")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").symlink_to(sys.executable)
+    found = install.settings(tmp_path)
+    assert not {*install.ELSEWHERE, *install.UNPINNED} & set(found)
+    assert found["UV_NO_CONFIG"] == "1"
