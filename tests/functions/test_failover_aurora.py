@@ -286,7 +286,7 @@ def test_what_has_done_nothing_in_time_leaves_the_topology_as_it_was(start: Star
 def test_what_is_fenced_and_not_promoted_in_time_writes_nowhere_and_says_so(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orchestration import run
+    from orchestration import run, shared
 
     failover = start()
     failover.both()
@@ -294,6 +294,8 @@ def test_what_is_fenced_and_not_promoted_in_time_writes_nowhere_and_says_so(
     failover.invoke(failover.event())
     assert {"fence", "promote"} <= {one.get("step") for one in failover.drive(12)}
     monkeypatch.setattr(run, "DEADLINE", timedelta(0))
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    failover.primary("absent")  # it cannot be opened again
     last = failover.drive()[-1]
     assert (failover.topology["state"], failover.topology["site"], failover.topology["writer"]) == ("broken", "primary", "")
     assert "No database takes writes" in last["why"]
@@ -354,8 +356,9 @@ def test_a_change_of_roles_that_aws_does_not_end_is_told_and_goes_on(start: Star
 
 
 def test_a_change_of_roles_that_aws_took_back_is_given_up_as_what_it_is(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration import aurora, run
+    from orchestration import aurora, run, shared
 
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
     failover = start()
     failover.invoke({"request": "switchover"})
     monkeypatch.setattr(aurora, "_promote", lambda _: {"asked": "of a service that does nothing"})

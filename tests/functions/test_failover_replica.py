@@ -377,7 +377,7 @@ def test_a_switchover_whose_replica_does_not_catch_up_opens_its_fence_again(
 
 
 def test_who_was_fenced_and_never_left_is_let_in_again_at_home(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration import run
+    from orchestration import run, shared
 
     failover = start()
     before = home(failover), away(failover)
@@ -386,9 +386,13 @@ def test_who_was_fenced_and_never_left_is_let_in_again_at_home(start: Start, mon
     failover.invoke(failover.event())
     assert {"fence", "promote"} <= {one.get("step") for one in failover.drive(6)}
     monkeypatch.setattr(run, "DEADLINE", timedelta(0))
+    assert failover.drive(1)[0]["step"] == "giving-up", "what was asked for may show late"
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    failover.primary("absent")  # it cannot be opened again
     assert failover.drive()[-1]["outcome"] == "failed"
     assert (failover.topology["state"], failover.topology["writer"]) == ("broken", "")
     failover.disturb()
+    failover.primary("ahead")
     execution = ask_back(failover)
     drive_back(failover, execution)
     say_drift_free(failover, execution)
@@ -450,13 +454,14 @@ def unanswered(failover: Failover, call: str) -> None:
 def test_a_replica_that_was_not_promoted_is_opened_to_clients_again(
     start: Start, monkeypatch: pytest.MonkeyPatch, opens: bool
 ) -> None:
-    from orchestration import run
+    from orchestration import run, shared
 
     failover = start()
     failover.invoke({"request": "switchover", "by": "operator"})
     failover.refuse("PromoteReadReplica")
     answers(failover, "promote")
     monkeypatch.setattr(run, "PLANNED", timedelta(0))
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
     asked: list[str] = []
     ask = run.World.ask
 
@@ -879,3 +884,152 @@ def test_harmed_at_every_call_of_a_failover_and_of_a_failback_each_name_returns_
     assert set(failover.outcomes()) <= {"completed", "refused"}
     assert harm.calls() >= CHANGES
     assert harm.again() >= {"DescribeDBInstances", "DescribeSecret", "GetParametersByPath", "Invoke", "PutParameter"}
+
+
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Lets time pass for the function."""
+    from orchestration import run, state
+
+    passed = [timedelta(0)]
+    for module in (run, state):
+        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + passed[0])
+
+    def wait(by: timedelta) -> None:
+        passed[0] += by
+
+    return wait
+
+
+def withdrawn(failover: Failover, primary: str = "ahead") -> None:
+    """Fenced, not promoted, and the primary is back."""
+    failover.both()
+    failover.refuse("PromoteReadReplica")
+    failover.invoke(failover.event())
+    assert {"fence", "promote"} <= {one.get("step") for one in failover.drive(6)}
+    failover.disturb()
+    failover.primary(primary)
+
+
+SHUT = AHEAD.replace('"writable": True', '"writable": False').replace('"fenced": False, "seconds"', '"fenced": True, "seconds"')
+"""A probe of a primary that lives behind our fence."""
+
+NOT_OPENED = 'if do == "unfence":\n        raise RuntimeError("of the test")\n    if do == "unfence":'
+
+
+def test_a_primary_that_could_not_be_opened_again_is_not_left_for_our_own_fence(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration import shared
+
+    failover, wait = start(), clock(monkeypatch)
+    for name, source in (("stays", AHEAD.replace('if do == "unfence":', NOT_OPENED)), ("shut", SHUT)):
+        function(failover.aws, f"{name}-{failover.suffix}", SINGAPORE, source)
+    withdrawn(failover, f"stays-{failover.suffix}")
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    failover.drive(4)
+    wait(timedelta(minutes=20))
+    assert failover.drive()[-1]["outcome"] == "refused"
+    failover.primary(f"shut-{failover.suffix}")
+    for _ in range(3):
+        assert failover.invoke({"tick": True})["outcome"] == "home is open"
+    assert (failover.topology, bool(source_of(away(failover)))) == ({}, True)
+
+
+def test_a_promotion_that_shows_late_is_not_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody heard RDS accept it, and the time is over."""
+    from orchestration import replica, run
+
+    failover, real, hidden = start(), replica.instance, [True]
+    source = home(failover)["DBInstanceArn"]
+
+    def slow(world: Any, which: str, rds: Any = None) -> dict[str, Any] | None:
+        found = real(world, which, rds)
+        if which != replica.TARGET or found is None or source_of(found) or not hidden[0]:
+            return found
+        return {**found, "ReadReplicaSourceDBInstanceIdentifier": source, "DBInstanceStatus": "available"}
+
+    failover.invoke({"request": "switchover", "by": "operator"})
+    monkeypatch.setattr(replica, "instance", slow)
+    unanswered(failover, "PromoteReadReplica")
+    while source_of(away(failover)):
+        failover.drive(1)
+    failover.disturb()
+    monkeypatch.setattr(run, "PLANNED", timedelta(0))
+    assert failover.drive(1)[0]["step"] == "giving-up"
+    hidden[0] = False
+    failover.aws.settle()
+    assert failover.drive()[-1]["outcome"] == "completed"
+    assert failover.topology["state"] == "failed-over"
+
+
+def test_a_destroy_that_deletes_nothing_does_not_end_an_accepted_promotion(start: Start) -> None:
+    failover = start()
+    failover.invoke({"request": "switchover", "by": "operator"})
+    answers(failover, "promote")
+    name = f"/{SYSTEM}/{failover.suffix}/state/destroying"
+    failover.ssm.put_parameter(Name=name, Value="{}", Type="String")
+    assert failover.invoke({"tick": True})["outcome"] == "waiting"
+    failover.ssm.delete_parameter(Name=name)
+    assert failover.drive()[-1]["outcome"] == "completed"
+    assert failover.topology["state"] == "failed-over"
+
+
+def test_a_fence_that_nobody_confirmed_is_opened_when_all_is_given_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import run, shared
+
+    failover = start()
+    failover.both()
+    half = STUBBORN.replace('"writable": True, "epoch": 0', '"writable": False, "epoch": 1')
+    function(failover.aws, f"half-{failover.suffix}", SINGAPORE, half)
+    failover.primary(f"half-{failover.suffix}")
+    failover.refuse("PromoteReadReplica")
+    failover.invoke(failover.event())
+    failover.drive(5)
+    monkeypatch.setattr(run, "DEADLINE", timedelta(0))
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    asked: list[str] = []
+    ask = run.World.ask
+
+    def asking(world: Any, function: str, *bounds: Any, **event: Any) -> dict[str, Any]:
+        asked.append(str(event.get("do")))
+        return ask(world, function, *bounds, **event)
+
+    monkeypatch.setattr(run.World, "ask", asking)
+    last = failover.drive()[-1]
+    assert "unfence" in asked
+    assert (last["outcome"], failover.topology) == ("failed", {})
+
+
+def test_a_withdrawal_is_undone_though_the_replica_is_broken_for_good(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import replica, shared
+
+    failover, real = start(), replica.instance
+    withdrawn(failover)
+
+    def full(world: Any, which: str, rds: Any = None) -> dict[str, Any] | None:
+        found = real(world, which, rds)
+        return found if which != replica.TARGET or found is None else {**found, "DBInstanceStatus": "storage-full"}
+
+    monkeypatch.setattr(replica, "instance", full)
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    assert failover.drive()[-1]["outcome"] == "refused"
+    assert any(name.endswith("-home-open") for name in failover.parameters("execution/"))
+
+
+def test_a_primary_that_goes_dark_after_a_withdrawal_is_failed_over_at_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestration import shared
+
+    failover, wait = start(), clock(monkeypatch)
+    withdrawn(failover)
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    assert failover.invoke({"tick": True})["outcome"] in ("waiting", "acted")
+    failover.primary("absent")
+    seen = []
+    for _ in range(8):
+        wait(timedelta(minutes=1))
+        seen.append(failover.invoke({"tick": True}))
+        failover.aws.settle()
+    assert "refused" in [one["outcome"] for one in seen[:2]]
+    assert failover.topology["state"] == "failed-over", seen

@@ -93,6 +93,11 @@ def _scale(run: Run, least: str, most: str) -> dict[str, Any]:
     return {"capacity": bounds}
 
 
+def _is_low(run: Run) -> bool:
+    """Whether its capacity was not raised, or was lowered again by a withdrawal that came too late."""
+    return "failed" in run.said("capacity") or bool(run.said("capacity-lowered"))
+
+
 def _promoted(run: Run) -> bool:
     return writer_site(run) == run.site
 
@@ -188,6 +193,6 @@ def steps(request: str) -> tuple[Step, ...]:
         Step("promote", _promote, _promoted),
         Step("verify", shared.verify),
         Step("way-open", shared.open_way, only=shared.way_is_closed),
-        Step("capacity-again", _raise, _raised, patience=A_WHILE, only=lambda run: "failed" in run.said("capacity")),
+        Step("capacity-again", _raise, _raised, patience=A_WHILE, only=_is_low),
         Step("backup", _backup, patience=A_WHILE),
     )

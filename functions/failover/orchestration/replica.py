@@ -117,7 +117,8 @@ def writer_site(run: Run) -> str:
     available = found["DBInstanceStatus"] == "available"
     if not _source(found):
         return "recovery" if available else ""
-    return "" if run.said(ACCEPTED) or (PROMOTE_ASKED in run.entries and not available) else "primary"
+    settled = available or _is_for_good(found)
+    return "" if run.said(ACCEPTED) or (PROMOTE_ASKED in run.entries and not settled) else "primary"
 
 
 def _fenced(run: Run) -> dict[str, Any]:
@@ -266,10 +267,15 @@ def _remove(run: Run, which: str) -> dict[str, Any] | None:
     return {"removed": run.world[which]}
 
 
+def _is_for_good(found: Mapping[str, Any]) -> bool:
+    """Whether the state of an instance ends by no deed of RDS."""
+    return str(found.get("DBInstanceStatus")).startswith(FOR_GOOD)
+
+
 def _made(run: Run, which: str) -> dict[str, Any]:
     """The instance that is being made, or nothing yet; FunctionError where nothing more will become of it."""
     found = instance(run.world, which) or {}
-    if str(found.get("DBInstanceStatus")).startswith(FOR_GOOD):
+    if _is_for_good(found):
         raise FunctionError(
             f"{run.world[which]} is {found['DBInstanceStatus']}, and does not become available by itself. Look at its events."
         )
@@ -548,7 +554,7 @@ def steps(request: str) -> tuple[Step, ...]:
 
 def withdrawal() -> tuple[Step, ...]:
     """What undoes a failover that promotes nothing after all."""
-    return shared.withdrawal(lambda run: _follows(run, TARGET))
+    return shared.withdrawal(lambda run: writer_site(run) == "primary")
 
 
 def _has_secret(run: Run) -> bool:

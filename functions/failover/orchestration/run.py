@@ -51,8 +51,8 @@ from orchestration.state import (
     is_recent,
     now,
 )
-from orchestration.step import FENCE_ASKED, PROMOTE_ASKED, WITHDRAWN, NotLostError, Run, Step
-from orchestration.world import MEASURING, World, takes_writes
+from orchestration.step import FENCE_ASKED, GIVING_UP, PROMOTE_ASKED, WITHDRAWN, NotLostError, Run, Step
+from orchestration.world import MEASURING, World, is_fenced, takes_writes
 
 KINDS: Mapping[str, Any] = {"aurora": aurora, "replica": replica}
 VERIFY = "verify"
@@ -140,6 +140,8 @@ def _tick(world: World, state: State) -> dict[str, Any]:
             return {"outcome": outcome}
     if away and not state.open() and _is_nameless(state):
         _name_writer(world, state)
+    if state.topology["state"] == HOME and not state.open() and is_fenced(answer):
+        return _leased(world, HOME, partial(_unfence_home, world))
     if not state.open() and (unheard := _unheard(world, state, writes=writes)):
         _open(world, unheard["execution"], request=FAILOVER, trigger=ALARM, by=world["ALARM_ARN"], since=unheard["since"])
         return begin(world, unheard["execution"])
@@ -205,6 +207,26 @@ def _fence_late(world: World, state: State) -> bool:
         topology=state.topology,
     )
     return fenced is not None
+
+
+def _unfence_home(world: World, token: int, state: State) -> dict[str, Any]:
+    """A fence that was left behind is taken off: at home nothing acts, and a primary that lives is not lost because we shut it.
+
+    Not where what was asked of it has been done after all: then the replica is none any more, and that is told.
+    """
+    if state.topology["state"] != HOME or state.open():  # somebody has begun since
+        return {"outcome": "busy"}
+    asked = [(one, entries) for one, entries in state.begun().items() if PROMOTE_ASKED in entries]
+    if asked:
+        execution, entries = asked[-1]
+        run = Run(world, execution, entries[BEGAN], entries, state.topology["epoch"] + 1, token)
+        if KINDS[world["KIND"]].writer_site(run) != "primary":
+            world.tell("the primary is fenced, and its replica is none any more", execution=execution)
+            return {"outcome": "home is fenced"}
+    opened = world.ask_primary(do="unfence", epoch=state.topology["epoch"], token=token)
+    said = "and is open again" if opened else "and could not be opened: nobody writes"
+    world.tell(f"the primary was fenced {said}", unfenced=opened, topology=state.topology)
+    return {"outcome": "home is open" if opened else "home is fenced"}
 
 
 def _is_nameless(state: State) -> bool:
@@ -326,6 +348,7 @@ def observe(world: World, state: State, execution: str, began: Mapping[str, Any]
     planned, entries = began["request"] == SWITCHOVER, state.journal(execution)
     by_alarm = began["request"] == FAILOVER and began["trigger"] == ALARM
     primary = world.ask_primary(do="probe") if planned or by_alarm else None
+    shut_by_us = state.topology["state"] == HOME and is_fenced(primary)  # it lives: it is opened again, and not left
     return Observation(
         request=began["request"],
         trigger=began["trigger"],
@@ -344,7 +367,7 @@ def observe(world: World, state: State, execution: str, began: Mapping[str, Any]
         superseded=state.superseded(execution),
         destroying=state.destroying,
         answers=not planned or primary is not None,
-        writes=takes_writes(primary),
+        writes=True if by_alarm and shut_by_us else takes_writes(primary),
     )
 
 
@@ -438,19 +461,33 @@ def _advance(world: World, execution: str, token: int, state: State) -> dict[str
     site = "primary" if began["request"] == FAILBACK else "recovery"
     recorded = state.topology["epoch"] == decided["epoch"]
     run = Run(world, execution, began, entries, decided["epoch"], token, site, recorded)
-    if state.destroying:
-        return _end(world, execution, "failed", "The environment is being destroyed.")
     verified = run.said(VERIFY)
+    if state.destroying and (verified or PROMOTE_ASKED not in entries):
+        return _end(world, execution, "failed", "The environment is being destroyed.")
+    if state.destroying:  # a destroy that ends without deleting anything would leave what was promoted unproven
+        return {"outcome": "waiting", "execution": execution, "why": "The environment is being destroyed.", "more": False}
     most = PLANNED if began["request"] == SWITCHOVER and not verified else DEADLINE
     waited = now() - instant(str(state.topology["since"] if recorded else decided["at"]))
     kind = KINDS[world["KIND"]]
     if waited > most and not kind.driven(began["request"]):
         writes = kind.writer_site(run)
+        if (writes == OTHER[site] or (writes and recorded)) and not (recorded or _is_settled(run)):
+            return {"outcome": "waiting", "execution": execution, "step": GIVING_UP, "more": True}
         if writes == OTHER[site] or (writes and recorded):
             return _give_up(run, most)
-        if not verified:
+        if not verified and WITHDRAWN not in entries:
             _tell_late(run, waited, most)
     return _next(run)
+
+
+def _is_settled(run: Run) -> bool:
+    """Whether a promotion that was asked for, and of which no answer is known, would have shown by now; nobody asks again."""
+    if PROMOTE_ASKED not in run.entries:
+        return True
+    if GIVING_UP not in run.entries:
+        run.world.store.note(run.execution, GIVING_UP)
+        return timedelta(0) >= shared.SHOWS
+    return now() - instant(run.entries[GIVING_UP]["at"]) >= shared.SHOWS
 
 
 def _tell_late(run: Run, waited: timedelta, most: timedelta) -> None:
@@ -459,11 +496,11 @@ def _tell_late(run: Run, waited: timedelta, most: timedelta) -> None:
     if entry in run.entries:
         return
     target, before = run.world["TARGET_ARN" if run.site == "recovery" else "HOME_ARN"], OTHER[run.site]
-    fenced = bool(run.said("fence").get("fenced"))
+    fenced = "is" if run.said("fence").get("fenced") else "may be" if FENCE_ASKED in run.entries else "was not"
     why = (
         f"The promotion of {target} was asked for, and no write has proven it yet. It is gone on with every minute, and nothing "
         "is given up. Until it is proven no client that honours the epoch writes there, and the topology is the one of before. "
-        + (f"The {before} site is fenced: nobody writes." if fenced else f"The {before} site was not fenced by this execution.")
+        + f"The {before} site {fenced} fenced{' by this execution' if fenced == 'was not' else ': nobody writes'}."
     )
     run.world.tell(
         f"{run.began['request']}: promotion takes longer than {most}", execution=run.execution, epoch=run.epoch, why=why
@@ -477,6 +514,8 @@ def _next(run: Run) -> dict[str, Any]:
     back = _goes_back(run)
     for entry, step in _left(run, back=back):
         here = {"execution": run.execution, "step": step.name, "more": True}
+        if back and step.name != "not-promoted" and run.world.ask_primary(do="probe") is None:
+            return _went_back(run)  # it is dark, perhaps for good: whether it is lost is decided anew
         try:
             if step.done is not None and step.done(run):
                 run.world.tell(f"{run.began['request']}: {step.name} is done", execution=run.execution, epoch=run.epoch)
@@ -601,16 +640,16 @@ def _complete(run: Run) -> dict[str, Any]:
 def _give_up(run: Run, most: timedelta) -> dict[str, Any]:
     """Leaves the rest to a person: where it is recorded who writes, which stays so, or where nothing was promoted.
 
-    A switchover opens its fence again, and clients may reach the replica again. Where nothing is fenced then, the site that wrote
-    before still does, and no topology says otherwise.
+    The fence is opened again, and clients may reach the replica again. Where nothing is fenced then, the site that wrote before
+    still does, and no topology says otherwise.
     """
     why = f"It was not done after {most}."
     if run.recorded:
         undone = ", ".join(step.name for _, step in _left(run))
         why += f" Who writes is recorded; what is left undone is {undone}. Its journal says why; a failback puts all of it right."
         return _end(run.world, run.execution, "failed", why, topology=run.world.store.read().topology)
-    fenced = bool(run.said("fence").get("fenced"))
-    if (fenced or FENCE_ASKED in run.entries) and run.began["request"] == SWITCHOVER:
+    fenced = FENCE_ASKED in run.entries  # also where nobody said that it was done
+    if fenced:
         fenced = run.world.ask_primary(do="unfence", epoch=run.epoch - 1, token=run.token) is None
     shut = _open_replica(run)
     if not fenced:

@@ -43,7 +43,8 @@ def check_lost(run: Run, answers: tuple[Answer, ...] = ()) -> None:
         trigger=ALARM,
         mode=AUTO,
         approved=is_approved(run.entries),
-        evidence=tuple(run.began["evidence"]) if is_recent(run.began["looked"]) else run.world.evidence(),
+        # Of the fence it is not asked: alarms that nobody can read are no reason to leave it out.
+        evidence=tuple(run.began["evidence"]) if answers or is_recent(run.began["looked"]) else run.world.evidence(),
         rpo=0,
         most_lag=0,
         cooldown=0,

@@ -115,7 +115,8 @@ class State:
         began = self.journal(execution).get(BEGAN)
         if began is None:
             return ""
-        others = (one for one in self.begun().items() if one[0] != execution and {DECIDED, ENDED} <= one[1].keys())
+        acted = (one for one in self.begun().items() if one[0] != execution and {DECIDED, ENDED} <= one[1].keys())
+        others = (one for one in acted if one[1][ENDED].get("outcome") != "refused")  # one that was withdrawn changed nothing
         return next((one for one, entries in others if instant(entries[ENDED]["at"]) > instant(began["at"])), "")
 
     def token(self) -> tuple[int, dict[str, Any]]:

@@ -15,6 +15,9 @@ from orchestration.world import World
 FENCE_ASKED, PROMOTE_ASKED = "fence-asked", "promote-asked"
 """Noted before each is asked for: whoever is killed in between may have done it."""
 
+GIVING_UP = "giving-up"
+"""Noted where nothing is asked for any more, and what was asked for is given the time to show."""
+
 WITHDRAWN = "withdrawn"
 """Noted where an execution that was decided promotes nothing any more."""
 

@@ -125,6 +125,11 @@ def takes_writes(answer: Mapping[str, Any] | None) -> bool | None:
     return said if isinstance(said, bool) else None
 
 
+def is_fenced(answer: Mapping[str, Any] | None) -> bool:
+    """Whether a probe says that its database is well and fenced: a primary that lives, and lets nobody write."""
+    return bool(answer and answer.get("fenced") is True and answer.get("in_recovery") is False)
+
+
 @cache
 def _session() -> Any:
     """One for all clients: what it has read of a service it need not read again."""
