@@ -1033,3 +1033,24 @@ def test_a_primary_that_goes_dark_after_a_withdrawal_is_failed_over_at_once(
         failover.aws.settle()
     assert "refused" in [one["outcome"] for one in seen[:2]]
     assert failover.topology["state"] == "failed-over", seen
+
+
+def test_a_primary_of_which_nobody_could_say_whether_it_writes_is_not_left_once_it_took_our_fence(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person had approved it, for its probe could not be read."""
+    from orchestration import shared
+
+    failover = start()
+    failover.both()
+    unclear = AHEAD.replace('    return {"writable": True', '    return 7\n    return {"writable": True')
+    failover.primary(f"unclear-{failover.suffix}")
+    function(failover.aws, f"unclear-{failover.suffix}", SINGAPORE, unclear)
+    waits = failover.invoke(failover.event())
+    assert waits["outcome"] == "waiting-for-approval"
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    failover.invoke({"approve": waits["execution"], "by": "operator"})
+    last = failover.drive()[-1]
+    assert (last["outcome"], last["refusals"]) == ("refused", ["primary-answers"])
+    assert any(name.endswith("-home-open") for name in failover.parameters("execution/"))
+    assert bool(source_of(away(failover)))

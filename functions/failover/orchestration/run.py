@@ -515,6 +515,7 @@ def _next(run: Run) -> dict[str, Any]:
     for entry, step in _left(run, back=back):
         here = {"execution": run.execution, "step": step.name, "more": True}
         if back and step.name != "not-promoted" and run.world.ask_primary(do="probe") is None:
+            _open_replica(run)
             return _went_back(run)  # it is dark, perhaps for good: whether it is lost is decided anew
         try:
             if step.done is not None and step.done(run):

@@ -57,14 +57,16 @@ def check_lost(run: Run, answers: tuple[Answer, ...] = ()) -> None:
 
 def fence(run: Run) -> dict[str, Any]:
     """The old writer, where it can be reached. That it cannot is told, and stops nothing."""
-    answer = run.world.ask_primary(do="probe")
-    check_lost(run, (answer,))
-    if answer is None:
+    seen = run.world.ask_primary(do="probe")
+    check_lost(run, (seen,))
+    if seen is None:
         return {"fenced": False, "why": "The primary does not answer: it is fenced when it does."}
     run.world.store.note(run.execution, FENCE_ASKED)
     answer = run.world.ask_primary(do="fence", epoch=run.epoch, token=run.token)
     if answer is None:
         raise FunctionError("The primary answers its probe, and its fence failed. Read the log of the probe.")
+    if takes_writes(seen) is None:  # nobody could say whether it takes writes, and it took ours
+        check_lost(run, ({"writable": True},))
     return answer
 
 
