@@ -547,7 +547,9 @@ def _withdraw(run: Run, decision: Decision) -> dict[str, Any]:
     said = {"refusals": [one.id for one in decision.against], "why": list(decision.sentences)}
     run.world.tell(f"{run.began['request']} withdrawn", execution=run.execution, **said)
     run.world.store.note(run.execution, WITHDRAWN, **said)
-    return _next(replace(run, entries={**run.entries, WITHDRAWN: {"at": now().isoformat(), **said}}))
+    # What was noted in this very invocation counts as well: a fence was asked for, perhaps.
+    entries = {**run.entries, **run.world.store.read().journal(run.execution)}
+    return _next(replace(run, entries={WITHDRAWN: {"at": now().isoformat(), **said}, **entries}))
 
 
 def _goes_back(run: Run) -> bool:
