@@ -1023,15 +1023,16 @@ def test_a_primary_that_goes_dark_after_a_withdrawal_is_failed_over_at_once(
 
     failover, wait = start(), clock(monkeypatch)
     withdrawn(failover)
+    assert failover.invoke({"tick": True})["step"] == "not-promoted"
     monkeypatch.setattr(shared, "SHOWS", timedelta(0))
-    assert failover.invoke({"tick": True})["outcome"] in ("waiting", "acted")
     failover.primary("absent")
     seen = []
     for _ in range(8):
         wait(timedelta(minutes=1))
         seen.append(failover.invoke({"tick": True}))
         failover.aws.settle()
-    assert "refused" in [one["outcome"] for one in seen[:2]]
+    [refused] = [one for one in seen[:2] if one["outcome"] == "refused"]
+    assert "The primary is silent: home-open is left until it answers." in refused["why"]
     assert failover.topology["state"] == "failed-over", seen
 
 
@@ -1054,3 +1055,29 @@ def test_a_primary_of_which_nobody_could_say_whether_it_writes_is_not_left_once_
     assert (last["outcome"], last["refusals"]) == ("refused", ["primary-answers"])
     assert any(name.endswith("-home-open") for name in failover.parameters("execution/"))
     assert bool(source_of(away(failover)))
+
+
+def test_a_fence_that_is_left_behind_is_taken_off_also_after_an_earlier_failover_came_home(start: Start) -> None:
+    failover = start()
+    fail_over(failover)
+    execution = ask_back(failover)
+    drive_back(failover, execution)
+    say_drift_free(failover, execution)
+    assert drive_back(failover, execution)["outcome"] == "completed"
+    function(failover.aws, f"shut-{failover.suffix}", SINGAPORE, SHUT)
+    failover.primary(f"shut-{failover.suffix}")
+    assert failover.invoke({"tick": True})["outcome"] == "home is open"
+
+
+def test_an_execution_that_was_withdrawn_supersedes_none() -> None:
+    from orchestration.state import State
+
+    def journal(name: str, at: str, ended: str) -> dict[str, str]:
+        entries = {"00-began": {"at": at}, "01-decided": {"at": at, "epoch": 1}}
+        if ended:
+            entries["99-ended"] = {"at": "2026-01-01T00:09:00+00:00", "outcome": ended}
+        return {f"execution/{name}/{entry}": json.dumps(value) for entry, value in entries.items()}
+
+    waits = {"execution/waits/00-began": json.dumps({"at": "2026-01-01T00:00:00+00:00"})}
+    for outcome, other in (("refused", ""), ("completed", "other"), ("failed", "other"), ("", "")):
+        assert State({**waits, **journal("other", "2026-01-01T00:01:00+00:00", outcome)}).superseded("waits") == other

@@ -91,7 +91,6 @@ TEXTS = 5
 LONGEST = 2000
 """Characters of a reason: an entry of the journal holds 4 KiB."""
 
-
 MOMENT = timedelta(minutes=1)
 """So long what was seen is of this moment: a run that has just looked need not look twice."""
 
@@ -140,7 +139,7 @@ def _tick(world: World, state: State) -> dict[str, Any]:
             return {"outcome": outcome}
     if away and not state.open() and _is_nameless(state):
         _name_writer(world, state)
-    if state.topology["state"] == HOME and not state.open() and is_fenced(answer):
+    if state.topology["state"] == HOME and not state.unresolved("") and is_fenced(answer):
         return _leased(world, HOME, partial(_unfence_home, world))
     if not state.open() and (unheard := _unheard(world, state, writes=writes)):
         _open(world, unheard["execution"], request=FAILOVER, trigger=ALARM, by=world["ALARM_ARN"], since=unheard["since"])
@@ -214,16 +213,18 @@ def _unfence_home(world: World, token: int, state: State) -> dict[str, Any]:
 
     Not where what was asked of it has been done after all: then the replica is none any more, and that is told.
     """
-    if state.topology["state"] != HOME or state.open():  # somebody has begun since
+    epoch = state.topology["epoch"]
+    if state.topology["state"] != HOME or state.unresolved(""):  # somebody acts since
         return {"outcome": "busy"}
-    asked = [(one, entries) for one, entries in state.begun().items() if PROMOTE_ASKED in entries]
+    # Of those that no topology tells of; what others have promoted came home with it.
+    asked = [one for one in state.begun().items() if PROMOTE_ASKED in one[1] and one[1][DECIDED]["epoch"] > epoch]
     if asked:
         execution, entries = asked[-1]
-        run = Run(world, execution, entries[BEGAN], entries, state.topology["epoch"] + 1, token)
+        run = Run(world, execution, entries[BEGAN], entries, epoch + 1, token)
         if KINDS[world["KIND"]].writer_site(run) != "primary":
             world.tell("the primary is fenced, and its replica is none any more", execution=execution)
             return {"outcome": "home is fenced"}
-    opened = world.ask_primary(do="unfence", epoch=state.topology["epoch"], token=token)
+    opened = world.ask_primary(do="unfence", epoch=epoch, token=token)
     said = "and is open again" if opened else "and could not be opened: nobody writes"
     world.tell(f"the primary was fenced {said}", unfenced=opened, topology=state.topology)
     return {"outcome": "home is open" if opened else "home is fenced"}
@@ -471,10 +472,10 @@ def _advance(world: World, execution: str, token: int, state: State) -> dict[str
     kind = KINDS[world["KIND"]]
     if waited > most and not kind.driven(began["request"]):
         writes = kind.writer_site(run)
-        if (writes == OTHER[site] or (writes and recorded)) and not (recorded or _is_settled(run)):
-            return {"outcome": "waiting", "execution": execution, "step": GIVING_UP, "more": True}
         if writes == OTHER[site] or (writes and recorded):
-            return _give_up(run, most)
+            if recorded or _is_settled(run):
+                return _give_up(run, most)
+            return {"outcome": "waiting", "execution": execution, "step": GIVING_UP, "more": True}
         if not verified and WITHDRAWN not in entries:
             _tell_late(run, waited, most)
     return _next(run)
@@ -514,9 +515,11 @@ def _next(run: Run) -> dict[str, Any]:
     back = _goes_back(run)
     for entry, step in _left(run, back=back):
         here = {"execution": run.execution, "step": step.name, "more": True}
-        if back and step.name != "not-promoted" and run.world.ask_primary(do="probe") is None:
-            _open_replica(run)
-            return _went_back(run)  # it is dark, perhaps for good: whether it is lost is decided anew
+        if back and step.name == shared.HOME_OPEN and run.world.ask_primary(do="probe") is None:
+            # It is dark, perhaps for good: whether it is lost is decided anew, and nobody waits for it here.
+            return _went_back(
+                run, [one.name for at, one in _left(run, back=True) if at >= entry and one.name != shared.REPLICA_OPEN]
+            )
         try:
             if step.done is not None and step.done(run):
                 run.world.tell(f"{run.began['request']}: {step.name} is done", execution=run.execution, epoch=run.epoch)
@@ -557,11 +560,17 @@ def _goes_back(run: Run) -> bool:
     return WITHDRAWN in run.entries and KINDS[run.world["KIND"]].writer_site(run) != run.site
 
 
-def _went_back(run: Run) -> dict[str, Any]:
-    """It ends as if it had been refused; a primary that is lost later is lost to another execution."""
+def _went_back(run: Run, left: Sequence[str] = ()) -> dict[str, Any]:
+    """It ends as if it had been refused; a primary that is lost later is lost to another execution.
+
+    What is ``left`` waits for a primary that answers; the way to the replica needs none.
+    """
     said = run.entries[WITHDRAWN]
     failed = [name[3:] for name, value in run.entries.items() if name[:2] >= str(BACK) and "failed" in value]
-    end = f"{' and '.join(failed)} failed: its journal says why." if failed else "What this execution had changed is as before."
+    ends = [f"{' and '.join(failed)} failed: its journal says why."] if failed else []
+    if left:
+        ends.append(f"The primary is silent: {' and '.join(left)} is left until it answers.{_open_replica(run)}")
+    end = " ".join(ends) or "What this execution had changed is as before."
     return _end(
         run.world, run.execution, "refused", f"{' '.join(said['why'])} Nothing was promoted. {end}", refusals=said["refusals"]
     )

@@ -15,6 +15,9 @@ from orchestration.step import A_WHILE, ACCEPTED, FENCE_ASKED, PROMOTE_ASKED, WI
 from orchestration.world import takes_writes
 
 ROTATE_AFTER_DAYS = 30
+HOME_OPEN, REPLICA_OPEN = "home-open", "replica-open"
+"""What a withdrawal does for clients: only the first needs a primary that answers."""
+
 SHOWS = timedelta(minutes=2)
 """So long an accepted promotion may take to show in what RDS describes."""
 
@@ -120,8 +123,8 @@ def withdrawal(as_before: Callable[[Run], bool]) -> tuple[Step, ...]:
 
     return (
         Step("not-promoted", lambda _: None, stays, only=was_asked),
-        Step("home-open", _unfence, patience=A_WHILE, only=lambda run: FENCE_ASKED in run.entries),
-        Step("replica-open", open_replica, patience=A_WHILE, only=was_asked),
+        Step(HOME_OPEN, _unfence, patience=A_WHILE, only=lambda run: FENCE_ASKED in run.entries),
+        Step(REPLICA_OPEN, open_replica, patience=A_WHILE, only=was_asked),
     )
 
 
