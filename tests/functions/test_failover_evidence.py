@@ -431,3 +431,39 @@ def test_an_answer_that_nobody_can_read_any_more_ends_what_nobody_approved(start
     answer = failover.drive()[-1]
     assert (answer["outcome"], answer["refusals"]) == ("refused", ["primary-unclear"])
     stayed(failover)
+
+
+def test_alarms_that_nobody_can_read_do_not_cost_the_fence(start: Start, later: Later) -> None:  # noqa: F811
+    """What was looked at is older than ten minutes by then; the promotion waits until they can be read."""
+    failover = start()
+    failover.both()
+    assert failover.invoke(event(failover))["outcome"] == "begun"
+    later(11 * MINUTE)
+    failover.refuse("DescribeAlarms")
+    answers(failover, "fence", "capacity")
+    assert execution(failover, "-fence")["fenced"] is True
+    assert failover.invoke({"tick": True})["step"] == "promote"
+    assert failover.writer() == [failover.away.cluster]
+
+
+def test_a_promotion_that_shows_after_the_capacity_was_lowered_again_has_its_capacity(
+    start: Start,  # noqa: F811
+    later: Later,
+) -> None:
+    """It was withdrawn, for the primary was back, and AWS had accepted it all the same."""
+    failover = start()
+    failover.both()
+    failover.invoke(event(failover))
+    failover.refuse("FailoverGlobalCluster")
+    answers(failover, "promote")
+    failover.disturb()
+    failover.primary("probe")
+    failover.invoke({"tick": True})
+    later(3 * MINUTE)
+    answers(failover, "capacity-lowered")
+    failover.aws.client("rds", failover.here.region).failover_global_cluster(
+        GlobalClusterIdentifier=failover.whole, TargetDbClusterIdentifier=failover.here.cluster, AllowDataLoss=True
+    )
+    failover.aws.settle()
+    assert failover.drive()[-1]["outcome"] == "completed"
+    assert capacity(failover) == 2

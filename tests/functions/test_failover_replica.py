@@ -450,6 +450,23 @@ def unanswered(failover: Failover, call: str) -> None:
     failover.disturb(after=lose)
 
 
+def asking(monkeypatch: pytest.MonkeyPatch, fails: str = "") -> list[str]:
+    """What the function asks of probes from now on; one of these questions ``fails``."""
+    from orchestration.world import World
+
+    asked: list[str] = []
+    ask = World.ask
+
+    def noted(world: Any, function: str, *bounds: Any, **event: Any) -> dict[str, Any]:
+        asked.append(str(event.get("do")))
+        if fails and event.get("do") == fails:
+            raise FunctionError("of the test")
+        return ask(world, function, *bounds, **event)
+
+    monkeypatch.setattr(World, "ask", noted)
+    return asked
+
+
 @pytest.mark.parametrize("opens", [True, False])
 def test_a_replica_that_was_not_promoted_is_opened_to_clients_again(
     start: Start, monkeypatch: pytest.MonkeyPatch, opens: bool
@@ -462,16 +479,7 @@ def test_a_replica_that_was_not_promoted_is_opened_to_clients_again(
     answers(failover, "promote")
     monkeypatch.setattr(run, "PLANNED", timedelta(0))
     monkeypatch.setattr(shared, "SHOWS", timedelta(0))
-    asked: list[str] = []
-    ask = run.World.ask
-
-    def asking(world: Any, function: str, *bounds: Any, **event: Any) -> dict[str, Any]:
-        asked.append(str(event.get("do")))
-        if event.get("do") == "open" and not opens:
-            raise FunctionError("of the test")
-        return ask(world, function, *bounds, **event)
-
-    monkeypatch.setattr(run.World, "ask", asking)
+    asked = asking(monkeypatch, fails="" if opens else "open")
     last = failover.drive()[-1]
     assert "open" in asked
     assert (last["outcome"], failover.topology) == ("failed", {})
@@ -987,14 +995,7 @@ def test_a_fence_that_nobody_confirmed_is_opened_when_all_is_given_up(start: Sta
     failover.drive(5)
     monkeypatch.setattr(run, "DEADLINE", timedelta(0))
     monkeypatch.setattr(shared, "SHOWS", timedelta(0))
-    asked: list[str] = []
-    ask = run.World.ask
-
-    def asking(world: Any, function: str, *bounds: Any, **event: Any) -> dict[str, Any]:
-        asked.append(str(event.get("do")))
-        return ask(world, function, *bounds, **event)
-
-    monkeypatch.setattr(run.World, "ask", asking)
+    asked = asking(monkeypatch)
     last = failover.drive()[-1]
     assert "unfence" in asked
     assert (last["outcome"], failover.topology) == ("failed", {})

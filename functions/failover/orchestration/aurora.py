@@ -95,7 +95,7 @@ def _scale(run: Run, least: str, most: str) -> dict[str, Any]:
 
 def _is_low(run: Run) -> bool:
     """Whether its capacity was not raised, or was lowered again by a withdrawal that came too late."""
-    return "failed" in run.said("capacity") or bool(run.said("capacity-lowered"))
+    return "failed" in run.said("capacity") or bool(run.said("capacity-lowered") or run.said("capacity-lowered-acted"))
 
 
 def _promoted(run: Run) -> bool:

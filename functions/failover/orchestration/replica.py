@@ -234,8 +234,7 @@ def _remembered(run: Run, step: str) -> Mapping[str, Any]:
     """What this failback has journaled of an instance, or else the last one that has."""
     if said := run.said(step):
         return said
-    state = run.world.store.read()
-    journals = (state.journal(name.split("/")[1]) for name in state.values if name.startswith("execution/"))
+    journals = run.world.store.read().journals.values()
     told = [entry for journal in journals for name, entry in journal.items() if name[3:] == step]
     if not told:
         raise FunctionError(

@@ -217,7 +217,7 @@ def _unfence_home(world: World, token: int, state: State) -> dict[str, Any]:
     if state.topology["state"] != HOME or state.unresolved(""):  # somebody acts since
         return {"outcome": "busy"}
     # Of those that no topology tells of; what others have promoted came home with it.
-    asked = [one for one in state.begun().items() if PROMOTE_ASKED in one[1] and one[1][DECIDED]["epoch"] > epoch]
+    asked = [one for one in state.begun.items() if PROMOTE_ASKED in one[1] and one[1][DECIDED]["epoch"] > epoch]
     if asked:
         execution, entries = asked[-1]
         run = Run(world, execution, entries[BEGAN], entries, epoch + 1, token)
@@ -261,7 +261,7 @@ def _unheard(world: World, state: State, *, writes: bool) -> dict[str, str]:
     changed = max(one.get("StateTransitionedTimestamp") or one["StateUpdatedTimestamp"] for one in found)
     if now() - changed < HEARD:
         return {}
-    by_alarm = [(one, entries) for one, entries in state.begun().items() if entries[BEGAN]["trigger"] == ALARM]
+    by_alarm = [(one, entries) for one, entries in state.begun.items() if entries[BEGAN]["trigger"] == ALARM]
     heard = [(one, entries) for one, entries in by_alarm if instant(entries[BEGAN]["since"]) > changed - HEARD]
     if not heard:
         return {"execution": identity(world["ALARM_ARN"], changed.isoformat()), "since": changed.isoformat()}

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from common.report import FunctionError
@@ -87,20 +88,29 @@ class State:
     def destroying(self) -> bool:
         return "state/destroying" in self.values
 
+    @cached_property
+    def journals(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Execution -> entry -> what it says; read once, for there are years of them."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for name, text in self.values.items():
+            if name.startswith("execution/"):
+                _, execution, entry = name.split("/", 2)
+                found.setdefault(execution, {})[entry] = json.loads(text)
+        return found
+
     def journal(self, execution: str) -> dict[str, dict[str, Any]]:
         """Entry -> what it says."""
-        start = f"execution/{execution}/"
-        return {name[len(start) :]: json.loads(text) for name, text in self.values.items() if name.startswith(start)}
+        return self.journals.get(execution, {})
 
+    @cached_property
     def begun(self) -> dict[str, dict[str, dict[str, Any]]]:
         """The journals of all executions, the oldest first."""
-        ids = {name.split("/")[1] for name in self.values if name.startswith("execution/")}
-        found = {one: entries for one in ids if BEGAN in (entries := self.journal(one))}
-        return dict(sorted(found.items(), key=lambda one: (one[1][BEGAN]["at"], one[0])))
+        found = [(entries[BEGAN]["at"], one) for one, entries in self.journals.items() if BEGAN in entries]
+        return {one: self.journals[one] for _, one in sorted(found)}
 
     def open(self) -> list[str]:
         """Executions that have not ended, the oldest first."""
-        return [one for one, entries in self.begun().items() if ENDED not in entries]
+        return [one for one, entries in self.begun.items() if ENDED not in entries]
 
     def returning(self) -> bool:
         """Whether a failback has begun: the primary's database is on its way to be the one that writes."""
@@ -115,7 +125,7 @@ class State:
         began = self.journal(execution).get(BEGAN)
         if began is None:
             return ""
-        acted = (one for one in self.begun().items() if one[0] != execution and {DECIDED, ENDED} <= one[1].keys())
+        acted = (one for one in self.begun.items() if one[0] != execution and {DECIDED, ENDED} <= one[1].keys())
         others = (one for one in acted if one[1][ENDED].get("outcome") != "refused")  # one that was withdrawn changed nothing
         return next((one for one, entries in others if instant(entries[ENDED]["at"]) > instant(began["at"])), "")
 

@@ -15,6 +15,9 @@ from orchestration.world import World
 FENCE_ASKED, PROMOTE_ASKED = "fence-asked", "promote-asked"
 """Noted before each is asked for: whoever is killed in between may have done it."""
 
+ACCEPTED = "promote-acted"
+"""What a step's report is called that says of the promotion that the service has accepted it."""
+
 GIVING_UP = "giving-up"
 """Noted where nothing is asked for any more, and what was asked for is given the time to show."""
 
@@ -50,9 +53,6 @@ class Run:
         """What a step reported, or nothing."""
         return next((value for name, value in self.entries.items() if name[3:] == step), {})
 
-
-ACCEPTED = "promote-acted"
-"""What the journal calls the promotion that the service has accepted."""
 
 AT_ONCE = timedelta(0)
 """The patience of what must not keep a promotion waiting."""
