@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pg8000
@@ -27,6 +27,10 @@ class Door:
     port: int
     secret: Mapping[str, Any]
     name: str
+
+    def whatever_its_role(self) -> Door:
+        """By the reader's name, where it is a cluster: the writer's leads nowhere once it is no writer any more."""
+        return replace(self, host=self.host.replace(".cluster-", ".cluster-ro-"))
 
     def connect(self, root: str) -> pg8000.native.Connection:
         wire = socket.create_connection((self.host, self.port), timeout=3)
