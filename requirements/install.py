@@ -39,6 +39,9 @@ ELSEWHERE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_CONSTRAINT
 UNPINNED = ("UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE_NEWER", "UV_PYTHON", "UV_SYSTEM_PYTHON")
 """Variables that would install elsewhere, or something else than a lock says."""
 
+MADE = {"bin", "etc", "include", "lib", "lib64", "man", "pyvenv.cfg", "share"}
+"""What an environment consists of, beside names that begin with a dot. Anything else that is in it is somebody's work."""
+
 UNFINISHED = ".unfinished"
 """In an environment that is being changed: whoever was interrupted has left it so, and nobody knows what of it is whole."""
 
@@ -75,23 +78,33 @@ def main(arguments: list[str]) -> int:
 def _refused(folder: Path) -> str:
     """Why an environment cannot be made here: a folder that holds anything else is never emptied."""
     try:
-        is_ours = (folder / "pyvenv.cfg").is_file() or not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+        there = {one.name for one in folder.iterdir()} if folder.is_dir() else set()
+        is_ours = not folder.exists() or (folder.is_dir() and (not there or "pyvenv.cfg" in there))
     except OSError:
         return ""  # whoever makes it says why it cannot be made
-    if is_ours and folder.resolve() not in (ROOT, *ROOT.parents):
+    more = {name for name in there - MADE if not name.startswith(".")}
+    if is_ours and folder.resolve() not in (ROOT, *ROOT.parents) and (not more or _is_whole(folder)):
         return ""
-    return f"{folder} is no virtual environment, and what is in it stays. Name a folder that is none yet, or remove it yourself."
+    what = (
+        f"holds more than a virtual environment ({', '.join(sorted(more))})" if is_ours and more else "is no virtual environment"
+    )
+    return f"{folder} {what}, and what is in it stays. Name a folder that is none yet, or remove it yourself."
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether an environment was finished, and its Python runs and is of a version that will do."""
+    check = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
+    python = folder / "bin/python"
+    return (
+        python.exists()
+        and not (folder / UNFINISHED).exists()
+        and not subprocess.run([python, "-c", check], capture_output=True, check=False).returncode
+    )
 
 
 def _environment(folder: Path) -> None:
     """The virtual environment; one that was left unfinished, or whose Python does not run, is made anew."""
-    check = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
-    python = folder / "bin/python"
-    if (
-        python.exists()
-        and not (folder / UNFINISHED).exists()
-        and not subprocess.run([python, "-c", check], capture_output=True, check=False).returncode
-    ):
+    if _is_whole(folder):
         return
     _say(f"Python {platform.python_version()} makes the virtual environment {folder}")
     venv.EnvBuilder(clear=True, symlinks=True, with_pip=True).create(folder)

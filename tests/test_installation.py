@@ -131,6 +131,15 @@ def test_a_folder_that_holds_anything_else_is_never_emptied(tmp_path: Path) -> N
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
+def test_an_environment_that_has_to_be_made_anew_is_not_emptied_of_somebodys_work(tmp_path: Path) -> None:
+    (tmp_path / "pyvenv.cfg").touch()  # and no Python that runs
+    (tmp_path / "thesis.txt").write_text("mine")
+    ended = _install(tmp_path, "run")
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert "holds more than a virtual environment (thesis.txt), and what is in it stays" in ended.stderr
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize("words", [["VENV="], ["VENV=/x/my envs/v"]])
 def test_make_refuses_a_folder_that_is_none_or_two(words: list[str]) -> None:
     ended = subprocess.run(["make", "--dry-run", "setup", *words], cwd=ROOT, capture_output=True, text=True, check=False)
