@@ -23,6 +23,10 @@ $(if $(filter 1,$(words $(VENV))),,$(error VENV is one folder without a space in
 # Asked for before anything is installed or built.
 NAMELESS := $(if $(ENV),,$(firstword $(filter plan deploy status drift failover failback unlock destroy,$(MAKECMDGOALS))))
 $(if $(NAMELESS),$(error name the environment: make $(NAMELESS) ENV=suffix))
+# So is a system that there is not.
+KNOWN := $(notdir $(patsubst %/,%,$(wildcard parameters/*/)))
+STRANGE := $(if $(filter try plan deploy status drift failover failback unlock destroy,$(MAKECMDGOALS)),$(filter-out $(KNOWN),$(SYSTEM)))
+$(if $(STRANGE),$(error $(STRANGE) is no system; there are: $(KNOWN)))
 # A word that is misspelt would be left out in silence: SYSTEMS=ledger would destroy all of them.
 WORDS := ENV SYSTEM YES MODE APPROVE RUN ARGS ALLOW REASON BASE_PYTHON VENV
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from generator.systems import SYSTEMS
+
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ("plan", "deploy", "status", "drift", "failover", "failback", "unlock", "destroy")
 
@@ -33,6 +35,14 @@ def test_a_misspelt_word_is_refused_and_not_left_out() -> None:
     assert "SYSTEMS is nothing that make knows here; it knows ENV SYSTEM " in ended.stderr
 
 
+@pytest.mark.parametrize("target", [*ENVIRONMENTS, "try"])
+def test_a_system_that_there_is_not_is_refused_before_anything_is_built(target: str) -> None:
+    ended = _make(target, "ENV=dev", "SYSTEM=ledger ledgr")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"ledgr is no system; there are: {' '.join(sorted(system.name for system in SYSTEMS))}." in ended.stderr
+    assert _make(target, "ENV=dev", f"SYSTEM={' '.join(system.name for system in SYSTEMS)}").returncode == 0
+
+
 def test_what_is_given_reaches_the_command() -> None:
     said = _make("failover", "ENV=dev", "SYSTEM=healthcare", "MODE=switchover", "YES=1").stdout
     assert re.search(r"deploy\.py failover --env dev --system healthcare --mode switchover +--yes$", said, re.MULTILINE)
@@ -45,7 +55,10 @@ def test_every_target_has_a_rule_and_is_in_the_help() -> None:
     (named,) = re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE)
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(named.split()) == set(re.findall(r"^  ([a-z-]+)  ", shown, re.MULTILINE))
-    for target in set(named.split()) - {"help"}:
+    does: dict[str, str] = {}
+    for target in sorted(set(named.split()) - {"help"}):
         done = _make(target, *(["ENV=dev"] if target in ENVIRONMENTS else []), "--always-make")
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip(), f"make {target} does nothing"
+        assert done.stdout not in does, f"make {target} and make {does[done.stdout]} do the same"
+        does[done.stdout] = target
