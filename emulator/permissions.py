@@ -66,7 +66,7 @@ def service_role_may(
 
     account, name = get_account_id(), role_arn.rsplit("/", 1)[-1]
     context = _context(f"arn:aws:sts::{account}:assumed-role/{name}/{session}", "AssumedRole", action, resource_arn, keys)
-    allowed = _trusts(service, name, source_arn)
+    allowed = trusts(service, name, source_arn)
     if allowed:
         result = iam_evaluator.evaluate(context, iam_evaluator._gather_role_policies(name, account))
         kind = action.split(":")[0]
@@ -79,7 +79,7 @@ def service_role_may(
     return allowed
 
 
-def _trusts(service: str, role: str, source_arn: str) -> bool:
+def trusts(service: str, role: str, source_arn: str) -> bool:
     """Whether the role exists, and its trust policy lets the service assume it for the source."""
     from ministack.core import iam_evaluator
     from ministack.core.responses import get_account_id

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
+from emulator import permissions
 from emulator.services import copying, events, restoring, snapshots
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -228,28 +229,13 @@ def _remove_point(vault: str, arn: str, *, continuous_only: bool) -> Answer:
 
 def _undeletable(point: Record) -> str:
     """Why AWS Backup cannot delete a recovery point: the role with which it was made is gone, or may not; empty if it can."""
-    from ministack.core import iam_evaluator
-    from ministack.services import iam
-
-    arn, account = point["IamRoleArn"], _account()
-    name = arn.rsplit("/", 1)[-1]
-    if iam._roles.get_scoped(account, None, name) is None:
-        return f"The role {arn} cannot be assumed by AWS Backup."
-    kind = arn_kind(point["RecoveryPointArn"])
-    action = DELETES.get(kind)
-    if action is None:
+    role, arn = point["IamRoleArn"], point["RecoveryPointArn"]
+    if not permissions.trusts("backup.amazonaws.com", role.rsplit("/", 1)[-1], arn):
+        return f"The role {role} cannot be assumed by AWS Backup."
+    action = DELETES.get(arn_kind(arn))
+    if action is None or permissions.role_may(role, "AWSBackup", action, arn, {}, None):
         return ""
-    asked = iam_evaluator.EvalContext(
-        principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/AWSBackup",
-        principal_type="AssumedRole",
-        principal_account=account,
-        action=action,
-        resource_arn=point["RecoveryPointArn"],
-        region=point["RecoveryPointArn"].split(":")[3],
-        secure_transport=True,
-    )
-    allowed = iam_evaluator.evaluate(asked, iam_evaluator._gather_role_policies(name, account)).decision == "Allow"
-    return "" if allowed else f"The role {arn} may not {action}."
+    return f"The role {role} may not {action}."
 
 
 DELETES = {"snapshot": "rds:DeleteDBSnapshot", "cluster-snapshot": "rds:DeleteDBClusterSnapshot"}

@@ -210,7 +210,16 @@ def test_what_the_role_of_a_point_may_not_delete_expires_and_stays(aws: Emulator
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
     found = backup.describe_recovery_point(BackupVaultName="vault", RecoveryPointArn=arn)
     assert (found["Status"], found["StatusMessage"]) == ("EXPIRED", f"The role {ROLE} may not rds:DeleteDBClusterSnapshot.")
+    assert [call.role for call in aws.calls() if call.action == "rds:DeleteDBClusterSnapshot" and not call.allowed] == ["backup"]
     iam.put_role_policy(RoleName="backup", PolicyName="p", PolicyDocument=json.dumps(policy))
+    trust = iam.get_role(RoleName="backup")["Role"]["AssumeRolePolicyDocument"]
+    iam.update_assume_role_policy(
+        RoleName="backup", PolicyDocument=json.dumps(trust).replace("backup.amazonaws", "lambda.amazonaws")
+    )
+    backup.delete_recovery_point(BackupVaultName="vault", RecoveryPointArn=arn)
+    found = backup.describe_recovery_point(BackupVaultName="vault", RecoveryPointArn=arn)
+    assert (found["Status"], found["StatusMessage"]) == ("EXPIRED", f"The role {ROLE} cannot be assumed by AWS Backup.")
+    iam.update_assume_role_policy(RoleName="backup", PolicyDocument=json.dumps(trust))
     backup.delete_recovery_point(BackupVaultName="vault", RecoveryPointArn=arn)
     assert code(backup.describe_recovery_point, BackupVaultName="vault", RecoveryPointArn=arn) == "ResourceNotFoundException"
 
