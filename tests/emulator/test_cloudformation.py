@@ -141,6 +141,22 @@ def test_a_change_set_without_changes_fails_and_says_so(aws: Emulator) -> None:
     assert "didn't contain changes" in found["StatusReason"]
 
 
+def test_a_parameter_in_the_place_of_what_was_written_out_or_under_another_name_changes_nothing(aws: Emulator) -> None:
+    def named(parameter: str, default: str) -> dict[str, Any]:
+        declared = {parameter: {"Type": "String", "Default": default}}
+        return {**topic("named", DisplayName={"Ref": parameter}), "Parameters": declared}
+
+    stacks.deploy(aws, "named", topic("named", DisplayName="shown"))
+    for template in (named("Shown", "shown"), named("Renamed", "shown")):
+        assert change_set(aws, "named", template, "UPDATE")["Changes"] == []
+        aws.client("cloudformation").delete_change_set(StackName="named", ChangeSetName="plan")
+        assert stacks.deploy(aws, "named", template)["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+    for template in (named("Renamed", "other"), named("Again", "other")):
+        (change,) = change_set(aws, "named", template, "UPDATE")["Changes"]
+        assert change["ResourceChange"]["LogicalResourceId"] == "Topic"
+        aws.client("cloudformation").delete_change_set(StackName="named", ChangeSetName="plan")
+
+
 def test_a_refused_resource_fails_the_stack_with_the_reason_of_its_service_and_rolls_back(aws: Emulator) -> None:
     template = topic("rolled-back")
     template["Resources"]["Alias"] = {
