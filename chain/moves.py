@@ -71,6 +71,11 @@ class Standing:
     stack: Stack | None = None
     is_gone: bool = False  # whether it is deleted, for its layer is gone
 
+    @property
+    def is_as_it_was(self) -> bool:
+        """Whether it would be given what it has: the same template, and the same values."""
+        return self.old == self.new and self.state.parameters == self.answers
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -112,7 +117,7 @@ class Moves:
         self._removed: set[Node] = set()
         self._shifted: dict[Node, bool] = {}  # what is given another place by value
         self._evaluated = {each.id: _evaluated(each) for each in standing}
-        self._offered = {each.id: _offered(each) for each in standing}
+        self._offered = {each.id: _offered(each) for each in standing if not each.is_as_it_was}
         self._changed = {id_: {part for one in several for part in _changed(one)} for id_, several in found.items()}
         self._found = {id_: {one.resource for one in several} for id_, several in found.items()}
         for stack in graph.stacks:
@@ -122,7 +127,7 @@ class Moves:
                 self._link((OUTPUT, wire.stack, wire.output), (PARAMETER, stack.id, name))
         for each in standing:
             self._read(each.id, each.old)
-            if each.new is not None:
+            if each.new is not None and each.new != each.old:
                 self._read(each.id, each.new)
             self._hold(each)
         self._link_by_ids()
@@ -296,7 +301,7 @@ class Moves:
         if each is None or each.new is None or (id_, output) in asked:
             return False
         value = each.new.get("Outputs", {}).get(output, {}).get("Value")
-        was, now = self._offered[id_]
+        was, now = self._offered.get(id_, ({}, {}))
         if output in was and output in now and was[output] != now[output] and not {*_parts(was[output]), *_parts(now[output])}:
             return True
         if any(part in self._changed.get(id_, ()) for part in _parts(now.get(output))):
@@ -489,6 +494,8 @@ def _outputs(each: Standing, document: Document, answers: Mapping[str, str | Lat
 def _evaluated(each: Standing) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
     """The properties of resources whose conditions hold, as the stack stands and as it would be; resources stay names."""
     before = _values(each, each.old, each.state.parameters)
+    if each.is_as_it_was:
+        return before, before
     return before, _values(each, each.new, each.answers) if each.new is not None else {}
 
 

@@ -21,6 +21,7 @@ from chain.outcome import GuardedError
 from chain.stack import Clients, Standing, State
 from chain.statuses import DECISIONS, Decision
 from chain.upgrades import Order
+from model import Document
 
 READERS = 8  # threads
 
@@ -77,12 +78,12 @@ def review(graph: Graph, clients: Clients, standing: Standing) -> Review:
         bodies = list(pool.map(read, [stack.region for stack, _ in ours], [state for _, state in ours]))
         spare = list(pool.map(read, [region for _, region, _ in left], [state for _, _, state in left]))
         beside = list(pool.map(read, [region for region, _ in idle], [state for _, state in idle]))
-    changed = {stack.id: _difference(stack, state, body, outputs) for (stack, state), body in zip(ours, bodies, strict=True)}
-    orphans = []
     stands = [
         Stands(stack.id, stack.template.layer, state, old, stack.template.document, _answers(stack, outputs), stack)
-        for (stack, state), old in zip(ours, map(cfn.document_of, bodies), strict=True)
+        for (stack, state), old in zip(ours, map(_document, [stack for stack, _ in ours], bodies), strict=True)
     ]
+    changed = {each.id: _difference(each) for each in stands}
+    orphans = []
     for (system, region, state), old in zip(left, map(cfn.document_of, spare), strict=True):
         declared = old.get("Resources", {})
         orphans.append(Orphan(system, region, state, tuple((name, each["Type"]) for name, each in declared.items())))
@@ -109,11 +110,15 @@ def _is_readable(stack: Stack, state: State) -> bool:
     return made and state.is_ours(stack.template.system, stack.suffix)
 
 
-def _difference(stack: Stack, state: State, body: Any, outputs: Mapping[str, Mapping[str, str]]) -> tuple[Difference, ...]:
-    answers = _answers(stack, outputs)
-    if body == stack.template.body and state.parameters == answers:
+def _document(stack: Stack, body: Any) -> Document:
+    """What a stack was last given; read anew only where that is not the committed text."""
+    return stack.template.document if body == stack.template.body else cfn.document_of(body)
+
+
+def _difference(each: Stands) -> tuple[Difference, ...]:
+    if each.new is None or each.is_as_it_was:
         return ()
-    return differences(cfn.document_of(body), state.parameters, stack.template.document, answers)
+    return differences(each.old, each.state.parameters, each.new, each.answers)
 
 
 def _answers(stack: Stack, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, str | Later]:
