@@ -20,7 +20,7 @@ from chain.resolve import lookup, pseudo
 from chain.stack import Change, State
 from model import Document
 from model.types import resource_type
-from model.values import Lookup, Unknown, evaluate, holds, mentions, rest
+from model.values import VARIABLE, Lookup, Unknown, evaluate, holds, mentions, rest
 
 FILES, MOUNT = "AWS::EFS::FileSystem", "AWS::EFS::MountTarget"
 GROUP = "SubnetGroup"  # how the types end that hold subnets for a database: they take others in place, and RDS refuses that
@@ -467,12 +467,9 @@ def _moved(type_: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> I
             yield name
 
 
-REFERENCE = re.compile(r"\$\{([^}]+)\}")
-
-
 def _parts(value: Any) -> list[str]:
     """The resources, and their attributes, that an evaluated value still names."""
-    return REFERENCE.findall(str(value))
+    return VARIABLE.findall(str(value))
 
 
 def _changed(one: Difference) -> Iterator[str]:

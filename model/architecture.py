@@ -5,7 +5,6 @@ Whoever draws it, judges it, or orders work by it asks here; whether it is good 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -203,16 +202,13 @@ def alarm_rule(composite: Resource) -> tuple[str, tuple[Resource | None, ...]]:
     """The rule of a composite alarm as text with variables, and what each of these denotes, in their order."""
     match composite.get("AlarmRule"):
         case {"Fn::Sub": [str(text), dict(given)]}:
-            values = [given.get(name, {"Ref": name}) for name in _variables(text)]
+            pass
         case {"Fn::Sub": str(text)}:
-            values = [{"Ref": name} for name in _variables(text)]
+            given = {}
         case _:
             return "", ()
+    values = [given.get(name, {"Ref": name}) for name in mentions({"Fn::Sub": text})]
     return text, tuple(composite.view.follow(composite.layer, value) for value in values)
-
-
-def _variables(text: str) -> list[str]:
-    return re.findall(r"\$\{(\w+)", text)
 
 
 def sites_named(view: View, layer: str, value: Any) -> Iterator[Site]:
