@@ -563,6 +563,7 @@ def _data() -> Path:
     return Path(spec.origin).parent / "data"
 
 
+@cache
 def _registry(type_: str) -> dict[str, Any]:
     folder = _data() / "schemas"
     digest = json.loads((folder / "providers" / f"{REGISTRY_REGION}.json").read_bytes())[type_]
@@ -570,6 +571,7 @@ def _registry(type_: str) -> dict[str, Any]:
     return schema
 
 
+@cache
 def _reference() -> dict[str, Any]:
     """The Service Authorization Reference: service -> actions and the kinds of resource that each can be bound to."""
     found: dict[str, Any] = json.loads((_data() / "AdditionalSpecs" / "Policies.json").read_bytes())

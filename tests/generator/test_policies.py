@@ -420,6 +420,7 @@ def test_the_readme_names_every_statement_about_everything() -> None:
 
 
 def test_without_cfn_lint_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    policies._reference.cache_clear()
     monkeypatch.setattr(policies, "find_spec", lambda _: None)
     with pytest.raises(LookupError, match="make setup"):
         policies.documents([SMALL], BY_PERSON)
