@@ -43,16 +43,6 @@ REPLICATED = "AWS::SecretsManager::Secret"
 SERVICES = {"efs": "elasticfilesystem"}
 """Where IAM calls a service otherwise than CloudFormation."""
 
-LEFT_OUT = {
-    "iam:AttachRolePolicy": "asked for only where templates attach managed policies, and then for those alone",
-    "iam:DetachRolePolicy": "asked for only where templates attach managed policies, and then for those alone",
-    "lambda:PassCapacityProvider": "no function runs on a capacity provider of the account's",
-    "logs:CreateLogStream": "services write their logs with roles and policies of their own",
-    "logs:PutLogEvents": "services write their logs with roles and policies of their own",
-    "route53:DeleteQueryLoggingConfig": "no zone has its queries logged",
-}
-"""What handlers name, AWS binds to resources that no template has, and a deployer is not allowed; each with its reason."""
-
 ANY_REGION = ("s3",)
 """Regional services that answer what is about no resource in whatever region they are asked: the list of all buckets."""
 
