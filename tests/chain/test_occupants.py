@@ -279,8 +279,9 @@ def test_what_moves_with_its_network_does_not_hold_it(checkout: Checkout, client
     )
     lay(checkout, resources)
     put(checkout, clients)
-    ids = {each["InterfaceType"] for each in clients("ec2", REGION).describe_network_interfaces()["NetworkInterfaces"]}
-    assert {"nat_gateway", "vpc_endpoint"} <= ids
+    here = [{"Name": "vpc-id", "Values": [outputs(checkout, clients)["VpcId"]]}]  # other tests have theirs in the same account
+    found = clients("ec2", REGION).describe_network_interfaces(Filters=here)["NetworkInterfaces"]
+    assert {each["InterfaceType"] for each in found} == {"nat_gateway", "vpc_endpoint"}
     checkout.values(MOVED)
     assert finals(checkout, clients) == []
 

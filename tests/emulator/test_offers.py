@@ -33,7 +33,7 @@ def test_database_classes_are_orderable_or_none_at_all(aws: Emulator, class_: st
 
 def test_quotas_that_are_known_have_a_value_and_others_are_refused(aws: Emulator) -> None:
     quotas = aws.client("service-quotas", HERE)
-    assert quotas.get_service_quota(ServiceCode="vpc", QuotaCode="L-F678F1CE")["Quota"]["Value"] == 50.0
+    assert quotas.get_service_quota(ServiceCode="vpc", QuotaCode="L-F678F1CE")["Quota"]["Value"] == 500.0
     with pytest.raises(ClientError) as refused:
         quotas.get_service_quota(ServiceCode="vpc", QuotaCode="L-0")
     assert refused.value.response["Error"]["Code"] == "NoSuchResourceException"
