@@ -12,6 +12,7 @@ import platform
 import re
 import shutil
 import ssl
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -73,6 +74,10 @@ def main() -> None:
         for index, workload in enumerate(_workloads(rows)):
             for line in _measured(server, authority.root, scratch, f"bench{index}", workload):
                 print(line, flush=True)
+        print(
+            "\nThe look at the catalogue, in every run: "
+            + ", ".join(_look(server, root=authority.root, tables=n) for n in (100, 3_000))
+        )
     finally:
         server.destroy()
         shutil.rmtree(scratch)
@@ -147,6 +152,29 @@ def _measured(server: Any, root: Path, scratch: Path, name: str, workload: Workl
         sys.exit(f"{workload.name}: the target's rows are not the source's.")
     for slot in slots:
         _run(server, root, name, f"SELECT pg_drop_replication_slot('{slot}')")
+
+
+def _look(server: Any, root: Path, tables: int) -> str:
+    """What an entry says of the catalogue, with many tables: the median of five in one session."""
+    sys.path[:0] = PATHS.split(os.pathsep)
+    from archive import server as server_of
+    from archive.state import State
+    from common.database import Connection
+
+    name = f"bench_{tables}_tables"
+    _run(server, root, "postgres", f"CREATE DATABASE {name}")
+    made = [f"{TABLE.replace('citizens', f't{number}')[:-1]}, mood public.mood)" for number in range(tables)]
+    _run(server, root, name, "CREATE TYPE public.mood AS ENUM ('glad', 'sad')", *made, "ANALYZE")
+    context = ssl.create_default_context(cafile=str(root))
+    connection = Connection(USER, host=server.host, port=server.port, database=name, password=PASSWORD, ssl_context=context)
+    server_of.Server(connection, name).settle()
+    taken = []
+    for _ in range(5):
+        start = time.perf_counter()
+        State.of(connection)
+        taken.append(time.perf_counter() - start)
+    connection.close()
+    return f"{statistics.median(taken):.2f} s with {tables:,} tables"
 
 
 def _begins(directory: Path) -> str:

@@ -35,6 +35,7 @@ SESSION = {
     "standard_conforming_strings": "on",
     "transform_null_equals": "off",
     "default_transaction_read_only": "off",
+    "jit": "off",  # the look at the catalogue is done in less time than it takes to compile it
     # A function that was killed must not hold the lock: the server ends its statement and its session by itself.
     "client_connection_check_interval": "2s",
     "idle_session_timeout": "30s",
