@@ -252,10 +252,10 @@ class _Replayer:
 
     def _check_mixed(self, chain: Chain, entry: Entry, tables: Mapping[str, Altered], begin: int, *, within: bool) -> None:
         """Refuses rows of a table from before it became what it is: no target is right for them and for those of after it."""
-        if self.resumed and within:
-            return  # asked when the replay came to this entry
+        if (self.resumed and within) or _among(entry, self.options.harmless):
+            return  # asked when the replay came to this entry, or answered
         found = mixed(chain.entries, entry, begin, tables)
-        if not found or _among(entry, self.options.harmless):
+        if not found:
             return
         why = [f"{tables[name].why} Transaction {xid} changed it before that." for name, xid in found.items()]
         why += [one.why for name, one in tables.items() if one.lying and name not in found]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -49,14 +49,15 @@ class Altered:
 def altered(entries: Sequence[Entry], entry: Entry, before: Storage, after: Storage) -> dict[str, Altered]:
     """What happened to tables before ``entry`` said where they lie, but for what a TRUNCATE explains."""
     found = {}
+    truncations = _Truncations(entries, entries.index(entry))
     for name in sorted(after):
         new = after[name]
         old = before.get(name)
         if old is None:
-            one = _made(entries, entry, name, new)
+            one = _made(truncations, entry, name, new)
         else:
             changed = {fact for fact in FACTS & new.keys() & old.keys() if new[fact] != old[fact]}
-            one = _changed(entries, entry, name, old, new, changed) if changed else None
+            one = _changed(truncations, entry, name, old, new, changed) if changed else None
         if one:
             found[name] = one
     return found
@@ -66,7 +67,7 @@ def unknown(after: Storage, since: str) -> Storage:
     """What tables were before the oldest entry that is left, as far as their marks show it: ``since`` is when that was."""
     known = {}
     for name, facts in after.items():
-        new = facts.keys() - {"at", "since", "alone", "emptied"}
+        new = facts.keys() & FACTS
         lost: set[str] = set()
         if "code" in new and facts["code"] is not None:
             lost |= {"code"}
@@ -103,10 +104,10 @@ def is_here(connection: Any, name: str, facts: Facts) -> bool:
 
 
 def _changed(
-    entries: Sequence[Entry], entry: Entry, name: str, old: Facts, new: Facts, changed: Collection[str]
+    truncations: _Truncations, entry: Entry, name: str, old: Facts, new: Facts, changed: Collection[str]
 ) -> Altered | None:
     rest = set(changed)
-    if "file" in rest and not rest & (LYING - {"file"}) and _truncated(entries, entry, relation(name), new):
+    if "file" in rest and not rest & (LYING - {"file"}) and truncations.explain(relation(name), new):
         # Only a line that this very TRUNCATE wrote last shows that nothing else was done to the table in its transaction.
         rest -= {"file", "by"} if new.get("alone") else {"file"} if new.get("emptied") else set()
     if not rest:
@@ -118,11 +119,11 @@ def _changed(
     return Altered(_sentence(name, rest, old), lying, over if rest & (LYING | READ) else None, over if apart else None)
 
 
-def _made(entries: Sequence[Entry], entry: Entry, name: str, new: Facts) -> Altered | None:
+def _made(truncations: _Truncations, entry: Entry, name: str, new: Facts) -> Altered | None:
     """A table that is new may have been filled before it became what it is. What comes in the same transaction is its own."""
     if "since" not in new:
         return None
-    as_made = new["file"] in ("0", new["oid"]) or (new["emptied"] and _truncated(entries, entry, relation(name), new))
+    as_made = new["file"] in ("0", new["oid"]) or (new["emptied"] and truncations.explain(relation(name), new))
     over = _over(entry, new, {"by", "columns"}) - INSTANT
     since = _over(entry, new, {"columns"}) - INSTANT
     return Altered(f"{name} was altered, or made once more, after it had been made.", False, since if as_made else over, over)
@@ -165,21 +166,33 @@ def _later(time: str | None, since: str) -> bool:
     return time is None or datetime.fromisoformat(time) > datetime.fromisoformat(since)
 
 
-def _truncated(entries: Sequence[Entry], entry: Entry, table: Relation, facts: Facts) -> bool:
-    """Whether the transaction that changed the table last is in the archive, with a TRUNCATE of it.
+@dataclass
+class _Truncations:
+    """What entries empty, from the one ``at`` on: each entry is read once, however many tables ask."""
 
-    What the entry says of a table was read after its changes, so that the TRUNCATE may stand in a later one. In a
-    subtransaction it has a number of its own, and its time is that of the whole.
-    """
-    at = entries.index(entry)
-    near = [entry, *entries[max(0, at - 1) : at]]
-    for candidate in [*near, *entries[at + 1 :]]:
-        for xid, time, tables in _truncations(candidate):
-            if table in tables and (xid == facts.get("by") or time == facts.get("at")):
-                return True
-        if candidate not in near and _past(entries[entries.index(candidate) - 1], facts.get("at")):
-            return False
-    return False
+    entries: Sequence[Entry]
+    at: int
+    known: dict[int, Sequence[tuple[str, str, set[Relation]]]] = field(default_factory=dict)
+
+    def explain(self, table: Relation, facts: Facts) -> bool:
+        """Whether the transaction that changed the table last is in the archive, with a TRUNCATE of it.
+
+        What the entry says of a table was read after its changes, so that the TRUNCATE may stand in a later one. In a
+        subtransaction it has a number of its own, and its time is that of the whole.
+        """
+        before = range(max(0, self.at - 1), self.at)
+        for at in (self.at, *before, *range(self.at + 1, len(self.entries))):
+            for xid, time, tables in self._of(at):
+                if table in tables and (xid == facts.get("by") or time == facts.get("at")):
+                    return True
+            if at > self.at and _past(self.entries[at - 1], facts.get("at")):
+                return False
+        return False
+
+    def _of(self, at: int) -> Sequence[tuple[str, str, set[Relation]]]:
+        if at not in self.known:
+            self.known[at] = tuple(_truncations(self.entries[at]))
+        return self.known[at]
 
 
 def _past(entry: Entry, at: str | None) -> bool:
