@@ -236,7 +236,7 @@ class _Replayer:
                     "whether a table was dropped and made anew in it, or loaded while it was unlogged."
                 )
             return entry.end["fingerprint"], entry.definitions, before
-        definitions = told["definitions"] or entry.definitions
+        definitions = told["definitions"] or told["fingerprint"]  # an entry of the first version knew no other
         return told["fingerprint"], definitions, unknown(self.storage, told["complete"])
 
     def _altered(self, chain: Chain, entry: Entry, before: Storage | None) -> dict[str, Altered]:

@@ -804,6 +804,23 @@ def test_archive_of_the_first_version_is_replayed_and_says_what_it_does_not_show
     source.forget()
 
 
+def test_oldest_entry_that_is_left_shows_a_change_of_schema_since_the_first_version(source: Registry) -> None:
+    with _first_version(source):
+        source.run("INSERT INTO public.bare VALUES (6, 6)")
+        source.archive()
+    days(source, "2020-01-01")
+    view = "CREATE VIEW public.seen AS SELECT 1 AS one"
+    source.run(view, "INSERT INTO public.bare VALUES (7, 7)")
+    source.archive()
+    [oldest, _] = verify(source.directory).entries
+    target = source.fresh(SCHEMA)
+    target.run(*FILLED, "INSERT INTO public.bare VALUES (6, 6)")
+    known = stop(source, target, start=oldest.after)[-13:-1]
+    target.run(view)
+    assert replayed(source, target, start=oldest.after, schemas=[known]).whole
+    assert target.hashes() == source.hashes()
+
+
 def test_head_that_is_lost_does_not_stop_the_replay(source: Registry) -> None:
     source.run("TRUNCATE public.bare")
     source.archive()
