@@ -99,22 +99,12 @@ def adopt(event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001  it says 
 
 def open_group(event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001  it says no more than what to do
     """Lets clients at a database that is a replica, which no word of ours can reach; one that writes is unfenced instead."""
-    if not site.asked(APPLICATION, lambda connection: bool(connection.scalar("SELECT pg_is_in_recovery()"))):
-        raise FunctionError(f"{_here()} is no replica, so its group stays as it is. Unfence it, if it is to write.")
-    why = _steer(closed=False)
-    if why:
-        raise FunctionError(f"The security group of {_here()} is not open: {why}")
-    return {"group": "open"}
+    return _steer_replica(closed=False, instead="Unfence it, if it is to write.")
 
 
 def close_group(event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001  it says no more than what to do
     """Keeps clients from a replica that is to be promoted, until it is verified; one that writes is fenced instead."""
-    if not site.asked(APPLICATION, lambda connection: bool(connection.scalar("SELECT pg_is_in_recovery()"))):
-        raise FunctionError(f"{_here()} is no replica, so its group stays as it is. Fence it, if it is to write no more.")
-    why = _steer(closed=True)
-    if why:
-        raise FunctionError(f"The security group of {_here()} is not closed: {why}")
-    return {"group": "closed"}
+    return _steer_replica(closed=True, instead="Fence it, if it is to write no more.")
 
 
 DONE: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
@@ -238,6 +228,15 @@ def _steer(*, closed: bool) -> str:
     except Exception as error:  # of botocore, which is loaded where it is used alone
         return f"{type(error).__name__}: {clients.said(error)}"
     return ""
+
+
+def _steer_replica(*, closed: bool, instead: str) -> dict[str, Any]:
+    if not site.asked(APPLICATION, lambda connection: bool(connection.scalar("SELECT pg_is_in_recovery()"))):
+        raise FunctionError(f"{_here()} is no replica, so its group stays as it is. {instead}")
+    state, why = "closed" if closed else "open", _steer(closed=closed)
+    if why:
+        raise FunctionError(f"The security group of {_here()} is not {state}: {why}")
+    return {"group": state}
 
 
 def _own_name() -> str:
