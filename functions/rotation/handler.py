@@ -49,22 +49,20 @@ class Rotation(rotating.Rotation):
         try:
             # Settings of role and database must not change who we are, nor what a name means.
             connection.run("SET search_path = ''; SET ROLE NONE")
-            standby = connection.scalar("SELECT pg_is_in_recovery()")
-            [[user]] = connection.run("SELECT session_user")
+            [[standby, user]] = connection.run("SELECT pg_is_in_recovery(), session_user")
+            if user.encode() != credential.username.encode()[:NAME]:
+                raise FunctionError(
+                    f"{self.server} takes the user {credential.username} for {user}, whose password must not be changed. Rotate "
+                    "at the server itself, and let no setting there change the session's user."
+                )
+            if standby:
+                raise FunctionError(
+                    f"{self.server} is in recovery: it is a standby or a replica. Rotate where the primary is; nothing was "
+                    "changed."
+                )
         except BaseException:
             database.close(connection)
             raise
-        if user.encode() != credential.username.encode()[:NAME]:
-            database.close(connection)
-            raise FunctionError(
-                f"{self.server} takes the user {credential.username} for {user}, whose password must not be changed. Rotate at "
-                "the server itself, and let no setting there change the session's user."
-            )
-        if standby:
-            database.close(connection)
-            raise FunctionError(
-                f"{self.server} is in recovery: it is a standby or a replica. Rotate where the primary is; nothing was changed."
-            )
         return connection
 
     def accepts(self, credential: Credential) -> bool:
