@@ -9,6 +9,8 @@ from tests import models, unmeasured
 
 def pytest_configure() -> None:
     """Sessions of boto3 share the models that they read; the emulator's lines are counted where somebody asks for that."""
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):  # a make in a test is no child of `make test`
+        os.environ.pop(name, None)
     gc.set_threshold(20_000, 20, 50)
     models.read_once()
     if unmeasured.WANTED not in os.environ:

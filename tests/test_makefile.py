@@ -17,7 +17,7 @@ ENVIRONMENTS = ("plan", "deploy", "status", "drift", "failover", "failback", "un
 
 def _make(*words: str) -> subprocess.CompletedProcess[str]:
     """What make would do; nothing is done."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ENV", "MAKE", "MFLAGS"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ENV")}
     return subprocess.run(["make", "--dry-run", *words], cwd=ROOT, env=kept, capture_output=True, text=True, check=False)
 
 

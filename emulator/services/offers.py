@@ -17,7 +17,7 @@ SERVICES = ("backup", "elasticache", "elasticfilesystem-fips", "kms-fips", "rds"
 
 CLASS = re.compile(r"db\.(serverless|[a-z]+[0-9][a-z0-9]*\.(micro|small|medium|large|[0-9]*xlarge))")
 QUOTAS: Mapping[tuple[str, str], float] = {("ec2", "L-0263D0A3"): 50.0, ("vpc", "L-F678F1CE"): 500.0}
-"""By service and code. AWS gives five of each at first; all tests of a process share one account, and most leave their VPC there."""
+"""By service and code. AWS gives five of each at first; all tests of a process share one account, and leave VPCs there."""
 
 
 def install() -> None:
