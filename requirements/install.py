@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     folder, groups = Path(arguments[0]), arguments[1:]
     start = time.monotonic()
-    if problem := _refused(folder):
+    if problem := _unknown(groups) or _refused(folder):
         print(problem, file=sys.stderr)
         return 2
     try:
@@ -73,6 +73,13 @@ def main(arguments: list[str]) -> int:
         return 1
     print(f"installed ({time.monotonic() - start:.1f} s)", flush=True)
     return 0
+
+
+def _unknown(groups: Sequence[str]) -> str:
+    """Which groups have no lock, before anything is installed."""
+    there = sorted(path.stem for path in LOCKS.glob("*.lock"))
+    wrong = [group for group in groups if group not in there]
+    return f"There is no dependency group {', '.join(wrong)}; there are {', '.join(there)}." if wrong else ""
 
 
 def _refused(folder: Path) -> str:

@@ -131,6 +131,13 @@ def test_a_folder_that_holds_anything_else_is_never_emptied(tmp_path: Path) -> N
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
+def test_a_group_that_there_is_not_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    ended = _install(tmp_path / "v", "run", "tests")
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert ended.stderr.startswith("There is no dependency group tests; there are ")
+    assert not (tmp_path / "v").exists()
+
+
 def test_an_environment_that_has_to_be_made_anew_is_not_emptied_of_somebodys_work(tmp_path: Path) -> None:
     (tmp_path / "pyvenv.cfg").touch()  # and no Python that runs
     (tmp_path / "thesis.txt").write_text("mine")
