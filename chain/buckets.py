@@ -10,6 +10,7 @@ CALLS = {
     "UploadPackages": ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"),
     "CountObjectsAndEmptyBuckets": ("s3:ListBucketMultipartUploads", "s3:ListBucketVersions"),
     "EndRehearsedBuckets": (
+        "s3:AbortMultipartUpload",
         "s3:DeleteObject",
         "s3:DeleteObjectVersion",
         "s3:ListBucketMultipartUploads",
