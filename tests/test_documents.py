@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 
 import pytest
+from awscli.clidriver import create_clidriver
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
@@ -56,3 +58,17 @@ def test_every_file_and_every_target_of_make_that_is_named_exists(path: Path) ->
     blocks = "\n".join(re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL))
     named = re.findall(r"`make ([a-z-]+)", text) + re.findall(r"^make ([a-z-]+)", blocks, re.MULTILINE)
     assert set(named) <= set(targets.split())
+
+
+def test_every_line_that_only_an_account_can_confirm_has_the_command_that_settles_it() -> None:
+    rows = [line.split(" | ") for line in (ROOT / "docs/real-account.md").read_text().splitlines() if line.startswith("| ")]
+    assert rows[0] == ["| what", "settled by", "where it matters", "rests on |"]
+    assert len(rows) > 10
+    services = create_clidriver()._get_command_table()
+    for row in rows[1:]:
+        assert len(row) == len(rows[0]), row
+        commands = [shlex.split(code) for code in re.findall(r"`([^`]+)`", row[1])]
+        assert {words[0] for words in commands} & {"aws", "make", "dig"}, f"no command settles it: {row[0]}"
+        for _, service, operation, *rest in (words for words in commands if words[0] == "aws"):
+            options = services[service]._get_command_table()[operation].arg_table
+            assert {word[2:] for word in rest if word.startswith("--")} <= {*options, "query", "region"}, (operation, rest)
