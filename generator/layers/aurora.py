@@ -30,7 +30,7 @@ class Capacity:
 
 @dataclass(frozen=True, kw_only=True)
 class Aurora(Layer):
-    """An Aurora PostgreSQL cluster whose reader, in another zone, takes over from the writer by itself.
+    """An Aurora PostgreSQL cluster; a reader in another zone, where it has one, takes over from the writer by itself.
 
     AWS Backup owns its point-in-time recovery: ``backup_retention`` is that of the continuous rule, and no backup window is set.
     ``instances`` is how many of the two stand in this stack; others are a layer of their own, where one stack would take too
