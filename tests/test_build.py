@@ -108,6 +108,29 @@ def test_every_package_that_a_template_names_is_written(built: Path) -> None:
     assert named <= {path.name for path in (built / "out/packages").iterdir()}
 
 
+def test_packages_of_templates_that_git_does_not_hold_as_they_are_come_from_a_whole_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "build", lambda root: ([], f"built {root.name}"))
+    (tmp_path / "templates/ledger").mkdir(parents=True)
+    (tmp_path / "templates/ledger/rotation.yaml").write_text("          S3Key: rotation-00000000.zip\n")
+    assert build.packages(tmp_path) == ([], f"built {tmp_path.name}")  # in no repository
+    with monkeypatch.context() as without:
+        without.setenv("PATH", str(tmp_path))
+        assert build.packages(ROOT) == ([], f"built {ROOT.name}")  # git is not there
+    monkeypatch.setattr(build, "_committed", lambda _: True)
+    assert build.packages(tmp_path) == ([], f"built {tmp_path.name}")  # another package was committed than the sources make
+
+
+def test_a_checkout_that_cannot_be_written_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "templates").write_text("a file")
+    monkeypatch.setattr(build, "generate", lambda _: {"templates/ledger/network.yaml": ""})
+    assert build.main(["--root", str(tmp_path)]) == 1
+    assert "A build writes into its checkout: make it writable" in capsys.readouterr().err
+
+
 def test_a_template_whose_layer_is_gone_is_removed(built: Path) -> None:
     assert not (built / STALE).exists()
 

@@ -135,11 +135,6 @@ def by_the_clock(
     t.output("FunctionArn", GetAtt(asking.function, "Arn"), "The function.")
 
 
-def clients(t: Template) -> list[Any]:
-    """The groups of a function that connects as applications do."""
-    return [t.output_of("network.ClientGroupId", "AWS::EC2::SecurityGroup::Id")]
-
-
 def fails(t: Template, title: str, kind: str, description: str, code: awslambda.Function, *, periods: int) -> cloudwatch.Alarm:
     """The alarm on a function's errors, minute by minute."""
     return alarm(

@@ -67,6 +67,14 @@ def test_a_record_fits_its_schema_is_copied_and_proves_itself(tmp_path: Path) ->
     assert list(SCHEMA.iter_errors({**event, "kind": "no such"}))
 
 
+def test_a_place_where_no_record_can_be_kept_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(InputError) as refused:
+        record.writable(tmp_path / "out/runs")
+    (problem,) = refused.value.problems
+    assert problem.startswith(f"{tmp_path}/out/runs cannot be written to (Not a directory)")
+
+
 def test_a_bucket_that_refuses_takes_nothing_from_the_run(tmp_path: Path) -> None:
     from botocore.exceptions import EndpointConnectionError
 

@@ -497,15 +497,18 @@ def test_server_that_ends_the_session_is_said(
     token = rotator.service.rotate(rotator.arn)
     rotator.step(token, "createSecret")
 
-    def ended(connection: database.Connection, _: str) -> object:
-        [[backend]] = connection.run("SELECT pg_backend_pid()")
-        with rotator.master() as master:
-            master.run(f"SELECT pg_terminate_backend({backend})")
-        return connection.run("SELECT pg_is_in_recovery()")[0][0]
+    run = database.Connection.run
+
+    def ended(connection: database.Connection, statement: str) -> object:
+        if "pg_is_in_recovery" in statement:
+            [[backend]] = run(connection, "SELECT pg_backend_pid()")
+            with rotator.master() as master:
+                run(master, f"SELECT pg_terminate_backend({backend})")
+        return run(connection, statement)
 
     with rotator.master() as master:
         master.run(f"GRANT {rotator.user} TO {USER}")
-    monkeypatch.setattr(database.Connection, "scalar", ended)
+    monkeypatch.setattr(database.Connection, "run", ended)
     said = rotator.refusal(rotator.events(token)[1], capfd)
     assert f"localhost:{rotator.server.port} failed us: " in said
 

@@ -110,6 +110,10 @@ def test_a_member_is_backed_up_with_its_cluster_in_whatever_layer_that_is() -> N
 @pytest.mark.parametrize("window", [{"Ref": "Window"}, "sunday morning", "05:00-06:00 UTC"])
 def test_a_window_that_cannot_be_read_stops_the_build(window: Any) -> None:
     (problem,) = _one("AWS::RDS::DBCluster", PreferredMaintenanceWindow=window)
+    assert "PreferredMaintenanceWindow" in problem
+    assert "cannot be read" in problem
+    (problem,) = _one("AWS::RDS::DBCluster", PreferredMaintenanceWindow="sun:05:00-sun:06:00", PreferredBackupWindow=window)
+    assert "PreferredBackupWindow" in problem
     assert "cannot be read" in problem
 
 

@@ -47,6 +47,10 @@ def test_a_name_that_aws_refuses_is_a_problem(type_: str, name: str, said: str) 
     assert problem.startswith("s/l.R at the primary site: ")
 
 
+def test_of_a_type_that_has_no_name_of_ours_nothing_is_asked() -> None:
+    assert check([Named("s/l.R", "AWS::EC2::Route", "us-east-1", "any thing")]) == []
+
+
 def _two(type_: str, regions: tuple[str, str]) -> list[str]:
     name = "name-000000000000-us-east-1-eu-west-1"
     return check([Named(f"s{n}/l.R", type_, region, name) for n, region in enumerate(regions)])

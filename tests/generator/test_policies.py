@@ -440,11 +440,14 @@ def test_the_readme_names_every_statement_about_everything() -> None:
     assert [sid for sid in about if f"`{sid}" not in text and not sid.startswith("AwsBindsTheseToNoResource")] == []
 
 
-def test_without_cfn_lint_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    policies._reference.cache_clear()
-    monkeypatch.setattr(policies, "find_spec", lambda _: None)
+@pytest.mark.parametrize("missing", ["cfnlint", "botocore"])
+def test_without_a_library_whose_data_it_reads_the_error_says_what_to_do(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for known in (policies._reference, policies._endpoints, policies.home):
+        known.cache_clear()
+    find = policies.find_spec
+    monkeypatch.setattr(policies, "find_spec", lambda name: None if name == missing else find(name))
     with pytest.raises(LookupError, match="make setup"):
-        policies.documents([SMALL], BY_PERSON)
+        policies.documents(TEMPLATES, BY_PERSON)
 
 
 # What the chain calls. -------------------------------------------------------------------------------------------------

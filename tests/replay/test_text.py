@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from replay.text import UNCHANGED, Change, TextError, parse, unescape
+from replay.text import UNCHANGED, Change, TextError, head, parse, unescape
 from tests.functions.archives import Registry
 
 # All that a text or a name of PostgreSQL may hold, with a liking for what the language itself is made of.
@@ -199,6 +199,11 @@ def test_several_tables_truncated_at_once_are_all_named(source: Source) -> None:
 def test_what_the_decoder_does_not_write_is_refused(text: str) -> None:
     with pytest.raises(TextError):
         parse(text)
+
+
+def test_a_line_that_names_no_table_is_no_change() -> None:
+    with pytest.raises(TextError, match="this is no change: 'COMMIT 7'"):
+        head("COMMIT 7")
 
 
 @given(st.text(st.characters(blacklist_categories=("Cs",)), max_size=60))
