@@ -219,6 +219,23 @@ def test_a_database_that_was_let_go_of_long_ago_holds_it_running_or_stopped(chec
     assert named(checkout, clients) in danger.what
 
 
+def test_a_cluster_without_an_instance_holds_the_network_of_its_subnets(checkout: Checkout, clients: Clients) -> None:
+    lay(checkout, network())
+    put(checkout, clients)
+    rds, name, subnets = clients("rds", REGION), f"db-{checkout.suffix}", outputs(checkout, clients)["SubnetIds"].split(",")
+    rds.create_db_subnet_group(DBSubnetGroupName=name, DBSubnetGroupDescription="Where it stands.", SubnetIds=subnets)
+    rds.create_db_cluster(
+        DBClusterIdentifier=name,
+        DBSubnetGroupName=name,
+        Engine="aurora-postgresql",
+        MasterUserPassword="not-a-secret-of-anybody",
+        MasterUsername="master",
+    )
+    checkout.values(MOVED)
+    (danger,) = held(checkout, clients)
+    assert f"this stands in it: cluster {name}." in danger.what
+
+
 def test_within_one_template_what_is_kept_holds_what_is_removed_with_it(checkout: Checkout, clients: Clients) -> None:
     resources = network()
     resources["Subnets"] = resource("AWS::RDS::DBSubnetGroup", SubnetIds=[ref("Subnet0"), ref("Subnet1")], **NAMED)
@@ -432,6 +449,24 @@ def test_a_range_that_another_layer_gives_is_refused_before_anything_is_begun(
     assert finals(checkout, clients) == []
     plans("10.9.0.0/16")
     assert "Vpc" in {each.resource for each in held(checkout, clients, "Vpc")}
+
+
+@pytest.mark.parametrize("giver", ["new", "replaced"])
+def test_a_range_by_another_output_is_refused_where_what_gives_it_is_new_or_replaced(
+    checkout: Checkout, clients: Clients, giver: str
+) -> None:
+    def plans(resource_: str, name: str, block: str, output: str) -> None:
+        value = {"Name": sub(f"/{name}/${{EnvironmentSuffix}}"), "Type": "String", "Value": block}
+        given = {output: {"Fn::GetAtt": [resource_, "Value"]}}
+        checkout.layer("plans", {resource_: {"Type": "AWS::SSM::Parameter", "Properties": value}}, outputs=given)
+
+    plans("Block", "plan", "10.0.0.0/16", "Cidr")
+    fed_by(checkout, "plans")
+    put(checkout, clients)
+    plans("Fresh" if giver == "new" else "Block", "other", "10.0.0.0/16", "Range")  # what it gives is not known before it is made
+    change(checkout, "network", lambda document: document["Metadata"]["Layer"]["Imports"].update(VpcCidr="plans.Range"))
+    (danger,) = [each for each in held(checkout, clients, "Vpc", "Block") if each.resource == "Vpc"]
+    assert danger.what.startswith("may be replaced, and a deployed database stands on it")
 
 
 def test_a_tag_on_what_gives_a_range_changes_no_range(checkout: Checkout, clients: Clients) -> None:
