@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from botocore.awsrequest import AWSResponse
 
 from emulator import Emulator
 
-from .failovers import Failover, function
+from .failovers import SYSTEM, Failover, function
 from .harm import Killed
 from .test_failover_aurora import Start, answers, aws, ended_well, sites, start  # noqa: F401  its fixtures
 
@@ -135,6 +136,14 @@ def test_an_operators_own_order_is_another_matter(start: Start) -> None:  # noqa
     ended_well(failover)
 
 
+def test_an_operators_own_order_waits_for_her_though_no_alarm_stands(start: Start) -> None:  # noqa: F811
+    failover = start()
+    assert failover.invoke({"request": "failover", "by": "operator"})["outcome"] == "waiting-for-approval"
+    for _ in range(2):
+        assert failover.invoke({"tick": True})["outcome"] == "nothing to do"
+    assert failover.outcomes() == []
+
+
 def test_evidence_of_hours_ago_decides_nothing(start: Start, later: Later) -> None:  # noqa: F811
     """The first entry is noted, the run is killed, and the function does not run; then the alarms are over."""
     failover = start()
@@ -214,6 +223,29 @@ def test_what_waits_ends_when_the_alarms_are_over(start: Start) -> None:  # noqa
     assert [subject for subject in failover.told() if subject.endswith("refused")]
     assert failover.invoke({"approve": waiting, "by": "operator"})["outcome"] == "refused"
     stayed(failover)
+
+
+def test_an_approval_that_comes_while_the_wait_for_it_ends_counts(start: Start) -> None:  # noqa: F811
+    from orchestration import run
+
+    failover = start()
+    failover.configure("mode", "approve")
+    failover.both()
+    waiting = failover.invoke(event(failover))["execution"]
+
+    def approve(name: str) -> None:
+        if name == "PutParameter" and failover.calls.count(name) == 1:  # the lease under which the wait is to end
+            approval = json.dumps({"at": datetime.now(UTC).isoformat(), "by": "operator"})
+            path = f"/{SYSTEM}/{failover.suffix}/execution/{waiting}/approval"
+            failover.ssm.put_parameter(Name=path, Value=approval, Type="String")
+
+    failover.disturb(before=approve)
+    with failover.monkeypatch.context() as late:
+        late.setattr(run, "EXPIRES", timedelta(0))
+        assert failover.invoke({"tick": True})["outcome"] == "busy"
+    failover.disturb()
+    assert failover.outcomes() == []
+    assert failover.invoke({"tick": True})["outcome"] == "begun"
 
 
 @pytest.mark.parametrize("by_clock", [True, False], ids=["by the clock", "by its approval"])

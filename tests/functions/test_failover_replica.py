@@ -376,6 +376,22 @@ def test_a_switchover_whose_replica_does_not_catch_up_opens_its_fence_again(
     assert source_of(away(failover)), "never promoted"
 
 
+def test_a_switchover_whose_replica_is_gone_opens_its_fence_again(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import run
+
+    failover = start()
+    failover.invoke({"request": "switchover", "by": "operator"})
+    answers(failover, "fence")
+    failover.aws.client("rds", THERE).delete_db_instance(DBInstanceIdentifier=f"{AWAY}-{failover.suffix}", SkipFinalSnapshot=True)
+    failover.aws.settle()
+    monkeypatch.setattr(run, "PLANNED", timedelta(0))
+    asked = asking(monkeypatch)
+    last = failover.drive()[-1]
+    assert "unfence" in asked
+    assert (last["outcome"], failover.topology) == ("failed", {})
+    assert "nothing is fenced: all is as it was before" in last["why"]
+
+
 def test_who_was_fenced_and_never_left_is_let_in_again_at_home(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestration import run, shared
 
@@ -704,12 +720,16 @@ NOT_ASKED = PROBE.replace("def handler", "raise RuntimeError('of the test')\ndef
 BEHIND = PROBE.replace('"in_recovery": False', '"in_recovery": True')
 
 
-def test_a_failback_that_could_not_go_on_deletes_nothing_and_says_each_reason(start: Start) -> None:
-    failover = start()
+def test_a_failback_that_could_not_go_on_deletes_nothing_and_says_each_reason(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from orchestration import replica
+
+    failover, real = start(), replica.instance
     fail_over(failover)
     execution, was = ask_back(failover), home(failover)["DbiResourceId"]
-    for name, source in (("broken", NOT_ASKED), ("follows", BEHIND)):
-        function(failover.aws, f"{name}-{failover.suffix}", THERE, source)
+    for name, region, source in (("broken", THERE, NOT_ASKED), ("broken", SINGAPORE, NOT_ASKED), ("follows", THERE, BEHIND)):
+        function(failover.aws, f"{name}-{failover.suffix}", region, source)
     name, source, target = (f"{one}-{failover.suffix}" for one in ("failing", HOME, AWAY))
     here, there = (failover.aws.client("secretsmanager", region) for region in (SINGAPORE, THERE))
     rds_home, rds_away = (failover.aws.client("rds", region) for region in (SINGAPORE, THERE))
@@ -728,6 +748,18 @@ def test_a_failback_that_could_not_go_on_deletes_nothing_and_says_each_reason(st
 
     def holds(text: str) -> Callable[[], object]:
         return lambda: there.put_secret_value(SecretId=name, SecretString=text)
+
+    def stops() -> None:
+        rds_away.stop_db_instance(DBInstanceIdentifier=target)
+        failover.aws.settle()
+
+    def starts() -> None:
+        rds_away.start_db_instance(DBInstanceIdentifier=target)
+        rds_away.get_waiter("db_instance_available").wait(DBInstanceIdentifier=target)
+
+    def again(world: Any, which: str, rds: Any = None) -> dict[str, Any] | None:
+        follows = {"ReadReplicaSourceDBInstanceIdentifier": "another"} if which == replica.TARGET else {}
+        return {**(real(world, which, rds) or {}), **follows}
 
     refused = lambda: answer(failover, "PutSecretValue", b'{"__type": "AccessDenied"}')  # noqa: E731
     told = json.dumps({"ARN": "it", "PrimaryRegion": "eu-west-3"}).encode()
@@ -754,6 +786,12 @@ def test_a_failback_that_could_not_go_on_deletes_nothing_and_says_each_reason(st
         ("cannot be asked", probe("PROBE_PRIMARY_ARN", SINGAPORE, "absent"), probe("PROBE_PRIMARY_ARN", SINGAPORE, "ahead")),
         ("keeps no backups", keeps(0), keeps(7)),
         ("is protected from deletion", is_protected(True), is_protected(False)),
+        (f"{target} is stopped, not available", stops, starts),
+        (
+            f"{target} is a replica of another: promote it first",
+            lambda: failover.monkeypatch.setattr(replica, "instance", again),
+            lambda: failover.monkeypatch.setattr(replica, "instance", real),
+        ),
     )
     for why, make, mend in cases:
         make()
@@ -763,7 +801,10 @@ def test_a_failback_that_could_not_go_on_deletes_nothing_and_says_each_reason(st
         assert why in said["why"], said["why"]
         assert home(failover)["DbiResourceId"] == was, why
         mend()
-    assert drive_back(failover, execution, "home-kept")["step"] == "home-kept"
+    probe("PROBE_PRIMARY_ARN", SINGAPORE, f"broken-{failover.suffix}")()
+    capsys.readouterr()
+    assert drive_back(failover, execution, "home-kept")["step"] == "home-kept", "its database is made anew, and need not answer"
+    assert '"event": "primary-silent"' in capsys.readouterr().out
     is_protected(True)()
     assert drive_back(failover, execution)["step"] == "home-removed", "and once more when the snapshot is there"
     assert home(failover)["DbiResourceId"] == was
@@ -1068,6 +1109,49 @@ def test_a_fence_that_is_left_behind_is_taken_off_also_after_an_earlier_failover
     function(failover.aws, f"shut-{failover.suffix}", SINGAPORE, SHUT)
     failover.primary(f"shut-{failover.suffix}")
     assert failover.invoke({"tick": True})["outcome"] == "home is open"
+
+
+def test_a_fence_is_not_taken_off_where_somebody_has_begun_to_act_meanwhile(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failover = start()
+    function(failover.aws, f"shut-{failover.suffix}", SINGAPORE, SHUT)
+    failover.primary(f"shut-{failover.suffix}")
+    said: list[dict[str, Any]] = []
+
+    def begin(name: str) -> None:
+        if name == "Invoke" and failover.calls.count(name) == 1:  # the clock's own question, after it has read what is remembered
+            said.append(failover.invoke({"request": "switchover", "by": "operator"}))
+
+    failover.disturb(before=begin)
+    asked = asking(monkeypatch)
+    assert failover.invoke({"tick": True}) == {"outcome": "busy"}
+    assert said[0]["outcome"] == "begun"
+    assert "unfence" not in asked
+
+
+def test_a_primary_whose_replica_was_promoted_after_all_stays_fenced_and_that_is_told(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from orchestration import shared
+
+    failover, wait = start(), clock(monkeypatch)
+    for name, source in (("stays", AHEAD.replace('if do == "unfence":', NOT_OPENED)), ("shut", SHUT)):
+        function(failover.aws, f"{name}-{failover.suffix}", SINGAPORE, source)
+    withdrawn(failover, f"stays-{failover.suffix}")
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    failover.drive(4)
+    wait(timedelta(minutes=20))
+    assert failover.drive()[-1]["outcome"] == "refused"
+    failover.aws.client("rds", THERE).promote_read_replica(DBInstanceIdentifier=f"{AWAY}-{failover.suffix}")
+    failover.aws.settle()
+    assert source_of(away(failover)) == ""
+    failover.primary(f"shut-{failover.suffix}")
+    asked = asking(monkeypatch)
+    capsys.readouterr()
+    assert failover.invoke({"tick": True})["outcome"] == "home is fenced"
+    assert "the primary is fenced, and its replica is none any more" in capsys.readouterr().out
+    assert "unfence" not in asked
 
 
 def test_an_execution_that_was_withdrawn_supersedes_none() -> None:
