@@ -17,9 +17,9 @@ from archive.state import State
 
 from emulator.authority import Authority
 from emulator.postgres import Server
-from replay import Replayed, apply, verify
+from replay import Replayed, apply, storage, verify
 from replay.apply import Options, StoppedError
-from replay.chain import position
+from replay.chain import lines, position
 from replay.target import SESSION
 from tests.functions.archives import SETTINGS, Registry, days, prepare
 from tests.functions.test_log_archive import _restored, _writable
@@ -616,6 +616,21 @@ def test_table_without_columns_is_replayed(source: Registry) -> None:
     assert target.run("SELECT count(*) FROM public.none") == [[1]]
 
 
+def test_row_without_columns_is_replayed_beside_a_change_that_does_not_fit(source: Registry) -> None:
+    """Change by change, which is how the one that does not fit is found, a row does not go by COPY."""
+    source.run("CREATE TABLE public.none ()")
+    source.archive()
+    source.run(at_once("UPDATE public.bare SET v = 7 WHERE id = 2", "INSERT INTO public.none DEFAULT VALUES"))
+    source.archive()
+    target = source.fresh(SCHEMA + "CREATE TABLE public.none ()")
+    target.run("INSERT INTO public.bare VALUES (3, 3)")
+    begun = position(verify(source.directory).entries[-1].header["after"])
+    done = replayed(source, target, start=begun, conflicts=True)
+    assert len(done.conflicts) == 1
+    assert "UPDATE: id[integer]:2" in done.conflicts[0]
+    assert target.run("SELECT count(*) FROM public.none") == [[1]]
+
+
 INNOCENT = {
     "TRUNCATE": ("TRUNCATE public.stage, public.bare, public.loose",),
     "TRUNCATE of an odd name": ('TRUNCATE public."Odd, one: TRUNCATE: (no-flags)" RESTART IDENTITY',),
@@ -746,6 +761,28 @@ def test_table_that_is_made_anew_between_the_rows_and_the_look_at_the_tables_sto
     assert stop(source, source.fresh(SCHEMA), start=third.to) == sentence, "a target that has all of the third is of before"
 
 
+def test_what_would_explain_another_file_is_not_sought_in_all_that_follows(
+    source: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Archives hold years: no entry is read for a TRUNCATE that would have had to come before it."""
+    source.run("VACUUM FULL public.bare", "INSERT INTO public.other VALUES (5, 5)")
+    source.archive()
+    for insert in ("INSERT INTO public.other VALUES (6, 6)", "INSERT INTO public.other VALUES (7, 7)"):
+        source.run(insert)
+        source.archive()
+    sought: list[Path] = []
+
+    def seen(path: Path) -> Iterator[bytes]:
+        sought.append(path)
+        return lines(path)
+
+    monkeypatch.setattr(storage, "lines", seen)
+    assert f"public.bare {FILE}" in stop(source, source.fresh(SCHEMA))
+    *_, third, _, fifth = source.entries()
+    assert third in sought
+    assert fifth not in sought
+
+
 def test_table_that_is_truncated_elsewhere_explains_nothing(source: Registry) -> None:
     """One transaction empties a table and writes another anew."""
     source.run("BEGIN; TRUNCATE public.other; ALTER TABLE public.bare ALTER v TYPE integer USING v + 1; COMMIT")
@@ -802,6 +839,25 @@ def test_archive_of_the_first_version_is_replayed_and_says_what_it_does_not_show
     assert f"public.stage {ANOTHER}" in stop(source, target)
     assert target.run("SELECT id FROM public.bare ORDER BY 1") == [[3], [4]]
     source.forget()
+
+
+def test_new_table_of_which_an_earlier_version_did_not_say_when_it_was_altered_is_replayed(
+    source: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, known = State.told, ("oid", "file", "toast", "persistence", "identity", "key", "by", "at")
+
+    def formerly(state: State, *arguments: Any) -> dict[str, Any]:
+        end = told(state, *arguments)
+        tables = {name: {fact: facts[fact] for fact in known} for name, facts in end["storage"].items()}
+        return {**end, "storage": tables}
+
+    monkeypatch.setattr(State, "told", formerly)
+    made = "CREATE TABLE public.n (v integer)"
+    source.run(made, "INSERT INTO public.n VALUES (5)", "GRANT SELECT ON public.n TO PUBLIC", "INSERT INTO public.n VALUES (6)")
+    source.archive()
+    target = source.fresh(SCHEMA + made)
+    assert replayed(source, target, schemas=[""]).whole
+    assert target.hashes() == source.hashes()
 
 
 def test_oldest_entry_that_is_left_shows_a_change_of_schema_since_the_first_version(source: Registry) -> None:
