@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.retries.standard import ExponentialBackoff
 
-from chain import lock
+from chain import lock, watch
 from chain.deploy import Result, deploy
 from chain.destroy import destroy, survey
 from chain.durations import Durations
@@ -25,6 +25,7 @@ from chain.pace import Pace, attach
 from chain.plan import plan
 from chain.statuses import DECISIONS, Decision
 from chain.templates import load
+from chain.watch import Waiter
 from tests.chain.cloud import ACCOUNT, Cloud, Held, cloud
 from tests.chain.test_deploy import in_background, until
 from tests.chain.world import REGION, Checkout, Clients, Heard, parameter, ref
@@ -90,24 +91,35 @@ def command(checkout: Checkout, sky: Cloud, *arguments: str) -> Any:
 # Speed and calls ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_remembered_saves_questions_and_time(checkout: Checkout, sky: Cloud) -> None:
+def test_what_is_remembered_is_asked_for_once_and_when_it_is_due(
+    checkout: Checkout, sky: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the cloud's own record of times: however busy the machine is, each end is asked for once, and not before it has come."""
     chain_of(checkout, 3)
     sky.weather.seconds = lambda _, name: 0.9 if "alone" in name else 0.7
     memory = checkout.root / "out" / "durations.json"
     put(checkout, sky, durations=Durations(memory))
-    first = len(sky.cloudformation())
     kept = Durations(memory)
     assert 0.65 < (kept.expected("shop/l1/recovery", "create") or 0) < 0.75
     sky.stacks.clear()
     sky.calls.clear()
-    began = time.monotonic()
+    waited: list[Waiter] = []
+
+    def waiter(*given: Any, **more: Any) -> Waiter:
+        waited.append(Waiter(*given, **more))
+        return waited[-1]
+
+    monkeypatch.setattr(watch, "Waiter", waiter)
     put(checkout, sky, durations=kept)
-    took = time.monotonic() - began
-    assert len(sky.cloudformation()) < first
+    for region, stacks in sky.stacks.items():
+        ends = [stack.created + sky.weather.seconds("create", name) for name, stack in stacks.items()]
+        begun = min(stack.created for stack in stacks.values())
+        asked = [at for at, where, operation in sky.calls if (where, operation) == (region, "DescribeStacks") and at > begun]
+        assert 0 < len(asked) <= len(ends)
+        assert all(sum(end <= at for end in ends) >= number for number, at in enumerate(asked, 1)), (ends, asked)
+    due = {each.name: round(each.due - each.begun - watch.SLACK, 2) for each in waited}
+    assert due == {name: sky.weather.seconds("create", name) for stacks in sky.stacks.values() for name in stacks}
     assert len(sky.cloudformation()) <= 4.5 * 6
-    assert took < 3 * 0.7 * 1.5
-    asked = [operation for _, _, operation in sky.cloudformation() if operation == "DescribeStacks"]
-    assert all("StackName" not in each for each in asked)
 
 
 def test_a_memory_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> None:
@@ -535,16 +547,22 @@ def test_a_region_that_falls_silent_stops_no_other_locks_signs_of_life_and_not_t
     checkout: Checkout, sky: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(lock, "GRACE", 0.2)
-    with Locks(sky.clients(), "me") as locks:
+    monkeypatch.setattr(lock, "GRACE", 1.0)
+    asked: list[str] = []
+
+    def fall_silent(operation: str, region: str, _: int) -> None:
+        if region == AWAY:
+            asked.append(operation)
+            sky.weather.dark = {AWAY}
+
+    with Locks(sky.clients(patience=20), "me") as locks:
         for region in (AWAY, REGION):
             locks.take("shop", checkout.suffix, region, f"in-{region}")
-        sky.weather.dark = {AWAY}
-        time.sleep(0.5)
+        sky.weather.watch = fall_silent
+        until(lambda: asked)
         before = sky.buckets[f"in-{REGION}"][lock.KEY][1]
-        until(lambda: sky.buckets[f"in-{REGION}"][lock.KEY][1] != before, 3)
-        began = time.monotonic()
-    assert time.monotonic() - began < 3
+        until(lambda: sky.buckets[f"in-{REGION}"][lock.KEY][1] != before)
+    assert len(asked) == 1, "what it was asked is neither asked again nor waited for"
     assert lock.KEY not in sky.buckets[f"in-{REGION}"]
     assert lock.KEY in sky.buckets[f"in-{AWAY}"]
 
