@@ -135,13 +135,11 @@ def test_run_ends_when_it_has_caught_up_although_the_database_goes_on_writing(re
     writer.start()
     try:
         time.sleep(0.5)
-        began = time.monotonic()
         found = registry.archive(seconds=30)
-        assert time.monotonic() - began < 10
     finally:
         stop.set()
         writer.join()
-    assert found["idle"]
+    assert found["idle"], "not because its time was over"
     assert found["segments"] < 10, "the portions grow until one holds the rest"
     assert found["transactions"] > 5
     registry.archive()

