@@ -17,6 +17,19 @@ def _running(name: str) -> bool:
     return any(thread.name == name for thread in threading.enumerate())
 
 
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """So long each piece of work is waited for at most, by its name; the clock of a busy machine says nothing of that."""
+    asked: dict[str, float] = {}
+
+    def join(task: threading.Thread, timeout: float) -> None:
+        asked[task.name] = timeout
+        threading.Thread.join(task, timeout)
+
+    monkeypatch.setattr(parallel._Task, "join", join)
+    return asked
+
+
 def test_results_and_errors_keep_their_names_and_order() -> None:
     def fail() -> int:
         raise ValueError("seven")
@@ -27,11 +40,12 @@ def test_results_and_errors_keep_their_names_and_order() -> None:
     assert str(results["b"]) == "seven"
 
 
-def test_one_that_hangs_neither_holds_up_nor_hides_another() -> None:
+def test_one_that_hangs_neither_holds_up_nor_hides_another(waits: dict[str, float]) -> None:
     gate = threading.Event()
     results = parallel.run(
         {"hangs": gate.wait, "late": lambda: time.sleep(0.2), "quick": lambda: True}, {"hangs": 0.1, "late": 5, "quick": 5}
     )
+    assert waits["hangs"] <= 0.1
     assert isinstance(results["hangs"], TimeoutError)
     assert "0.1 s" in str(results["hangs"])
     assert (results["late"], results["quick"]) == (None, True)
@@ -45,9 +59,10 @@ def test_bound_counts_although_another_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("limit", [0.1, -3.0])
-def test_limit_is_above_all_bounds(limit: float) -> None:
+def test_limit_is_above_all_bounds(waits: dict[str, float], limit: float) -> None:
     gate = threading.Event()
     [result] = parallel.run({"long": gate.wait}, {"long": 60}, limit).values()
+    assert 0 <= waits["long"] <= max(limit, 0)
     assert str(result) == f"It had not ended after {max(limit, 0):.3g} s, and was given up."
     gate.set()
 
