@@ -1,5 +1,5 @@
-"""Replays the archive into a database, transaction by transaction, each with the row that says so: it can be killed anywhere and
-run again, and applies nothing twice.
+"""Replays the archive into a database, transaction by transaction, each with the row that says so, and with what of it could not
+be replayed: it can be killed anywhere and run again, applies nothing twice, and forgets nothing that the target lacks.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ CREATE SCHEMA IF NOT EXISTS {SCHEMA};
 CREATE TABLE IF NOT EXISTS {SCHEMA}.progress (
     one boolean PRIMARY KEY DEFAULT true CHECK (one), system text NOT NULL, entry bigint NOT NULL, lsn pg_lsn NOT NULL,
     committed text NOT NULL, transactions bigint NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.lacking (
+    id text PRIMARY KEY, what text NOT NULL, conflict boolean NOT NULL, times bigint NOT NULL
 )
 """
 
@@ -179,6 +182,7 @@ class _Replayer:
                 )
             self.resumed = True
             self.done.notes.append(f"Goes on after {reached}, where an earlier replay of {count} transactions stopped.")
+            self._recall()
             return position(reached), number
         if self.options.start is not None:
             self.done.notes.append(f"Begins after {show(self.options.start)}, as told.")
@@ -192,6 +196,14 @@ class _Replayer:
             "is the last that the target has."
         )
         return commit.position, entry.number
+
+    def _recall(self) -> None:
+        """What earlier runs could not replay, which the target lacks still."""
+        for what, conflict, times in self.connection.run(f"SELECT what, conflict, times FROM {SCHEMA}.lacking ORDER BY what"):  # noqa: S608
+            if conflict:
+                self.done.conflicts += [what] * times
+            else:
+                self.done.not_replayed[what] += times
 
     def _covering(self, chain: Chain, start: int) -> Entry:
         """The entry in which what follows this position begins."""
@@ -327,6 +339,7 @@ class _Replayer:
     def _transaction(self, entry: Entry, index: int, commit: Commit, rows: Iterator[str]) -> None:
         batch = _Batch(self.connection)
         before = Counter(self.done.not_replayed), self.done.changes
+        conflicts = len(self.done.conflicts)
         try:
             batch.begin()
             for row in rows:
@@ -334,9 +347,11 @@ class _Replayer:
             batch.flush()
         except (_ConflictError, DatabaseError, TextError):
             self.connection.run("ROLLBACK")
-            self.done.not_replayed, self.done.changes = before
+            self.done.not_replayed, self.done.changes = Counter(before[0]), before[1]
             again = next(found for at, found in _transactions(entry) if at == index)
             self._one_by_one(commit, again)
+        self._lack(self.done.not_replayed - before[0], conflict=False)
+        self._lack(Counter(self.done.conflicts[conflicts:]), conflict=True)
         self._progress(entry, commit)
 
     def _one_by_one(self, commit: Commit, rows: Iterator[str]) -> None:
@@ -361,6 +376,14 @@ class _Replayer:
                     ) from None
                 self.connection.run("ROLLBACK TO change")
                 self.done.conflicts.append(what)
+
+    def _lack(self, found: Mapping[str, int], *, conflict: bool) -> None:
+        """Notes, with the transaction itself, what the target will lack: a later run must not end as if it were whole."""
+        for what, times in found.items():
+            self.connection.run(
+                f"INSERT INTO {SCHEMA}.lacking AS l VALUES (md5({literal(what)}), {literal(what)}, {conflict}, {times})"  # noqa: S608
+                " ON CONFLICT (id) DO UPDATE SET times = l.times + excluded.times"
+            )
 
     def _progress(self, entry: Entry, commit: Commit) -> None:
         values = (entry.header["system"], str(entry.number), show(commit.position), commit.time)

@@ -355,6 +355,30 @@ def test_identity_whose_index_was_dropped_is_none(source: Registry) -> None:
     assert target.run("SELECT id, code FROM public.pos ORDER BY 1") == [[1, "a"], [2, "b"]]
 
 
+def test_what_an_earlier_run_could_not_replay_is_not_forgotten_by_the_one_that_goes_on(source: Registry) -> None:
+    """The target lacks it still, whether the run before came to its end, stopped or was killed."""
+    schema = "CREATE TABLE public.loose (v integer)"
+    source.run(schema)
+    source.archive()
+    source.run("INSERT INTO public.loose VALUES (1), (2)", "DELETE FROM public.loose WHERE v = 1")
+    source.run("INSERT INTO public.t VALUES (1, 'n')", "UPDATE public.t SET note = 'x'", "UPDATE public.loose SET v = 3")
+    source.archive()
+    commits = [commit for entry in verify(source.directory).entries for commit in commits_of(entry)]
+    target = source.fresh(TABLE + ";" + schema)
+    replayed(source, target, until=commits[2].position, schemas=[""])
+    target.run("DELETE FROM public.t")
+    done = replayed(source, target, until=commits[3].position, conflicts=True)
+    deleted, updated = (
+        f'{action} of "public"."loose": the archive does not say of which row (no key)' for action in ("DELETE", "UPDATE")
+    )
+    assert (done.transactions, done.not_replayed, len(done.conflicts)) == (1, {deleted: 1}, 1)
+    conflicts = done.conflicts
+    for transactions in (1, 0):
+        done = replayed(source, target)
+        assert (done.transactions, done.not_replayed, done.conflicts) == (transactions, {deleted: 1, updated: 1}, conflicts)
+        assert not done.whole
+
+
 def test_many_changes_of_many_tables_are_sent_in_portions(source: Registry) -> None:
     source.run(
         "INSERT INTO public.t SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 3000) n",
