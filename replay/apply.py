@@ -8,7 +8,7 @@ import socket
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pg8000.exceptions import DatabaseError
 
 from replay.chain import Chain, Commit, Entry, lines, position, show, verify
 from replay.start import UnprovenError, commits_of, prove
-from replay.storage import Altered, Storage, altered, is_here, mixed, unknown
+from replay.storage import Altered, Facts, Storage, altered, is_here, mixed, unknown
 from replay.target import ACTORS, SESSION, Table, Target, copied, literal
 from replay.text import Change, Relation, TextError, parse, relation, unescape
 
@@ -130,6 +130,7 @@ class _Replayer:
 
     def run(self, chain: Chain) -> None:
         begin, number = self._begin(chain)
+        held = _held(chain, number, begin)
         previous: Entry | None = None
         sequences: dict[str, int] = {}
         for entry in chain.entries:
@@ -139,8 +140,10 @@ class _Replayer:
             before, self.storage = self.storage, entry.end.get("storage", self.storage)
             fingerprint, definitions, before = self._formerly(previous, entry, before)
             if entry.number < number:
-                if fingerprint != entry.end["fingerprint"] and _ahead(entry, chain, number):
-                    self._check_mixed(chain, entry, self._altered(chain, entry, before), begin, within=True)
+                if fingerprint != entry.end["fingerprint"] and _ahead(entry, held):
+                    tables = self._altered(chain, entry, before)
+                    self._check_mixed(chain, entry, tables, begin, within=True)
+                    self._check_schema(definitions, entry, before, tables, held)
                 previous = entry
                 continue
             first = entry.number == number
@@ -150,7 +153,7 @@ class _Replayer:
                 within = first and (begin > entry.after or entry.kind == "gap")
                 tables = self._altered(chain, entry, before)
                 self._check_mixed(chain, entry, tables, begin if first else 0, within=within)
-                self._check_schema(definitions, entry, tables, within=within)
+                self._check_schema(definitions, entry, before, tables, held if within else None)
             self.done.ended = self._entry(entry, begin if entry.number == number else 0)
             self._report(entry)
             previous = entry
@@ -280,21 +283,22 @@ class _Replayer:
             f"--harmless {entry.end['fingerprint'][:12]}."
         )
 
-    def _check_schema(self, definitions: str, entry: Entry, altered: Mapping[str, Altered], *, within: bool) -> None:
-        """Refuses to go over a schema that the target may not have, and over tables whose rows may be others."""
-        facts = self.storage or {}
+    def _check_schema(
+        self, definitions: str, entry: Entry, before: Storage | None, altered: Mapping[str, Altered], held: datetime | None
+    ) -> None:
+        """Refuses to go over a schema that the target may not have, and over tables whose rows may be others.
+
+        Where the replay begins within what the entry tells of, the target has what was ``held`` by that time, and perhaps not
+        what came later.
+        """
         known = _among(entry, self.options.harmless)
-        tables = {
-            name: one.why
-            for name, one in altered.items()
-            if one.lying and not known and not is_here(self.connection, name, facts[name])
-        }
+        tables = {} if known else self._lacking(before or {}, altered, held)
         if definitions == entry.definitions and not tables:
             if known and altered:
                 self.done.notes.append(f"{_changed(entry)}; as told, rows mean the same before and after.")
             return
         what = _changed(entry)
-        if (self.resumed and within) or (within and not tables):
+        if held and (self.resumed or not tables):
             self.done.notes.append(f"{what}, in the entry in which this replay begins: be sure that the target has it.")
             return
         if _among(entry, self.options.schemas):
@@ -305,11 +309,30 @@ class _Replayer:
             "make a table anew, change its rows, or copy them from where they were at that time; where it was VACUUM FULL or "
             "CLUSTER there is nothing to do. "
         )
+        begins = "The replay begins in it, and nothing shows whether the target has all of that. " if held else ""
         raise StoppedError(
-            f"{what}, and DDL is not in the archive. Replay stands before it. {rows or ''}Bring the target to it (the entry, or "
-            f"one before it, holds the whole schema under its end's key schema), then go on with "
+            f"{what}, and DDL is not in the archive. Replay stands before it. {begins}{rows or ''}Bring the target to it (the "
+            "entry, or one before it, holds the whole schema under its end's key schema), then go on with "
             f"--schema {entry.end['fingerprint'][:12]}."
         )
+
+    def _lacking(self, before: Storage, altered: Mapping[str, Altered], held: datetime | None) -> dict[str, str]:
+        """The tables that the target may have as they were before, each with why."""
+        facts = self.storage or {}
+        found = {name: one.why for name, one in altered.items() if self._may_lack(name, one, facts[name], held)}
+        if held:
+            for name in sorted(before.keys() - facts.keys()):
+                if self.connection.run("SELECT to_regclass(:name) IS NOT NULL", name=name) == [[True]]:
+                    found[name] = f"{name} is gone: it was dropped, or bears another name."
+        return found
+
+    def _may_lack(self, name: str, one: Altered, facts: Facts, held: datetime | None) -> bool:
+        here = is_here(self.connection, name, facts)
+        if held is None or (one.lying and not here) or (here and "at" not in facts):
+            return one.lying and not here
+        # That it lies here shows all that was over when its line in the catalogue was written.
+        shown = max(held, instant(facts["at"])) if here and facts["at"] else held
+        return one.read is not None and one.read > shown
 
     def _entry(self, entry: Entry, after: int) -> str:
         """Applies what follows ``after`` in an entry; says what ended the replay there, if something did."""
@@ -549,11 +572,21 @@ def _among(entry: Entry, told: Collection[str]) -> bool:
     return any(str(entry.end["fingerprint"]).startswith(beginning) for beginning in told)
 
 
-def _ahead(entry: Entry, chain: Chain, number: int) -> bool:
-    """Whether what an entry says of tables was read after some of what is in entry ``number`` was committed."""
-    complete = max((instant(other.end["complete"]) for other in chain.entries if other.number < number), default=None)
+def _ahead(entry: Entry, held: datetime) -> bool:
+    """Whether what an entry says of tables was read after the last of what the target has was committed."""
     looked = entry.end.get("looked")
-    return looked is not None and complete is not None and instant(looked) > complete
+    return looked is not None and instant(looked) > held
+
+
+def _held(chain: Chain, number: int, begin: int) -> datetime:
+    """Up to when a target that begins at this position, in this entry, has everything that was committed."""
+    held = datetime.min.replace(tzinfo=UTC)
+    for entry in chain.entries:
+        if entry.number < number or begin >= entry.to:
+            held = max(held, instant(entry.end["complete"]))
+        if entry.number == number:
+            return max([held, *(instant(commit.time) for commit in commits_of(entry) if commit.position <= begin)])
+    return held
 
 
 def _changed(entry: Entry) -> str:

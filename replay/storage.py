@@ -126,7 +126,12 @@ def _made(truncations: _Truncations, entry: Entry, name: str, new: Facts) -> Alt
     as_made = new["file"] in ("0", new["oid"]) or (new["emptied"] and truncations.explain(relation(name), new))
     over = _over(entry, new, {"by", "columns"}) - INSTANT
     since = _over(entry, new, {"columns"}) - INSTANT
-    return Altered(f"{name} was altered, or made once more, after it had been made.", False, since if as_made else over, over)
+    return Altered(
+        f"{name} is new: it was made, or was altered, or made once more, after it had been made.",
+        False,
+        since if as_made else over,
+        over,
+    )
 
 
 def _over(entry: Entry, new: Facts, changed: Collection[str]) -> datetime:

@@ -451,7 +451,7 @@ def test_replay_of_a_database_that_was_itself_replayed_into_leaves_its_record_ou
 
 
 def test_schema_that_changed_in_the_entry_in_which_replay_begins_is_noted(source: Registry) -> None:
-    source.run("CREATE TABLE public.more ()", "INSERT INTO public.t VALUES (1)")
+    source.run("CREATE VIEW public.more AS SELECT 1 AS one", "INSERT INTO public.t VALUES (1)")
     source.archive()
     entry = verify(source.directory).entries[-1]
     done = replayed(source, source.fresh(TABLE), start=entry.after + 1)
