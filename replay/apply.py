@@ -175,6 +175,12 @@ class _Replayer:
     def _begin(self, chain: Chain) -> tuple[int, int]:
         """The position that the target has, and the entry from which on to look for what it lacks."""
         rows = self.connection.run(f"SELECT system, entry, lsn::text, transactions FROM {SCHEMA}.progress")  # noqa: S608
+        if rows and self.options.start is None and self._lived_on(chain):
+            self.connection.run(f"BEGIN; DELETE FROM {SCHEMA}.progress; DELETE FROM {SCHEMA}.lacking; COMMIT")  # noqa: S608
+            self.done.notes.append(
+                f"An earlier replay stopped after {rows[0][2]}; the server has worked on and was archived since."
+            )
+            rows = []
         if rows:
             [[system, number, reached, count]] = rows
             known = {entry.number: entry for entry in chain.entries}
@@ -199,6 +205,15 @@ class _Replayer:
             "is the last that the target has."
         )
         return commit.position, entry.number
+
+    def _lived_on(self, chain: Chain) -> bool:
+        """Whether the target is a copy of a server that was replayed into, and whose own work since then is in the archive."""
+        try:
+            _, commit = prove(self.connection, chain.entries)
+        except UnprovenError:
+            return False
+        [[ended]] = self.connection.run(f"SELECT pg_xact_commit_timestamp(xmin) FROM {SCHEMA}.progress")  # noqa: S608
+        return ended is not None and instant(commit.time) > ended
 
     def _recall(self) -> None:
         """What earlier runs could not replay, which the target lacks still."""

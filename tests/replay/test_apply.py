@@ -14,7 +14,7 @@ import pytest
 from emulator.authority import Authority
 from emulator.postgres import Server
 from replay import Replayed, apply, verify
-from replay.apply import LOCK, Options, StoppedError
+from replay.apply import LOCK, PROGRESS, SCHEMA, Options, StoppedError
 from replay.chain import show
 from replay.start import commits_of
 from tests.functions.archives import SETTINGS, Registry, prepare
@@ -448,6 +448,32 @@ def test_replay_of_a_database_that_was_itself_replayed_into_leaves_its_record_ou
     assert rows(target) == rows(five)
     assert done.changes == 5
     middle.forget()
+
+
+def test_copy_of_a_server_that_was_replayed_into_and_worked_on_begins_where_it_was_copied(source: Registry) -> None:
+    """Its record of that replay is older than what it knows: what it was not to have, or has already, would be applied to it."""
+    schema = "CREATE TABLE public.loose (v integer)"
+    source.run(schema)
+    source.archive()
+    source.run("INSERT INTO public.loose VALUES (1)")
+    source.archive()
+    entry = verify(source.directory).entries[-1]
+    assert entry.last is not None
+    [[system]] = source.run("SELECT system_identifier::text FROM pg_control_system()")
+    reached = show(entry.last.position)
+    with source.login() as connection:
+        connection.run(PROGRESS)
+        connection.run(
+            f"INSERT INTO {SCHEMA}.progress VALUES (true, '{system}', {entry.number}, '{reached}', '{entry.last.time}', 1);"
+            f" INSERT INTO {SCHEMA}.lacking VALUES ('id', 'a change that did not fit then', true, 1)"
+        )
+    source.run("INSERT INTO public.loose VALUES (2)", "UPDATE public.t SET note = 'x'", "INSERT INTO public.t VALUES (2)")
+    source.archive()
+    with source.login() as connection:
+        done = apply(source.directory, connection, Options(schemas=[""]))
+    assert (done.transactions, done.whole) == (0, True)
+    assert done.notes[0].startswith(f"An earlier replay stopped after {reached}; the server has worked on")
+    assert source.run("SELECT v FROM public.loose ORDER BY 1") == [[1], [2]]
 
 
 def test_schema_that_changed_in_the_entry_in_which_replay_begins_is_noted(source: Registry) -> None:
