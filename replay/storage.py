@@ -38,12 +38,14 @@ class Altered:
 
     ``lying``: its rows may be others than the archive says. ``read`` and ``apart`` are when it was over: changes that were
     committed up to then may have been read by other names, or (an UPDATE that does not say which row it was) be another row's.
+    ``newest`` is the transaction that ended it: one that is older may have been read by other names whenever it was committed.
     """
 
     why: str
     lying: bool
     read: datetime | None
     apart: datetime | None
+    newest: int | None = None
 
 
 def altered(entries: Sequence[Entry], entry: Entry, before: Storage, after: Storage) -> dict[str, Altered]:
@@ -93,9 +95,23 @@ def mixed(entries: Sequence[Entry], entry: Entry, after: int, found: Mapping[str
         for xid, at, time, changes in _changes(candidate, tables):
             for table, blind in changes if at > after else ():
                 one = found[tables[table]]
-                if (one.read and time <= one.read) or (blind and one.apart and time <= one.apart):
+                if (one.read and time <= one.read) or older(xid, one.newest) or (blind and one.apart and time <= one.apart):
                     first.setdefault(tables[table], xid)
     return first
+
+
+def older(xid: int, than: int | None) -> bool:
+    """Whether a transaction has an earlier number than another; numbers come round."""
+    return than is not None and 0 < (than - xid) % 2**32 < 2**31
+
+
+def renamed(before: Storage, after: Storage) -> dict[Relation, int]:
+    """Tables that were read by other names before, each with the transaction that ended it."""
+    return {
+        relation(name): int(new["newest"])
+        for name, new in after.items()
+        if new.get("newest") and name in before and before[name].get("columns") != new["columns"]
+    }
 
 
 def is_here(connection: Any, name: str, facts: Facts) -> bool:
@@ -116,7 +132,8 @@ def _changed(
     over = _over(entry, new, rest)
     # Without a key, such an UPDATE is listed and not replayed.
     apart = rest & APART and (new["key"] is not None or new["identity"] == "f")
-    return Altered(_sentence(name, rest, old), lying, over if rest & (LYING | READ) else None, over if apart else None)
+    newest = int(new["newest"]) if "columns" in rest and new.get("newest") else None
+    return Altered(_sentence(name, rest, old), lying, over if rest & (LYING | READ) else None, over if apart else None, newest)
 
 
 def _made(truncations: _Truncations, entry: Entry, name: str, new: Facts) -> Altered | None:

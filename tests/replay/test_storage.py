@@ -373,6 +373,43 @@ def test_what_no_row_shows_stops_the_replay(source: Registry, what: str) -> None
     assert stop(source, target) == sentence, "and so for as long as nobody says that the target has it"
 
 
+@pytest.mark.parametrize(
+    ("statements", "row", "table"),
+    [
+        (LABELS, "INSERT INTO public.felt VALUES (2, '{glad}')", "public.felt"),
+        (SCHEMAS, "INSERT INTO first.t VALUES (5)", "first.t"),
+    ],
+    ids=["labels", "schemas"],
+)
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "some entries later"])
+def test_row_of_a_transaction_that_was_open_when_names_changed_stops_the_replay(
+    source: Registry, statements: tuple[str, ...], row: str, table: str, times: int, later: bool
+) -> None:
+    """It was written by the old names and committed by the new ones: these do not wait for whoever writes to the table."""
+    if times > 1:
+        source.run(*statements)
+    with source.login() as connection:
+        connection.run("BEGIN")
+        connection.run(row)
+        source.run(*statements)
+        if later:
+            source.archive()
+            source.run("INSERT INTO public.stage VALUES (3)")
+            source.archive()
+        connection.run("COMMIT")
+    source.archive()
+    target = source.fresh(SCHEMA)
+    sentence = stop(source, target, schemas=[""])
+    if later:
+        assert f"was open when {table} was altered" in sentence
+        assert sentence == stop(source, target, schemas=[""])
+        assert replayed(source, target, harmless=[sentence[-13:-1]]).whole
+        return
+    assert re.search(rf"{re.escape(table)} (is another|was altered).* Transaction \d+ changed it before that", sentence)
+    assert "--schema" not in sentence
+
+
 def test_what_happens_in_the_first_run_stops_a_replay_that_begins_before_it(
     primary: Server, authority: Authority, scratch: Path, secrets: SecretsManager
 ) -> None:

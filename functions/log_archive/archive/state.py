@@ -95,7 +95,8 @@ ORDER BY 1
 # of the table's own line, which GRANT and the first trigger write as well; ``columns`` is over what rows are read by: columns,
 # names of table and schema, the labels and fields of their types; ``code`` over all functions, for a generated column that calls
 # one. A key has the oid of its constraint, which REINDEX CONCURRENTLY keeps; ``index`` is of one that was named as identity.
-# ``at`` and ``since`` are when ``by`` and the others were committed.
+# ``at`` and ``since`` are when ``by`` and the others were committed; ``newest`` is the transaction that wrote ``columns`` last:
+# names of schemas and labels change without waiting for those that write to the table.
 #
 # A TRUNCATE takes another file as ALTER TABLE does, whose rewriting of a table without a TOAST table leaves nothing else. It uses
 # many commands whose lines are gone in the end: ``alone`` is a table whose line was written by a transaction that had left one
@@ -123,7 +124,8 @@ WITH RECURSIVE relation AS (
     UNION ALL SELECT relation, 'field ' || a.attrelid || ' ' || attnum, a.xmin FROM pg_attribute a
         JOIN pg_type t ON t.typrelid = a.attrelid JOIN used ON t.oid = type WHERE attnum > 0
 ), meaning AS (
-    SELECT relation, md5(string_agg(what || ' ' || by::text, ',' ORDER BY what)) AS columns, max({MARKED.format("by")}) AS since
+    SELECT relation, md5(string_agg(what || ' ' || by::text, ',' ORDER BY what)) AS columns, max({MARKED.format("by")}) AS since,
+        (array_agg(by ORDER BY age(by)))[1]::text AS newest
     FROM mark GROUP BY 1
 ), key AS (
     SELECT c.oid AS relation, coalesce(k.oid, indexrelid)::text AS key,
@@ -151,12 +153,18 @@ SELECT c.oid::regclass::text, c.oid::text, relfilenode::text, reltoastrelid::tex
     ended = '0' AND gapless, reltoastrelid <> 0 OR EXISTS (
         SELECT FROM pg_index JOIN pg_class i ON i.oid = indexrelid
         WHERE indrelid = c.oid AND i.relfilenode::bigint = c.relfilenode::bigint + 1
-    )
+    ), newest
 FROM relation c JOIN meaning ON meaning.relation = c.oid LEFT JOIN key ON key.relation = c.oid CROSS JOIN code
 LEFT JOIN gapless g ON g.by = c.by::text AND g.command = c.command
 """  # noqa: S608  our own text
 FACTS = ("oid", "file", "toast", "persistence", "identity", "key", "index", "by", "columns", "code")
-TOLD = ("at", "since", "alone", "emptied")  # what the server forgets, or may find out otherwise later: not in the fingerprint
+TOLD = (
+    "at",
+    "since",
+    "alone",
+    "emptied",
+    "newest",
+)  # what the server forgets, or may find out otherwise later: not in the fingerprint
 LOOKED = "SELECT clock_timestamp()::text"
 UNLOGGED = f"""
 SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace IN {HERE} ORDER BY 1
