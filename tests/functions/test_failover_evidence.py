@@ -499,3 +499,24 @@ def test_a_promotion_that_shows_after_the_capacity_was_lowered_again_has_its_cap
     failover.aws.settle()
     assert failover.drive()[-1]["outcome"] == "completed"
     assert capacity(failover) == 2
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_alarms_that_are_over_before_the_promotion_promote_nothing_though_the_primary_is_not_heard(
+    start: Start,  # noqa: F811
+    readable: bool,
+) -> None:
+    """They are its own witnesses, and one answer of its probe is lost easily. Alarms that nobody can read are not over."""
+    failover = start()
+    failover.both()
+    failover.primary("gone")
+    assert failover.invoke(event(failover))["outcome"] == "begun"
+    failover.evidence("replica-data-stale")
+    if not readable:
+        failover.refuse("DescribeAlarms")
+    answer = failover.drive()[-1]
+    if not readable:
+        assert answer["outcome"] == "completed"
+        return
+    assert (answer["outcome"], answer["refusals"]) == ("refused", ["one-piece-of-evidence"])
+    stayed(failover)

@@ -12,7 +12,7 @@ from common.secret import code
 from orchestration.decision import ACT, ALARM, AUTO, FAILOVER, LASTING, Observation, decide
 from orchestration.state import age, is_approved, is_recent
 from orchestration.step import A_WHILE, ACCEPTED, FENCE_ASKED, PROMOTE_ASKED, WITHDRAWN, NotLostError, Run, Step
-from orchestration.world import takes_writes
+from orchestration.world import HERE, TELLING, in_alarm, takes_writes
 
 ROTATE_AFTER_DAYS = 30
 HOME_OPEN, REPLICA_OPEN = "home-open", "replica-open"
@@ -35,8 +35,8 @@ def by_alarm(run: Run) -> bool:
 def check_lost(run: Run, answers: tuple[Answer, ...] = ()) -> None:
     """NotLostError where an alarm's failover is not to fence or promote after all, for what the primary's probe answers now.
 
-    Alarms that were looked at too long ago are looked at anew. An operator's own order stands; so does what was withdrawn and is
-    promoted nevertheless, whose old primary must be fenced.
+    Before a promotion the alarms are looked at anew. An operator's own order stands; so does what was withdrawn and is promoted
+    nevertheless, whose old primary must be fenced.
     """
     if not by_alarm(run) or WITHDRAWN in run.entries:
         return
@@ -47,7 +47,7 @@ def check_lost(run: Run, answers: tuple[Answer, ...] = ()) -> None:
         mode=AUTO,
         approved=is_approved(run.entries),
         # Of the fence it is not asked: alarms that nobody can read are no reason to leave it out.
-        evidence=tuple(run.began["evidence"]) if answers or is_recent(run.began["looked"]) else run.world.evidence(),
+        evidence=tuple(run.began["evidence"]) if answers else _standing(run),
         rpo=0,
         most_lag=0,
         cooldown=0,
@@ -56,6 +56,22 @@ def check_lost(run: Run, answers: tuple[Answer, ...] = ()) -> None:
     decision = decide(seen, LASTING)
     if decision.do != ACT:
         raise NotLostError(decision)
+
+
+def _standing(run: Run) -> tuple[str, ...]:
+    """The evidence that is not over. While what was seen is recent, an alarm ends it that says that all is well; what nobody can
+    read ends nothing then.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    seen, recent = tuple(run.began["evidence"]), is_recent(run.began["looked"])
+    try:
+        states = {one["AlarmName"]: one["StateValue"] for one in run.world.alarms(TELLING if recent else HERE)}
+    except (BotoCoreError, ClientError):
+        if not recent:
+            raise
+        return seen
+    return tuple(one for one in seen if states.get(one) != "OK") if recent else in_alarm(states)
 
 
 def fence(run: Run) -> dict[str, Any]:

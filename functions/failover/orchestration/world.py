@@ -91,17 +91,18 @@ class World:
             say(event="primary-unclear" if unclear else "primary-silent", error=f"{type(error).__name__}: {error}")
             return {} if unclear and looks else None
 
-    def alarms(self) -> list[dict[str, Any]]:
+    def alarms(self, bounds: Mapping[str, Any] = HERE) -> list[dict[str, Any]]:
         """The alarms of the evidence, as they are now.
 
         Not the alarm on both: whoever looks at that one needs the right to look at every alarm of the account.
         """
         names = self["EVIDENCE_ALARMS"].split(",")
-        return list(self.client("cloudwatch").describe_alarms(AlarmNames=names, AlarmTypes=["MetricAlarm"])["MetricAlarms"])
+        cloudwatch = self.client("cloudwatch", bounds=bounds)
+        return list(cloudwatch.describe_alarms(AlarmNames=names, AlarmTypes=["MetricAlarm"])["MetricAlarms"])
 
     def evidence(self) -> tuple[str, ...]:
         """Those that are in ALARM."""
-        return tuple(one["AlarmName"] for one in self.alarms() if one["StateValue"] == "ALARM")
+        return in_alarm({one["AlarmName"]: one["StateValue"] for one in self.alarms()})
 
     def tell(self, subject: str, **body: Any) -> bool:
         """To the operators. A topic that fails stops nothing."""
@@ -117,6 +118,11 @@ class World:
             say(event="not-told", subject=title, error=f"{type(error).__name__}: {error}")
             return False
         return True
+
+
+def in_alarm(states: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of those that are in ALARM."""
+    return tuple(name for name, state in states.items() if state == "ALARM")
 
 
 def takes_writes(answer: Mapping[str, Any] | None) -> bool | None:
