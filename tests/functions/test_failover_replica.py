@@ -1166,3 +1166,38 @@ def test_an_execution_that_was_withdrawn_supersedes_none() -> None:
     waits = {"execution/waits/00-began": json.dumps({"at": "2026-01-01T00:00:00+00:00"})}
     for outcome, other in (("refused", ""), ("completed", "other"), ("failed", "other"), ("", "")):
         assert State({**waits, **journal("other", "2026-01-01T00:01:00+00:00", outcome)}).superseded("waits") == other
+
+
+RESTARTED = AHEAD.replace('"writable": True', '"writable": False').replace('"in_recovery": False', '"in_recovery": True')
+"""A probe that finds a replica, at a database that takes a fence a moment later."""
+
+UNCLEAR = '    return 7\n    return {"writable": True'
+
+
+@pytest.mark.parametrize("heard", ["of its fence", "of nothing"])
+def test_a_primary_that_takes_a_fence_without_having_said_that_it_writes_is_not_left(
+    start: Start, monkeypatch: pytest.MonkeyPatch, heard: str
+) -> None:
+    """Its first answer said nothing, or spoke of a replica; of its second one nobody heard, or that it is fenced."""
+    from orchestration import shared
+
+    failover = start()
+    failover.both()
+    source = RESTARTED if heard == "of its fence" else STUBBORN.replace('    return {"writable": True', UNCLEAR)
+    function(failover.aws, f"first-{failover.suffix}", SINGAPORE, source)
+    function(failover.aws, f"shut-{failover.suffix}", SINGAPORE, SHUT)
+    failover.primary(f"first-{failover.suffix}")
+    began = failover.invoke(failover.event())
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    if began["outcome"] == "waiting-for-approval":
+        failover.invoke({"approve": began["execution"], "by": "operator"})
+    answers(failover, "fence")
+    failover.primary(f"shut-{failover.suffix}")
+    for _ in range(8):
+        if failover.outcomes():
+            break
+        failover.drive(1)
+    [ended] = [value for name, value in failover.parameters("execution/").items() if name.endswith("99-ended")]
+    assert (ended["outcome"], ended["refusals"]) == ("refused", ["primary-answers"])
+    assert any(name.endswith("-home-open") for name in failover.parameters("execution/"))
+    assert source_of(away(failover))

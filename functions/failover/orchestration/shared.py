@@ -12,7 +12,7 @@ from common.secret import code
 from orchestration.decision import ACT, ALARM, AUTO, FAILOVER, LASTING, Observation, decide
 from orchestration.state import age, is_approved, is_recent
 from orchestration.step import A_WHILE, ACCEPTED, FENCE_ASKED, PROMOTE_ASKED, WITHDRAWN, NotLostError, Run, Step
-from orchestration.world import HERE, TELLING, in_alarm, takes_writes
+from orchestration.world import HERE, TELLING, in_alarm, is_fenced, takes_writes
 
 ROTATE_AFTER_DAYS = 30
 HOME_OPEN, REPLICA_OPEN = "home-open", "replica-open"
@@ -51,7 +51,8 @@ def check_lost(run: Run, answers: tuple[Answer, ...] = ()) -> None:
         rpo=0,
         most_lag=0,
         cooldown=0,
-        writes=takes_writes(answer),
+        # Also where nobody was told that it took our fence.
+        writes=True if run.entries.get(FENCE_ASKED, {}).get("unsaid") and is_fenced(answer) else takes_writes(answer),
     )
     decision = decide(seen, LASTING)
     if decision.do != ACT:
@@ -80,11 +81,13 @@ def fence(run: Run) -> dict[str, Any]:
     check_lost(run, (seen,))
     if seen is None:
         return {"fenced": False, "why": "The primary does not answer: it is fenced when it does."}
-    run.world.store.note(run.execution, FENCE_ASKED)
+    # A fence is taken by a database that writes alone: one that could not say so, or was a replica a moment ago, lives.
+    unsaid = takes_writes(seen) is None or seen.get("in_recovery") is True
+    run.world.store.note(run.execution, FENCE_ASKED, unsaid=unsaid)
     answer = run.world.ask_primary(do="fence", epoch=run.epoch, token=run.token)
     if answer is None:
         raise FunctionError("The primary answers its probe, and its fence failed. Read the log of the probe.")
-    if takes_writes(seen) is None:  # nobody could say whether it takes writes, and it took ours
+    if unsaid:
         check_lost(run, ({"writable": True},))
     return answer
 
