@@ -60,13 +60,13 @@ def kill_after(failover: Failover, call: str, asked: dict[str, Any]) -> None:
     failover.disturb()
 
 
-def throttle(failover: Failover) -> None:
-    """Lambda has no concurrency left, at either site."""
+def deny(failover: Failover, status: int, kind: str) -> None:
+    """Lambda is there and asks no function, at either site."""
 
     def make(name: str) -> AWSResponse | None:
         if name != "Invoke":
             return None
-        said = AWSResponse("https://of-the-test", 429, {"x-amzn-errortype": "TooManyRequestsException"}, None)
+        said = AWSResponse("https://of-the-test", status, {"x-amzn-errortype": kind}, None)
         said._content = b'{"Reason": "ConcurrentInvocationLimitExceeded"}'
         return said
 
@@ -442,11 +442,14 @@ def test_an_answer_that_nobody_can_read_is_neither_yes_nor_no(start: Start, aws:
         assert failover.drive()[-1]["outcome"] == "completed", "a person has said that it is lost"
 
 
-def test_a_region_without_capacity_for_the_probe_is_not_lost(start: Start) -> None:  # noqa: F811
-    """Whatever else runs there takes it: heartbeat and probe fail together, and the database is well."""
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, "TooManyRequestsException"), (403, "AccessDeniedException"), (403, "InvalidSignatureException")]
+)
+def test_a_region_that_does_not_ask_its_probe_is_not_lost(start: Start, status: int, kind: str) -> None:  # noqa: F811
+    """Whatever else runs there takes the capacity, or our own role or clock is wrong: the database is well."""
     failover = start()
     failover.alarm()
-    throttle(failover)
+    deny(failover, status, kind)
     waiting = failover.invoke(event(failover))
     assert waiting["outcome"] == "waiting-for-approval"
     assert "nobody can read" in str(waiting["why"])

@@ -207,7 +207,7 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         "primary-unclear",
         lambda seen: _by_alarm(seen) and seen.writes is None,
-        "The primary's probe answers, and nobody can read whether its database takes writes.",
+        "The primary's region answers, and nobody can read whether its database takes writes.",
         "Ask it yourself. Approve it if the primary is lost.",
         approvable=True,
         passing=True,

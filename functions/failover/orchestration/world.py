@@ -30,6 +30,17 @@ TELLING = {"connect_timeout": 2, "read_timeout": 3, "retries": {"mode": "standar
 THROTTLED = "TooManyRequestsException"
 """Lambda's word where it has no concurrency left for a function: it is there, and so may the database be."""
 
+UNASKED = frozenset(
+    {
+        THROTTLED,
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "UnrecognizedClientException",
+    }
+)
+"""Words of a region that is there and would not ask its probe, for a reason that is ours: they say nothing of its database."""
+
 FENCING = {**AWAY, "read_timeout": 20}
 """For a fence where the probe has answered just now: sessions take a while to end."""
 
@@ -78,7 +89,7 @@ class World:
         """The primary's probe, or None where it does not answer or its database does not.
 
         Whoever answers a question what nobody can read has answered, and said nothing; what was to be done is not done. So has a
-        region that has no capacity for the probe.
+        region that has no capacity for the probe, or does not let us ask it.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -86,8 +97,8 @@ class World:
         try:
             return self.ask(self["PROBE_PRIMARY_ARN"], AWAY if looks else FENCING, **event)
         except (BotoCoreError, ClientError, FunctionError, TypeError, ValueError) as error:
-            throttled = isinstance(error, ClientError) and code(error) == THROTTLED
-            unclear = throttled or not isinstance(error, BotoCoreError | ClientError | FunctionError)  # no JSON, or no object
+            unasked = isinstance(error, ClientError) and code(error) in UNASKED
+            unclear = unasked or not isinstance(error, BotoCoreError | ClientError | FunctionError)  # no JSON, or no object
             say(event="primary-unclear" if unclear else "primary-silent", error=f"{type(error).__name__}: {error}")
             return {} if unclear and looks else None
 
