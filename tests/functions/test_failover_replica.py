@@ -1201,3 +1201,45 @@ def test_a_primary_that_takes_a_fence_without_having_said_that_it_writes_is_not_
     assert (ended["outcome"], ended["refusals"]) == ("refused", ["primary-answers"])
     assert any(name.endswith("-home-open") for name in failover.parameters("execution/"))
     assert source_of(away(failover))
+
+
+def test_writes_are_stopped_only_where_home_answers_and_follows(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its region is dark again when the failback is gone on with, or RDS says that it follows no more."""
+    from orchestration import replica
+
+    failover, real = start(), replica.instance
+    fail_over(failover)
+    execution = ask_back(failover)
+    drive_back(failover, execution, "password-home")
+    failover.primary("absent")
+    dark = drive_back(failover, execution)
+    failover.primary("ahead")
+
+    def apart(world: Any, which: str, rds: Any = None) -> dict[str, Any] | None:
+        found = real(world, which, rds)
+        return found if which != replica.HOME or found is None else {**found, "StatusInfos": [{"Normal": False}]}
+
+    with monkeypatch.context() as broken:
+        broken.setattr(replica, "instance", apart)
+        torn = drive_back(failover, execution)
+    for said, why in ((dark, "does not. Read its log"), (torn, "does not. Look at its events")):
+        assert (said["outcome"], said["step"]) == ("step-failed", "writes-stopped")
+        assert why in said["why"]
+    assert not [name for name in failover.parameters("execution/") if name.endswith("-writes-stopped")]
+    assert drive_back(failover, execution)["step"] == "drift-free"
+
+
+def test_the_recovery_site_is_removed_only_where_home_answers_that_it_has_taken_over(start: Start) -> None:
+    failover = start()
+    fail_over(failover)
+    execution, was = ask_back(failover), away(failover)["DbiResourceId"]
+    drive_back(failover, execution, "recovery-kept")
+    for probe in ("absent", "behind"):
+        failover.primary(probe)
+        said = drive_back(failover, execution)
+        assert (said["outcome"], said["step"]) == ("step-failed", "recovery-removed")
+        assert "was not removed" in said["why"]
+    assert away(failover)["DbiResourceId"] == was
+    failover.primary("ahead")
+    assert drive_back(failover, execution)["step"] == "drift-free"
+    assert away(failover)["DbiResourceId"] != was

@@ -260,10 +260,21 @@ def _remove(run: Run, which: str) -> dict[str, Any] | None:
         raise FunctionError(f"{run.world[_other(which)]} does not write, so {run.world[which]} was not removed. Look at both.")
     if which == HOME:
         _check_ready(run)  # once more: the snapshot may have taken hours
+    elif not _home_lives(run):
+        raise FunctionError(
+            f"{run.world[TARGET]} was not removed: {run.world['PROBE_PRIMARY_ARN']} does not answer that {run.world[HOME]} has "
+            f"taken over in epoch {run.epoch}. Read its log."
+        )
     _rds(run.world, which).delete_db_instance(
         DBInstanceIdentifier=arn_name(run.world[which]), SkipFinalSnapshot=True, DeleteAutomatedBackups=False
     )
     return {"removed": run.world[which]}
+
+
+def _home_lives(run: Run) -> bool:
+    """Whether the primary answers as what was promoted: the proof that it writes may be hours old, and its region dark again."""
+    answer = run.world.ask_primary(do="probe")
+    return bool(answer and answer.get("in_recovery") is False and int(answer.get("epoch", 0)) >= run.epoch)
 
 
 def _is_for_good(found: Mapping[str, Any]) -> bool:
@@ -284,6 +295,11 @@ def _made(run: Run, which: str) -> dict[str, Any]:
 def _follows(run: Run, which: str) -> bool:
     found = _made(run, which)
     return _source(found) == arn_name(run.world[_other(which)]) and found["DBInstanceStatus"] == "available"
+
+
+def _streams(run: Run) -> bool:
+    """Whether RDS knows of nothing that keeps the new instance at home from what is written here."""
+    return all(one.get("Normal", True) for one in (instance(run.world, HOME) or {}).get("StatusInfos", ()))
 
 
 def _follow(run: Run, which: str, kept: str) -> dict[str, Any] | None:
@@ -326,6 +342,12 @@ def _set_up(run: Run, which: str, kept: str) -> dict[str, Any] | None:
 
 
 def _stop_writes(run: Run) -> dict[str, Any]:
+    """Nobody writes from then on until home does: so home is looked at first, which may be dark again since it was made."""
+    home, probe = run.world[HOME], run.world["PROBE_PRIMARY_ARN"]
+    if not run.world.ask_primary(do="probe"):
+        raise FunctionError(f"Writes are stopped when {probe} answers, and it does not. Read its log.")
+    if not _follows(run, HOME) or not _streams(run):
+        raise FunctionError(f"Writes are stopped when {home} follows {run.world[TARGET]}, and it does not. Look at its events.")
     return run.world.ask(run.world["PROBE_RECOVERY_ARN"], do="fence", epoch=run.epoch, token=run.token)
 
 
