@@ -40,6 +40,10 @@ PAUSE = 0.1  # seconds between two looks
 PATIENCE = 10.0  # seconds until sessions that do not end are a failure
 
 
+class RefusedError(FunctionError):
+    """The database has heard of something newer, or is the one that writes."""
+
+
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  Lambda's signature
     """What a failover invokes."""
     do = str(event.get("do"))
@@ -58,12 +62,27 @@ def probe(event: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001  it says 
 def fence(event: Mapping[str, Any]) -> dict[str, Any]:
     """Keeps clients out, first on the network, then in the database; ends whoever is in it, last.
 
-    A failing network does not save the database from its fence: what was not done is told when all else has been.
+    A failing network does not save the database from its fence, nor a database that does not answer the network from its own:
+    what was not done is told when all else has been. One that refuses the fence keeps its network, too.
     """
     wanted = Epoch(_number(event, "epoch"), _number(event, "token"), _here())
-    why = _steer(closed=True)
-    report = site.asked(APPLICATION, lambda connection: _fence(connection, wanted))
-    if why:
+    closed: list[str] = []
+
+    def shut(connection: Connection) -> dict[str, Any]:
+        now = epoch.read(connection)
+        _check(now, wanted if wanted.token != ANY else replace(wanted, token=now.token), _may_fence)
+        closed.append(_steer(closed=True))
+        return _fence(connection, wanted)
+
+    try:
+        report = site.asked(APPLICATION, shut)
+    except RefusedError:
+        raise
+    except FunctionError:
+        if not closed:
+            _steer(closed=True)
+        raise
+    if why := closed[0]:
         raise FunctionError(f"The database is fenced at epoch {wanted.number}, its security group is not: {why}")
     return {**report, "group": "closed"}
 
@@ -178,19 +197,24 @@ def _change(connection: Connection, wanted: Epoch, setting: str, refuse: Callabl
     now = epoch.read(connection, hold=True)
     if wanted.token == ANY:
         wanted = replace(wanted, token=now.token)
+    _check(now, wanted, refuse)
+    name = str(connection.scalar("SELECT quote_ident(current_database())"))
+    connection.run(f"ALTER DATABASE {name} {setting}")
+    epoch.write(connection, wanted)
+    connection.run("COMMIT")
+
+
+def _check(now: Epoch, wanted: Epoch, refuse: Callable[[Epoch, Epoch], str]) -> None:
+    """RefusedError where what is wanted is older than what is there, or is not for this database."""
     why = refuse(now, wanted)
     # Only a newer lease takes an epoch back: of a failover that was given up after its fence.
     back = refuse is _may_unfence and wanted.token > now.token
     if wanted.token < now.token or (wanted.number < now.number and not back):
         why = f"it has heard of epoch {now.number} by token {now.token} already"
     if why:
-        raise FunctionError(
+        raise RefusedError(
             f"{_here()} refuses epoch {wanted.number} by token {wanted.token}: {why}. Nothing was changed; read the topology."
         )
-    name = str(connection.scalar("SELECT quote_ident(current_database())"))
-    connection.run(f"ALTER DATABASE {name} {setting}")
-    epoch.write(connection, wanted)
-    connection.run("COMMIT")
 
 
 def _may_fence(now: Epoch, wanted: Epoch) -> str:

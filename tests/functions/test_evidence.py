@@ -575,6 +575,26 @@ def test_database_that_writes_in_an_epoch_is_not_fenced_for_it(world: World) -> 
     assert world.ask(do="probe")["writable"]
 
 
+def test_fence_that_comes_late_or_to_the_wrong_one_leaves_the_network_as_it_is(world: World) -> None:
+    """Its answer says that nothing was changed."""
+    world.ask(do="fence", epoch=1, token=1)
+    world.ask(do="unfence", epoch=0, token=5)
+    with pytest.raises(FunctionError, match=r"by token 5 already\. Nothing was changed"):
+        world.ask(do="fence", epoch=1, token=1)
+    world.ask(do="verify", epoch=2, token=6)
+    with pytest.raises(FunctionError, match=r"writes in this epoch\. Nothing was changed"):
+        world.ask(do="fence", epoch=2, token=9)
+    assert world.lets_in() == "clients"
+    assert world.ask(do="probe")["writable"]
+
+
+def test_database_that_does_not_answer_is_fenced_on_the_network(world: World) -> None:
+    world.set(DATABASE_PORT="1")
+    with pytest.raises(FunctionError, match="does not answer"):
+        world.ask(do="fence", epoch=1, token=1)
+    assert world.lets_in() == "nobody"
+
+
 def test_database_that_was_fenced_is_not_verified_for_the_same_epoch(world: World) -> None:
     world.ask(do="fence", epoch=1, token=1)
     with pytest.raises(FunctionError, match="was fenced for it"):
