@@ -1243,3 +1243,33 @@ def test_the_recovery_site_is_removed_only_where_home_answers_that_it_has_taken_
     failover.primary("ahead")
     assert drive_back(failover, execution)["step"] == "drift-free"
     assert away(failover)["DbiResourceId"] != was
+
+
+def test_a_failback_says_of_what_it_would_wait_for_in_vain(start: Start) -> None:
+    from orchestration import replica
+
+    failover = start()
+    shown = """<DescribeDBSnapshotsResponse><DescribeDBSnapshotsResult><DBSnapshots><DBSnapshot>
+        <DBSnapshotIdentifier>it</DBSnapshotIdentifier><Status>failed</Status>
+        </DBSnapshot></DBSnapshots></DescribeDBSnapshotsResult></DescribeDBSnapshotsResponse>"""
+    answer(failover, "DescribeDBSnapshots", shown.encode())
+    with pytest.raises(FunctionError, match=f"The snapshot {HOME}-.* has failed. Delete it"):
+        replica._kept(of(failover), replica.HOME, "home-kept")
+    failover.disturb()
+    failed = {"Region": THERE, "Status": "Failed", "StatusMessage": "the key says no"}
+    answer(failover, "DescribeSecret", json.dumps({"ReplicationStatus": [failed]}).encode())
+    manager = failover.aws.client("secretsmanager", SINGAPORE)
+    with pytest.raises(FunctionError, match="has failed, and is made anew. Secrets Manager says: the key says no"):
+        replica._copy_secret(of(failover, **{"secret-home-acted": {"ended": "InSync"}}))
+    assert not manager.describe_secret(SecretId=f"failing-{failover.suffix}").get("ReplicationStatus")
+    failover.disturb()
+    failover.aws.client("rds", SINGAPORE).delete_db_instance(
+        DBInstanceIdentifier=f"{HOME}-{failover.suffix}", SkipFinalSnapshot=True
+    )
+    failover.aws.settle()
+    for waits in (
+        lambda: replica._promote(of(failover), replica.HOME),
+        lambda: replica._is_set_up(of(failover), replica.HOME, "home-kept"),
+    ):
+        with pytest.raises(FunctionError, match=f"{HOME}-.* is gone"):
+            waits()

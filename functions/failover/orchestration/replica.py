@@ -143,7 +143,11 @@ def _promoted(run: Run) -> bool:
 
 
 def _promote(run: Run, which: str = TARGET) -> dict[str, Any] | None:
-    found = instance(run.world, which) or {}
+    found = instance(run.world, which)
+    if found is None:
+        raise FunctionError(
+            f"{run.world[which]} is gone, and there is nothing to promote. Follow the runbook, A broken topology."
+        )
     if not _source(found):
         return None  # asked already; it restarts
     if run.said(ACCEPTED) and found["DBInstanceStatus"] != "available" and which == TARGET:
@@ -213,6 +217,8 @@ def _kept(run: Run, which: str, step: str) -> dict[str, Any] | None:
     old = _ours(run, which) or {}
     taken = _snapshot(run, which, "before-failback")
     found = _rds(run.world, which).describe_db_snapshots(DBSnapshotIdentifier=taken["snapshot"])["DBSnapshots"]
+    if found[0]["Status"] == "failed":
+        raise FunctionError(f"The snapshot {taken['snapshot']} has failed. Delete it: it is taken anew, and nothing goes before.")
     if found[0]["Status"] != "available":
         return None
     return {
@@ -323,6 +329,8 @@ def _lacks(run: Run, found: Mapping[str, Any], kept: str) -> dict[str, Any]:
 
 def _is_set_up(run: Run, which: str, kept: str) -> bool:
     found = _made(run, which)
+    if not found:
+        raise FunctionError(f"{run.world[which]} was made anew and is gone. Make it anew by its template.")
     runs = found["DBInstanceStatus"] == "available" and found["DBParameterGroups"][0]["ParameterApplyStatus"] == "in-sync"
     return runs and not _lacks(run, found, kept)
 
@@ -480,7 +488,10 @@ def _copy_secret(run: Run) -> dict[str, Any] | None:
         return None
     if status is not None:  # of the replica that was promoted, or of an attempt that failed: there can be no other beside it
         home.remove_regions_from_replication(SecretId=name, RemoveReplicaRegions=[region])
-        return {"ended": status["Status"], "why": status.get("StatusMessage", "")}
+        why = status.get("StatusMessage", "")
+        if status["Status"] == "Failed" and run.said("secret-home-acted"):  # of ours, and not of what was there before
+            raise FunctionError(f"The replica of {name} in {region} has failed, and is made anew. Secrets Manager says: {why}")
+        return {"ended": status["Status"], "why": why}
     key = here.describe_secret(SecretId=run.world["SECRET_ARN"])["KmsKeyId"]
     home.replicate_secret_to_regions(
         SecretId=name, AddReplicaRegions=[{"Region": region, "KmsKeyId": key}], ForceOverwriteReplicaSecret=True
