@@ -1245,6 +1245,40 @@ def test_the_recovery_site_is_removed_only_where_home_answers_that_it_has_taken_
     assert away(failover)["DbiResourceId"] != was
 
 
+def test_what_is_being_given_up_is_asked_for_no_more_though_its_replica_is_busy_meanwhile(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for then could be accepted after it was said that nothing was promoted."""
+    from orchestration import run, shared
+
+    failover = start()
+    failover.invoke({"request": "switchover", "by": "operator"})
+    failover.refuse("PromoteReadReplica")
+    answers(failover, "promote")
+    monkeypatch.setattr(run, "PLANNED", timedelta(0))
+    assert failover.drive(1)[0]["step"] == "giving-up"
+    failover.calls.clear()
+    with monkeypatch.context() as busy:
+        busily(busy, "backing-up")
+        assert failover.drive(1)[0]["outcome"] == "waiting"
+    assert "PromoteReadReplica" not in failover.calls
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    assert failover.drive()[-1]["outcome"] == "failed"
+
+
+def busily(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    """RDS shows the replica in this state."""
+    from orchestration import replica
+
+    real = replica.instance
+
+    def shown(world: Any, which: str, rds: Any = None) -> dict[str, Any] | None:
+        found = real(world, which, rds)
+        return found if which != replica.TARGET or found is None else {**found, "DBInstanceStatus": status}
+
+    monkeypatch.setattr(replica, "instance", shown)
+
+
 def test_a_failback_says_of_what_it_would_wait_for_in_vain(start: Start) -> None:
     from orchestration import replica
 

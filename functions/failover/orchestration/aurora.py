@@ -10,7 +10,7 @@ from common.report import FunctionError
 from orchestration import shared
 from orchestration.decision import FAILBACK, FAILOVER
 from orchestration.state import instant, now
-from orchestration.step import A_WHILE, ACCEPTED, AT_ONCE, PROMOTE_ASKED, Run, Step
+from orchestration.step import A_WHILE, ACCEPTED, AT_ONCE, GIVING_UP, PROMOTE_ASKED, Run, Step
 from orchestration.world import AWAY, World, arn_name
 
 PATIENCE = timedelta(minutes=15)
@@ -106,6 +106,8 @@ def _promote(run: Run) -> dict[str, Any] | None:
     """Asks for the change of roles, once: while it is under way there is nothing to do but to wait, and not for ever."""
     request, world = run.began["request"], run.world
     tried = run.entries.get(PROMOTE_ASKED)
+    if GIVING_UP in run.entries:
+        return None  # nobody asks any more
     late = tried is not None and now() - instant(tried["at"]) > PATIENCE
     if late and request == FAILOVER:
         shared.check_lost(run)

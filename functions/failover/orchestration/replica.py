@@ -16,7 +16,7 @@ from common.secret import code
 
 from orchestration import shared
 from orchestration.decision import FAILBACK, SWITCHOVER
-from orchestration.step import A_WHILE, ACCEPTED, AT_ONCE, PROMOTE_ASKED, Run, Step
+from orchestration.step import A_WHILE, ACCEPTED, AT_ONCE, GIVING_UP, PROMOTE_ASKED, Run, Step
 from orchestration.world import AWAY, World, arn_name
 
 HOME, TARGET = "HOME_ARN", "TARGET_ARN"
@@ -148,8 +148,8 @@ def _promote(run: Run, which: str = TARGET) -> dict[str, Any] | None:
         raise FunctionError(
             f"{run.world[which]} is gone, and there is nothing to promote. Follow the runbook, A broken topology."
         )
-    if not _source(found):
-        return None  # asked already; it restarts
+    if not _source(found) or GIVING_UP in run.entries:
+        return None  # asked already, and it restarts; or nobody asks any more
     if run.said(ACCEPTED) and found["DBInstanceStatus"] != "available" and which == TARGET:
         return None  # accepted, and RDS shows it as the replica that it was
     way = shared.ask_to_promote(run) if which == TARGET else {}
