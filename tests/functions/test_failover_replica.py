@@ -1287,13 +1287,13 @@ def test_a_failback_says_of_what_it_would_wait_for_in_vain(start: Start) -> None
         <DBSnapshotIdentifier>it</DBSnapshotIdentifier><Status>failed</Status>
         </DBSnapshot></DBSnapshots></DescribeDBSnapshotsResult></DescribeDBSnapshotsResponse>"""
     answer(failover, "DescribeDBSnapshots", shown.encode())
-    with pytest.raises(FunctionError, match=f"The snapshot {HOME}-.* has failed. Delete it"):
+    with pytest.raises(FunctionError, match=rf"The snapshot {HOME}-.* has failed\. Delete it"):
         replica._kept(of(failover), replica.HOME, "home-kept")
     failover.disturb()
     failed = {"Region": THERE, "Status": "Failed", "StatusMessage": "the key says no"}
     answer(failover, "DescribeSecret", json.dumps({"ReplicationStatus": [failed]}).encode())
     manager = failover.aws.client("secretsmanager", SINGAPORE)
-    with pytest.raises(FunctionError, match="has failed, and is made anew. Secrets Manager says: the key says no"):
+    with pytest.raises(FunctionError, match=r"has failed, and is made anew\. Secrets Manager says: the key says no"):
         replica._copy_secret(of(failover, **{"secret-home-acted": {"ended": "InSync"}}))
     assert not manager.describe_secret(SecretId=f"failing-{failover.suffix}").get("ReplicationStatus")
     failover.disturb()
@@ -1307,3 +1307,48 @@ def test_a_failback_says_of_what_it_would_wait_for_in_vain(start: Start) -> None
     ):
         with pytest.raises(FunctionError, match=f"{HOME}-.* is gone"):
             waits()
+
+
+def test_what_a_withdrawal_waits_for_is_told(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The primary is well and behind our fence meanwhile."""
+    from orchestration import shared
+
+    failover = start()
+    withdrawn(failover)
+    assert failover.invoke({"tick": True})["outcome"] == "waiting"
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    with monkeypatch.context() as busy:
+        busily(busy, "backing-up")
+        said = failover.invoke({"tick": True})
+        assert (said["outcome"], said["step"]) == ("step-failed", "not-promoted")
+        assert "The primary stays fenced" in said["why"]
+    assert failover.drive()[-1]["outcome"] == "refused"
+
+
+def test_of_a_replica_that_is_busy_it_is_not_said_that_it_is_none(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration import shared
+
+    failover, wait = start(), clock(monkeypatch)
+    for name, source in (("stays", AHEAD.replace('if do == "unfence":', NOT_OPENED)), ("shut", SHUT)):
+        function(failover.aws, f"{name}-{failover.suffix}", SINGAPORE, source)
+    withdrawn(failover, f"stays-{failover.suffix}")
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    failover.drive(4)
+    wait(timedelta(minutes=20))
+    assert failover.drive()[-1]["outcome"] == "refused"
+    failover.primary(f"shut-{failover.suffix}")
+    told = telling(monkeypatch)
+    with monkeypatch.context() as busy:
+        busily(busy, "backing-up")
+        assert failover.invoke({"tick": True})["outcome"] == "home is fenced"
+    assert told == ["the primary is fenced, and whether its replica was promoted cannot be seen now"]
+    assert failover.invoke({"tick": True})["outcome"] == "home is open"
+
+
+def telling(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The subjects of what is told from now on."""
+    from orchestration.world import World
+
+    told: list[str] = []
+    monkeypatch.setattr(World, "tell", lambda _, subject, **__: told.append(subject) or True)
+    return told

@@ -221,8 +221,9 @@ def _unfence_home(world: World, token: int, state: State) -> dict[str, Any]:
     if asked:
         execution, entries = asked[-1]
         run = Run(world, execution, entries[BEGAN], entries, epoch + 1, token)
-        if KINDS[world["KIND"]].writer_site(run) != "primary":
-            world.tell("the primary is fenced, and its replica is none any more", execution=execution)
+        if (writes := KINDS[world["KIND"]].writer_site(run)) != "primary":
+            what = "its replica is none any more" if writes else "whether its replica was promoted cannot be seen now"
+            world.tell(f"the primary is fenced, and {what}", execution=execution)
             return {"outcome": "home is fenced"}
     opened = world.ask_primary(do="unfence", epoch=epoch, token=token)
     said = "and is open again" if opened else "and could not be opened: nobody writes"

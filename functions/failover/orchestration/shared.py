@@ -137,11 +137,20 @@ def withdrawal(as_before: Callable[[Run], bool]) -> tuple[Step, ...]:
     def stays(run: Run) -> bool:
         return age(run.entries[WITHDRAWN]["at"]) >= SHOWS and as_before(run)
 
+    def look(run: Run) -> None:
+        if age(run.entries[WITHDRAWN]["at"]) < SHOWS:
+            return
+        shut = "The primary stays fenced, and the" if FENCE_ASKED in run.entries else "The"
+        raise FunctionError(
+            f"A promotion of {run.world['TARGET_ARN']} was asked for before this was withdrawn, and whether it was accepted cannot "
+            f"be seen now. {shut} way to the replica stays closed until it can. Look at its events: a backup ends by itself."
+        )
+
     def was_asked(run: Run) -> bool:
         return PROMOTE_ASKED in run.entries
 
     return (
-        Step("not-promoted", lambda _: None, stays, only=was_asked),
+        Step("not-promoted", look, stays, only=was_asked),
         Step(HOME_OPEN, _unfence, patience=A_WHILE, only=lambda run: FENCE_ASKED in run.entries),
         Step(REPLICA_OPEN, open_replica, patience=A_WHILE, only=was_asked),
     )
