@@ -523,3 +523,23 @@ def test_alarms_that_are_over_before_the_promotion_promote_nothing_though_the_pr
         return
     assert (answer["outcome"], answer["refusals"]) == ("refused", ["one-piece-of-evidence"])
     stayed(failover)
+
+
+def test_of_what_is_left_after_a_withdrawal_only_the_fence_is_said_to_be_taken_off(start: Start, later: Later) -> None:  # noqa: F811
+    failover = start()
+    failover.both()
+    failover.invoke(event(failover))
+    failover.refuse("FailoverGlobalCluster")
+    answers(failover, "promote")
+    failover.disturb()
+    failover.primary("probe")
+    failover.invoke({"tick": True})
+    later(3 * MINUTE)
+    failover.evidence()
+    failover.primary("gone")
+    why = failover.drive()[-1]["why"]
+    assert "home-open is left until it answers. capacity-lowered is not done: a failback does it, or do it yourself." in why
+    assert capacity(failover) == 2
+    failover.primary("probe")
+    assert failover.invoke({"tick": True})["outcome"] == "home is open"
+    assert failover.invoke({"tick": True})["outcome"] == "nothing to do"

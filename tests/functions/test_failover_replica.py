@@ -1352,3 +1352,29 @@ def telling(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     told: list[str] = []
     monkeypatch.setattr(World, "tell", lambda _, subject, **__: told.append(subject) or True)
     return told
+
+
+def test_a_network_that_was_left_closed_is_opened_when_the_primary_answers_and_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its database never took the fence, so no probe shows it."""
+    from orchestration import shared
+
+    failover = start()
+    half = STUBBORN.replace('"writable": True, "epoch": 0', '"writable": False, "epoch": 1')
+    function(failover.aws, f"half-{failover.suffix}", SINGAPORE, half)
+    failover.both()
+    failover.primary(f"half-{failover.suffix}")
+    failover.refuse("PromoteReadReplica")
+    failover.invoke(failover.event())
+    answers(failover, "promote")
+    failover.disturb()
+    failover.evidence()
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    failover.primary("absent")
+    assert "home-open is left until it answers" in failover.drive()[-1]["why"]
+    asked = asking(monkeypatch)
+    failover.primary("ahead")
+    said = [failover.invoke({"tick": True})["outcome"] for _ in range(3)]
+    assert said == ["home is open", "nothing to do", "nothing to do"]
+    assert asked.count("unfence") == 1

@@ -61,6 +61,9 @@ VERIFY = "verify"
 NAMED = "writer-named"
 """The entry of an execution of before the row in the database named its writer, by which that was made up for."""
 
+OPENED = "home-opened"
+"""The entry of an execution whose fence was taken off after its end."""
+
 OTHER = {"primary": "recovery", "recovery": "primary"}
 REQUESTS = (SWITCHOVER, FAILOVER, FAILBACK)
 DRY = "dry-run"
@@ -139,7 +142,7 @@ def _tick(world: World, state: State) -> dict[str, Any]:
             return {"outcome": outcome}
     if away and not state.open() and _is_nameless(state):
         _name_writer(world, state)
-    if state.topology["state"] == HOME and not state.unresolved("") and is_fenced(answer):
+    if state.topology["state"] == HOME and not state.unresolved("") and (is_fenced(answer) or (writes and _left_shut(state))):
         return _leased(world, HOME, partial(_unfence_home, world))
     if not state.open() and (unheard := _unheard(world, state, writes=writes)):
         _open(world, unheard["execution"], request=FAILOVER, trigger=ALARM, by=world["ALARM_ARN"], since=unheard["since"])
@@ -208,6 +211,18 @@ def _fence_late(world: World, state: State) -> bool:
     return fenced is not None
 
 
+def _left_shut(state: State) -> list[str]:
+    """Executions that fenced home for nothing, and of which no entry says that it was opened: its network may be closed still."""
+    found = []
+    for execution, entries in state.begun.items():
+        if not {FENCE_ASKED, WITHDRAWN, ENDED} <= entries.keys() or entries[DECIDED]["epoch"] <= state.topology["epoch"]:
+            continue
+        opened = [said for name, said in entries.items() if name == OPENED or name[3:] == shared.HOME_OPEN]
+        if all("failed" in said for said in opened):
+            found.append(execution)
+    return found
+
+
 def _unfence_home(world: World, token: int, state: State) -> dict[str, Any]:
     """A fence that was left behind is taken off: at home nothing acts, and a primary that lives is not lost because we shut it.
 
@@ -226,8 +241,10 @@ def _unfence_home(world: World, token: int, state: State) -> dict[str, Any]:
             world.tell(f"the primary is fenced, and {what}", execution=execution)
             return {"outcome": "home is fenced"}
     opened = world.ask_primary(do="unfence", epoch=epoch, token=token)
-    said = "and is open again" if opened else "and could not be opened: nobody writes"
+    said = "and is open again" if opened else "and could not be opened: clients are shut out"
     world.tell(f"the primary was fenced {said}", unfenced=opened, topology=state.topology)
+    for execution in _left_shut(state) if opened else ():
+        world.store.note(execution, OPENED)
     return {"outcome": "home is open" if opened else "home is fenced"}
 
 
@@ -570,7 +587,9 @@ def _went_back(run: Run, left: Sequence[str] = ()) -> dict[str, Any]:
     failed = [name[3:] for name, value in run.entries.items() if name[:2] >= str(BACK) and "failed" in value]
     ends = [f"{' and '.join(failed)} failed: its journal says why."] if failed else []
     if left:
-        ends.append(f"The primary is silent: {' and '.join(left)} is left until it answers.{_open_replica(run)}")
+        rest = [name for name in left if name != shared.HOME_OPEN]
+        said_of_rest = f" {' and '.join(rest)} is not done: a failback does it, or do it yourself." if rest else ""
+        ends.append(f"The primary is silent: {shared.HOME_OPEN} is left until it answers.{said_of_rest}{_open_replica(run)}")
     end = " ".join(ends) or "What this execution had changed is as before."
     return _end(
         run.world, run.execution, "refused", f"{' '.join(said['why'])} Nothing was promoted. {end}", refusals=said["refusals"]
