@@ -142,8 +142,9 @@ def withdrawal(as_before: Callable[[Run], bool]) -> tuple[Step, ...]:
             return
         shut = "The primary stays fenced, and the" if FENCE_ASKED in run.entries else "The"
         raise FunctionError(
-            f"A promotion of {run.world['TARGET_ARN']} was asked for before this was withdrawn, and whether it was accepted cannot "
-            f"be seen now. {shut} way to the replica stays closed until it can. Look at its events: a backup ends by itself."
+            f"A promotion of {run.world['TARGET_ARN']} was asked for before this was withdrawn, and whether it was accepted "
+            f"cannot be seen now. {shut} way to the replica stays closed until it can. Look at its events: a backup ends by "
+            "itself."
         )
 
     def was_asked(run: Run) -> bool:
