@@ -299,6 +299,7 @@ def test_what_is_fenced_and_not_promoted_in_time_writes_nowhere_and_says_so(
     last = failover.drive()[-1]
     assert (failover.topology["state"], failover.topology["site"], failover.topology["writer"]) == ("broken", "primary", "")
     assert "No database takes writes" in last["why"]
+    assert "The capacity of " in last["why"], "it stays raised"
     assert len([subject for subject in failover.told() if "promote failed" in subject]) == 3, "each once, not once a minute"
     assert failover.invoke(failover.event("2026-11-21T10:00:00.000+0000"))["refusals"][0] == "topology-broken"
     monkeypatch.undo()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -1378,3 +1378,24 @@ def test_a_network_that_was_left_closed_is_opened_when_the_primary_answers_and_o
     said = [failover.invoke({"tick": True})["outcome"] for _ in range(3)]
     assert said == ["home is open", "nothing to do", "nothing to do"]
     assert asked.count("unfence") == 1
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ({"fence-asked": {}, "02-fence": {"failed": "of the test"}}, "The primary site may be fenced."),
+        ({"fence-asked": {}, "02-fence": {"fenced": True}}, "The primary site is fenced: nobody writes."),
+        ({"02-fence": {"fenced": False}}, "The primary site was not fenced by this execution."),
+    ],
+)
+def test_that_nobody_writes_is_said_only_of_a_fence_that_was_confirmed(
+    at_rest: Failover, monkeypatch: pytest.MonkeyPatch, entries: dict[str, Any], says: str
+) -> None:
+    from orchestration import run
+    from orchestration.world import World
+
+    told: list[str] = []
+    monkeypatch.setattr(World, "tell", lambda _, __, **body: told.append(body["why"]))
+    began = {"request": "failover"}
+    run._tell_late(replace(of(at_rest), began=began, entries=entries, execution=says), timedelta(hours=5), timedelta(hours=4))
+    assert told[0].endswith(says)

@@ -515,11 +515,13 @@ def _tell_late(run: Run, waited: timedelta, most: timedelta) -> None:
     if entry in run.entries:
         return
     target, before = run.world["TARGET_ARN" if run.site == "recovery" else "HOME_ARN"], OTHER[run.site]
-    fenced = "is" if run.said("fence").get("fenced") else "may be" if FENCE_ASKED in run.entries else "was not"
+    fenced = "may be fenced" if FENCE_ASKED in run.entries else "was not fenced by this execution"
+    if run.said("fence").get("fenced"):
+        fenced = "is fenced: nobody writes"
     why = (
         f"The promotion of {target} was asked for, and no write has proven it yet. It is gone on with every minute, and nothing "
         "is given up. Until it is proven no client that honours the epoch writes there, and the topology is the one of before. "
-        + f"The {before} site {fenced} fenced{' by this execution' if fenced == 'was not' else ': nobody writes'}."
+        + f"The {before} site {fenced}."
     )
     run.world.tell(
         f"{run.began['request']}: promotion takes longer than {most}", execution=run.execution, epoch=run.epoch, why=why
@@ -684,6 +686,8 @@ def _give_up(run: Run, most: timedelta) -> dict[str, Any]:
     if fenced:
         fenced = run.world.ask_primary(do="unfence", epoch=run.epoch - 1, token=run.token) is None
     shut = _open_replica(run)
+    if run.said("capacity-acted"):
+        shut += f" The capacity of {run.world['TARGET_ARN']} stays raised: lower it, if nothing is to follow."
     if not fenced:
         all_ = "but for that, all is as it was before" if shut else "all is as it was before"
         return _end(run.world, run.execution, "failed", f"{why}{shut} Nothing was promoted, nothing is fenced: {all_}.")
