@@ -1399,3 +1399,18 @@ def test_that_nobody_writes_is_said_only_of_a_fence_that_was_confirmed(
     began = {"request": "failover"}
     run._tell_late(replace(of(at_rest), began=began, entries=entries, execution=says), timedelta(hours=5), timedelta(hours=4))
     assert told[0].endswith(says)
+
+
+def test_a_region_that_was_lost_during_a_backup_of_the_replica_is_failed_over_after_it(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failover, wait = start(), clock(monkeypatch)
+    failover.both()
+    failover.primary("absent")
+    with monkeypatch.context() as busy:
+        busily(busy, "backing-up")
+        assert failover.invoke(failover.event(datetime.now(UTC).isoformat()))["refusals"] == ["target-not-available"]
+        for _ in range(4):
+            wait(timedelta(minutes=1))
+            assert failover.invoke({"tick": True})["outcome"] == "nothing to do", "it is told once"
+    assert failover.invoke({"tick": True})["outcome"] == "begun"

@@ -10,6 +10,7 @@ FAILOVER, SWITCHOVER, FAILBACK = "failover", "switchover", "failback"
 HOME, AWAY, BROKEN = "home", "failed-over", "broken"
 AUTO, APPROVE, DISABLED = "auto", "approve", "disabled"
 ACT, WAIT, REFUSE = "act", "wait", "refuse"
+BUSY = "target-not-available"
 PIECES = 2
 """So many pieces of evidence, each from another source, make a failover."""
 

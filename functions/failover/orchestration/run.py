@@ -25,6 +25,7 @@ from orchestration.decision import (
     ALARM,
     AWAY,
     BROKEN,
+    BUSY,
     FAILBACK,
     FAILOVER,
     HOME,
@@ -269,7 +270,8 @@ def _name_writer(world: World, state: State) -> None:
 
 def _unheard(world: World, state: State, *, writes: bool) -> dict[str, str]:
     """What the clock is to decide: a change of the alarm whose event never came, or failed, for nothing rests on one message;
-    and one that was refused for what is over, while the alarms stand. Nothing where there is none.
+    and one that was refused for what is over, while the alarms stand: a backup of the target is no reason to stay in the dark.
+    Nothing where there is none.
     """
     if state.topology["state"] != HOME:
         return {}
@@ -284,7 +286,9 @@ def _unheard(world: World, state: State, *, writes: bool) -> dict[str, str]:
     if not heard:
         return {"execution": identity(world["ALARM_ARN"], changed.isoformat()), "since": changed.isoformat()}
     last, entries = heard[-1]
-    if writes or not PASSING.intersection(entries[ENDED].get("refusals", ())):
+    refusals = entries[ENDED].get("refusals", ())
+    again = PASSING.intersection(refusals) or (BUSY in refusals and KINDS[world["KIND"]].target(world, FAILOVER) == "available")
+    if writes or not again:
         return {}
     return {"execution": identity(world["ALARM_ARN"], changed.isoformat() + last), "since": entries[ENDED]["at"]}
 
