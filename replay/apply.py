@@ -143,7 +143,7 @@ class _Replayer:
             if previous and entry.epoch != previous.epoch:
                 self.renamed.clear()  # numbers came again
             if before and self.storage and "storage" in entry.end:
-                told = entry.end["fingerprint"][:12]
+                told = entry.end["fingerprint"]
                 self.renamed |= {of: (xid, told) for of, xid in renamed(before, self.storage).items()}
             if entry.number < number:
                 if fingerprint != entry.end["fingerprint"] and _ahead(entry, held):
@@ -288,7 +288,7 @@ class _Replayer:
 
     def _check_mixed(self, chain: Chain, entry: Entry, tables: Mapping[str, Altered], begin: int, *, within: bool) -> None:
         """Refuses rows of a table from before it became what it is: no target is right for them and for those of after it."""
-        if (self.resumed and within) or _among(entry, self.options.harmless):
+        if (self.resumed and within) or _among(entry.end["fingerprint"], self.options.harmless):
             return  # asked when the replay came to this entry, or answered
         found = mixed(chain.entries, entry, begin, tables)
         if not found:
@@ -312,7 +312,7 @@ class _Replayer:
         Where the replay begins within what the entry tells of, the target has what was ``held`` by that time, and perhaps not
         what came later.
         """
-        known = _among(entry, self.options.harmless)
+        known = _among(entry.end["fingerprint"], self.options.harmless)
         tables = {} if known else self._lacking(before or {}, altered, held)
         if definitions == entry.definitions and not tables:
             if known and altered:
@@ -322,7 +322,7 @@ class _Replayer:
         if held and (self.resumed or not tables):
             self.done.notes.append(f"{what}, in the entry in which this replay begins: be sure that the target has it.")
             return
-        if _among(entry, self.options.schemas):
+        if _among(entry.end["fingerprint"], self.options.schemas):
             self.done.notes.append(f"{what}; as told, the target has it.")
             return
         rows = tables and (
@@ -407,12 +407,12 @@ class _Replayer:
         """Refuses rows of a transaction that was open when what they are read by changed, however late it was committed."""
         for of in change.relations:
             newest, told = self.renamed.get(of, (None, ""))
-            if older(commit.xid, newest) and not any(told.startswith(known[:12]) for known in self.options.harmless):
+            if older(commit.xid, newest) and not _among(told, self.options.harmless):
                 raise StoppedError(
                     f"Transaction {commit.xid}, committed {commit.time} at {show(commit.position)}, was open when {'.'.join(of)} "
                     "was altered, and DDL is not in the archive: its rows may be written by the names of before. Replay stands "
                     f"before this transaction. Leave it out (--leave-out {commit.xid}) and do by hand what it did, restore a "
-                    f"copy of a later time, or, if you know that its rows mean the same, go on with --harmless {told}."
+                    f"copy of a later time, or, if you know that its rows mean the same, go on with --harmless {told[:12]}."
                 )
 
     def _one_by_one(self, commit: Commit, rows: Iterator[str]) -> None:
@@ -606,8 +606,8 @@ def _listed(found: Sequence[str], between: str = ", ") -> str:
     return between.join(found[:NAMED]) + more
 
 
-def _among(entry: Entry, told: Collection[str]) -> bool:
-    return any(str(entry.end["fingerprint"]).startswith(beginning) for beginning in told)
+def _among(fingerprint: str, told: Collection[str]) -> bool:
+    return any(fingerprint.startswith(beginning) for beginning in told)
 
 
 def _ahead(entry: Entry, held: datetime) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
@@ -71,10 +72,20 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     applies.add_argument("--epoch", type=int, metavar="N", help="in which --from lies, where the server was restored before")
     applies.add_argument("--over-gaps", action="store_true", help="go on over what is missing")
     applies.add_argument(
-        "--schema", nargs="+", default=[], metavar="FINGERPRINT", help="changes by DDL, of schema or rows, that the target has"
+        "--schema",
+        type=_fingerprint,
+        nargs="+",
+        default=[],
+        metavar="FINGERPRINT",
+        help="changes by DDL, of schema or rows, that the target has",
     )
     applies.add_argument(
-        "--harmless", nargs="+", default=[], metavar="FINGERPRINT", help="changes by DDL over which rows mean the same"
+        "--harmless",
+        type=_fingerprint,
+        nargs="+",
+        default=[],
+        metavar="FINGERPRINT",
+        help="changes by DDL over which rows mean the same",
     )
     applies.add_argument("--report-conflicts", action="store_true", help="list changes that do not fit, and go on")
     return parser.parse_args(argv)
@@ -169,6 +180,12 @@ def _say(chain: Chain) -> None:
             f"complete to {last.end['to']} of {last.end['complete']}, newest digest {last.sha256}."
         )
     print(*chain.gaps, sep="\n", end="\n" if chain.gaps else "")
+
+
+def _fingerprint(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{12,64}", text):  # a shorter one, or none, would answer for changes that nobody has read of
+        raise argparse.ArgumentTypeError(f"{text!r} is no fingerprint: a stop says it, 12 digits or more of 0-9 and a-f")
+    return text
 
 
 def _position(text: str) -> int:

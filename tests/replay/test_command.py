@@ -166,7 +166,18 @@ def test_database_that_lets_nobody_in_is_said(
     assert PASSWORD not in said
 
 
-@pytest.mark.parametrize("wrong", [["--until", "tomorrow"], ["--until", "x/y"], ["--from", "12"], ["--leave-out", "x"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--until", "tomorrow"],
+        ["--until", "x/y"],
+        ["--from", "12"],
+        ["--leave-out", "x"],
+        ["--schema", ""],
+        ["--harmless", ""],
+        ["--harmless", "0123456789a"],
+    ],
+)
 def test_wrong_words_are_said(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         arguments(["apply", "archive", *wrong])
@@ -186,6 +197,7 @@ def test_words_are_understood() -> None:
     given = arguments(["apply", "archive", "--until", "2026-07-02T12:00:00+09:00", "--leave-out", "1", "2"])
     assert given.until.isoformat() == "2026-07-02T12:00:00+09:00"
     assert given.leave_out == [1, 2]
+    assert arguments(["apply", "archive", "--harmless", "0123456789ab"]).harmless == ["0123456789ab"]
     assert arguments(["apply", "archive", "--until", "1/10"]).until == 0x100000010
 
 
