@@ -481,12 +481,8 @@ def test_alarms_that_nobody_can_read_do_not_cost_the_fence(start: Start, later: 
     assert failover.writer() == [failover.away.cluster]
 
 
-def test_a_promotion_that_shows_after_the_capacity_was_lowered_again_has_its_capacity(
-    start: Start,  # noqa: F811
-    later: Later,
-) -> None:
-    """It was withdrawn, for the primary was back, and AWS had accepted it all the same."""
-    failover = start()
+def withdraw(failover: Failover, later: Later) -> None:
+    """Its promotion was asked for and refused, and the primary was back."""
     failover.both()
     failover.invoke(event(failover))
     failover.refuse("FailoverGlobalCluster")
@@ -495,6 +491,15 @@ def test_a_promotion_that_shows_after_the_capacity_was_lowered_again_has_its_cap
     failover.primary("probe")
     failover.invoke({"tick": True})
     later(3 * MINUTE)
+
+
+def test_a_promotion_that_shows_after_the_capacity_was_lowered_again_has_its_capacity(
+    start: Start,  # noqa: F811
+    later: Later,
+) -> None:
+    """It was withdrawn, for the primary was back, and AWS had accepted it all the same."""
+    failover = start()
+    withdraw(failover, later)
     answers(failover, "capacity-lowered")
     failover.aws.client("rds", failover.here.region).failover_global_cluster(
         GlobalClusterIdentifier=failover.whole, TargetDbClusterIdentifier=failover.here.cluster, AllowDataLoss=True
@@ -527,14 +532,7 @@ def test_alarms_that_are_over_before_the_promotion_promote_nothing_though_the_pr
 
 def test_of_what_is_left_after_a_withdrawal_only_the_fence_is_said_to_be_taken_off(start: Start, later: Later) -> None:  # noqa: F811
     failover = start()
-    failover.both()
-    failover.invoke(event(failover))
-    failover.refuse("FailoverGlobalCluster")
-    answers(failover, "promote")
-    failover.disturb()
-    failover.primary("probe")
-    failover.invoke({"tick": True})
-    later(3 * MINUTE)
+    withdraw(failover, later)
     failover.evidence()
     failover.primary("gone")
     why = failover.drive()[-1]["why"]

@@ -965,9 +965,8 @@ SHUT = AHEAD.replace('"writable": True', '"writable": False').replace('"fenced":
 NOT_OPENED = 'if do == "unfence":\n        raise RuntimeError("of the test")\n    if do == "unfence":'
 
 
-def test_a_primary_that_could_not_be_opened_again_is_not_left_for_our_own_fence(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def shut_for_good(start: Start, monkeypatch: pytest.MonkeyPatch) -> Failover:
+    """A failover that was withdrawn and has ended, and could not take its fence off; the probe ``shut`` shows that."""
     from orchestration import shared
 
     failover, wait = start(), clock(monkeypatch)
@@ -978,6 +977,13 @@ def test_a_primary_that_could_not_be_opened_again_is_not_left_for_our_own_fence(
     failover.drive(4)
     wait(timedelta(minutes=20))
     assert failover.drive()[-1]["outcome"] == "refused"
+    return failover
+
+
+def test_a_primary_that_could_not_be_opened_again_is_not_left_for_our_own_fence(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failover = shut_for_good(start, monkeypatch)
     failover.primary(f"shut-{failover.suffix}")
     for _ in range(3):
         assert failover.invoke({"tick": True})["outcome"] == "home is open"
@@ -1133,16 +1139,7 @@ def test_a_fence_is_not_taken_off_where_somebody_has_begun_to_act_meanwhile(
 def test_a_primary_whose_replica_was_promoted_after_all_stays_fenced_and_that_is_told(
     start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from orchestration import shared
-
-    failover, wait = start(), clock(monkeypatch)
-    for name, source in (("stays", AHEAD.replace('if do == "unfence":', NOT_OPENED)), ("shut", SHUT)):
-        function(failover.aws, f"{name}-{failover.suffix}", SINGAPORE, source)
-    withdrawn(failover, f"stays-{failover.suffix}")
-    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
-    failover.drive(4)
-    wait(timedelta(minutes=20))
-    assert failover.drive()[-1]["outcome"] == "refused"
+    failover = shut_for_good(start, monkeypatch)
     failover.aws.client("rds", THERE).promote_read_replica(DBInstanceIdentifier=f"{AWAY}-{failover.suffix}")
     failover.aws.settle()
     assert source_of(away(failover)) == ""
@@ -1326,16 +1323,7 @@ def test_what_a_withdrawal_waits_for_is_told(start: Start, monkeypatch: pytest.M
 
 
 def test_of_a_replica_that_is_busy_it_is_not_said_that_it_is_none(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration import shared
-
-    failover, wait = start(), clock(monkeypatch)
-    for name, source in (("stays", AHEAD.replace('if do == "unfence":', NOT_OPENED)), ("shut", SHUT)):
-        function(failover.aws, f"{name}-{failover.suffix}", SINGAPORE, source)
-    withdrawn(failover, f"stays-{failover.suffix}")
-    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
-    failover.drive(4)
-    wait(timedelta(minutes=20))
-    assert failover.drive()[-1]["outcome"] == "refused"
+    failover = shut_for_good(start, monkeypatch)
     failover.primary(f"shut-{failover.suffix}")
     told = telling(monkeypatch)
     with monkeypatch.context() as busy:
