@@ -158,13 +158,9 @@ FROM relation c JOIN meaning ON meaning.relation = c.oid LEFT JOIN key ON key.re
 LEFT JOIN gapless g ON g.by = c.by::text AND g.command = c.command
 """  # noqa: S608  our own text
 FACTS = ("oid", "file", "toast", "persistence", "identity", "key", "index", "by", "columns", "code")
-TOLD = (
-    "at",
-    "since",
-    "alone",
-    "emptied",
-    "newest",
-)  # what the server forgets, or may find out otherwise later: not in the fingerprint
+TOLD = ("at", "since", "alone", "emptied", "newest")
+"""What the server forgets, or may find out otherwise later: not in the fingerprint."""
+
 LOOKED = "SELECT clock_timestamp()::text"
 UNLOGGED = f"""
 SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace IN {HERE} ORDER BY 1
