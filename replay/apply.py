@@ -618,13 +618,10 @@ def _ahead(entry: Entry, held: datetime) -> bool:
 
 def _held(chain: Chain, number: int, begin: int) -> datetime:
     """Up to when a target that begins at this position, in this entry, has everything that was committed."""
-    held = datetime.min.replace(tzinfo=UTC)
-    for entry in chain.entries:
-        if entry.number < number or begin >= entry.to:
-            held = max(held, instant(entry.end["complete"]))
-        if entry.number == number:
-            return max([held, *(instant(commit.time) for commit in commits_of(entry) if commit.position <= begin)])
-    return held
+    entries = [entry for entry in chain.entries if entry.number <= number]
+    whole = [instant(entry.end["complete"]) for entry in entries if entry.number < number or begin >= entry.to]
+    within = [instant(commit.time) for commit in commits_of(entries[-1]) if commit.position <= begin]
+    return max(whole + within, default=datetime.min.replace(tzinfo=UTC))
 
 
 def _changed(entry: Entry) -> str:

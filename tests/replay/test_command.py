@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -85,7 +86,8 @@ def test_what_could_not_be_replayed_is_an_exit_code_of_its_own(
     [[xid]] = source.run("SELECT xmin::text::int FROM public.t WHERE id = 1")
     source.archive()
     target.run("ALTER TABLE public.t REPLICA IDENTITY NOTHING", "INSERT INTO public.t VALUES (1)")
-    begin = [*_start(source), "--schema", ""]
+    assert main(["apply", str(source.directory), *_start(source)]) == Exit.STOPPED
+    begin = [*_start(source), *re.findall(r"(--schema) ([0-9a-f]+)", capsys.readouterr().err)[0]]
     assert main(["apply", str(source.directory), *begin]) == Exit.STOPPED
     assert "--report-conflicts" in capsys.readouterr().err
     assert main(["apply", str(source.directory), *begin, "--report-conflicts", "--leave-out", str(xid)]) == Exit.INCOMPLETE
