@@ -372,6 +372,37 @@ def test_a_change_of_roles_that_aws_took_back_is_given_up_as_what_it_is(start: S
     assert failover.writer() == [failover.away.cluster]
 
 
+@pytest.mark.parametrize(("request_", "call"), [("switchover", "SwitchoverGlobalCluster"), ("failover", "FailoverGlobalCluster")])
+def test_what_is_being_given_up_is_asked_for_no_more_though_nobody_can_see_who_writes(
+    start: Start, monkeypatch: pytest.MonkeyPatch, request_: str, call: str
+) -> None:
+    """What was asked for then could be accepted after it was said that nothing was promoted."""
+    from orchestration import aurora, run, shared
+
+    failover = start()
+    if request_ == "switchover":
+        failover.invoke({"request": request_, "by": "operator"})
+    else:
+        failover.both()
+        failover.primary("gone")
+        failover.invoke(failover.event())
+    failover.refuse(call)
+    answers(failover, "promote")
+    for name in ("PLANNED", "DEADLINE"):
+        monkeypatch.setattr(run, name, timedelta(0))
+    assert failover.drive(1)[0]["step"] == "giving-up"
+    monkeypatch.setattr(aurora, "PATIENCE", timedelta(0))
+    failover.disturb()
+    failover.calls.clear()
+    with monkeypatch.context() as hidden:
+        hidden.setattr(aurora, "writer_site", lambda _: "")
+        assert failover.drive(1)[0]["outcome"] == "waiting"
+    assert not {call, "RemoveFromGlobalCluster"}.intersection(failover.calls)
+    monkeypatch.setattr(shared, "SHOWS", timedelta(0))
+    assert failover.drive()[-1]["outcome"] == "failed"
+    assert failover.writer() == [failover.away.cluster]
+
+
 def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
     """The function's clock, not that of leases."""
     from orchestration import aurora, run
