@@ -388,7 +388,8 @@ class _Replayer:
             batch.begin()
             for row in rows:
                 change = parse(unescape(row))
-                self._check_open(commit, change)
+                if self.renamed:
+                    self._check_open(commit, change)
                 self._change(batch, change)
             batch.flush()
         except StoppedError:
