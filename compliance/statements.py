@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from model import Document
 from model.view import Resource, View
 
 ANYONE = ("*", "*")
+ROLE = "AWS::IAM::Role"
+
+DOCUMENTS = {
+    "AWS::Backup::BackupVault": "AccessPolicy",
+    "AWS::EFS::FileSystem": "FileSystemPolicy",
+    "AWS::KMS::Key": "KeyPolicy",
+    "AWS::S3::BucketPolicy": "PolicyDocument",
+    "AWS::SNS::TopicPolicy": "PolicyDocument",
+    "AWS::SQS::QueuePolicy": "PolicyDocument",
+    "AWS::SecretsManager::ResourcePolicy": "ResourcePolicy",
+}
+"""Where each type keeps the policy of a resource."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +77,32 @@ def matches(pattern: str, text: str) -> bool:
     return re.fullmatch("".join(parts), text, re.DOTALL) is not None
 
 
-def _listed(value: Any) -> list[Any]:
+def documents(template: Document) -> Iterator[tuple[str, str, Document]]:
+    """Every policy of a template: its resource, whether it is a role's own (``identity``) or ``resource``, and the document."""
+    for title, body in template["Resources"].items():
+        properties = body.get("Properties") or {}
+        if body["Type"] == ROLE:
+            yield from ((title, "identity", each["PolicyDocument"]) for each in properties.get("Policies") or ())
+            yield title, "resource", properties["AssumeRolePolicyDocument"]
+        name = DOCUMENTS.get(body["Type"], "PolicyDocument")
+        if body["Type"] != ROLE and name in properties:
+            yield title, "resource", properties[name]
+
+
+def listed(value: Any) -> list[Any]:
+    """A value of a policy as a list, as IAM takes it: one stands for a list of one."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _statement(view: View, layer: str, raw: Mapping[str, Any]) -> Statement:
     principal = raw.get("Principal")
-    named = principal.items() if isinstance(principal, Mapping) else [("*", one) for one in _listed(principal)]
+    named = principal.items() if isinstance(principal, Mapping) else [("*", one) for one in listed(principal)]
     return Statement(
         sid=raw.get("Sid", ""),
         allows=raw.get("Effect") == "Allow",
         principals=tuple((kind, text) for kind, value in named for text in view.texts(layer, value)),
-        actions=tuple(str(action) for action in _listed(raw.get("Action"))),
-        resources=tuple(view.text(layer, resource) for resource in _listed(raw.get("Resource"))),
+        actions=tuple(str(action) for action in listed(raw.get("Action"))),
+        resources=tuple(view.text(layer, resource) for resource in listed(raw.get("Resource"))),
         conditions=tuple(
             Condition(operator.lower(), key.lower(), view.texts(layer, values))
             for operator, keys in raw.get("Condition", {}).items()

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from compliance import statements
 from compliance.rules.kms import ACCOUNT_ROOT
-from compliance.statements import ANYONE, Statement
+from compliance.statements import ANYONE, DOCUMENTS, Statement
 from model import Rule
 from model.view import Resource
-
-DOCUMENTS = {
-    "AWS::Backup::BackupVault": "AccessPolicy",
-    "AWS::EFS::FileSystem": "FileSystemPolicy",
-    "AWS::KMS::Key": "KeyPolicy",
-    "AWS::S3::BucketPolicy": "PolicyDocument",
-    "AWS::SNS::TopicPolicy": "PolicyDocument",
-    "AWS::SQS::QueuePolicy": "PolicyDocument",
-    "AWS::SecretsManager::ResourcePolicy": "ResourcePolicy",
-}
-"""Where each type keeps the policy of a resource."""
 
 ENDPOINT = "AWS::EC2::VPCEndpoint"
 CALLER_KEYS = (
