@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from compliance.annotate import in_order
-from compliance.profiles import Control, Status, catalogues, remark, status
+from compliance.catalogues import catalogues, remark
+from compliance.profiles import Control, Status, status
 from compliance.profiles.baseline import BASELINE
 from model import Finding, Profile, System
 from model.locate import Lines

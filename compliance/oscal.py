@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from compliance.catalogues import catalogues
 from compliance.matrix import Judged
-from compliance.profiles import Control, Status, catalogues, status
+from compliance.profiles import Control, Status, status
 from model import Finding, Profile, System
 from model.locate import Lines
 

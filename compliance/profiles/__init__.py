@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from model import Finding, Profile, System
+from model import Finding
 
 
 class Status(StrEnum):
@@ -38,28 +38,3 @@ def status(control: Control, found: Iterable[Finding]) -> Status:
     if not own:
         return control.status
     return Status.EVIDENCED if all(own) else Status.DEVIATION
-
-
-def catalogues() -> Mapping[str, tuple[Control, ...]]:
-    """The controls of each profile's catalogue, by the profile's name: the whole of it."""
-    from compliance.profiles import baseline, fedramp_high, fedramp_moderate, financial_audit, hipaa
-
-    return {
-        baseline.BASELINE.name: baseline.CONTROLS,
-        fedramp_high.FEDRAMP_HIGH.name: fedramp_high.CONTROLS,
-        fedramp_moderate.FEDRAMP_MODERATE.name: fedramp_moderate.CONTROLS,
-        financial_audit.FINANCIAL_AUDIT.name: financial_audit.CONTROLS,
-        hipaa.HIPAA.name: hipaa.CONTROLS,
-    }
-
-
-def remark(profile: Profile, system: System) -> str:
-    """What must be said where a system's answers to a catalogue are shown; nothing for most."""
-    from compliance.profiles import fedramp, fedramp_high, fedramp_moderate, hipaa
-
-    said = {
-        fedramp_high.FEDRAMP_HIGH.name: fedramp.remark,
-        fedramp_moderate.FEDRAMP_MODERATE.name: fedramp.remark,
-        hipaa.HIPAA.name: hipaa.remark,
-    }
-    return said[profile.name](system) if profile.name in said else ""

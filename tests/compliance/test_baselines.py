@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from compliance.baselines import baseline
-from compliance.profiles import Status, catalogues, fedramp
+from compliance.catalogues import catalogues
+from compliance.profiles import Status, fedramp
 from compliance.profiles.fedramp_high import FEDRAMP_HIGH
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.hipaa import HIPAA

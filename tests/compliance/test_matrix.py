@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from compliance import matrix
+from compliance.catalogues import catalogues
 from compliance.check import check
-from compliance.profiles import Control, Status, catalogues, status
+from compliance.profiles import Control, Status, status
 from compliance.profiles.baseline import BASELINE
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT

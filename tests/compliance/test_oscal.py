@@ -13,8 +13,9 @@ import pytest
 
 from compliance import oscal
 from compliance.baselines import baseline
+from compliance.catalogues import catalogues
 from compliance.check import check
-from compliance.profiles import Status, catalogues
+from compliance.profiles import Status
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.hipaa import HIPAA
 from generator.systems import SYSTEMS

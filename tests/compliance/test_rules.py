@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from compliance.profiles import catalogues
+from compliance.catalogues import catalogues
 from compliance.profiles.baseline import BASELINE
 from compliance.profiles.fedramp_high import FEDRAMP_HIGH
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE

@@ -2,7 +2,7 @@
 
 import json
 
-from compliance.profiles import catalogues
+from compliance.catalogues import catalogues
 from generator.systems.citizen_registry import CITIZEN_REGISTRY
 from model import Document
 from tests.systems.rendered import only, resources, templates
