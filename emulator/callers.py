@@ -81,6 +81,18 @@ def role_of(service: str) -> str:
     return next((str(one["role"]) for one in _fact("service_linked_roles") if one["service"] == service), "")
 
 
+def source_function(principal: str) -> str | None:
+    """The function on whose behalf an assumed role acts, for the condition key lambda:SourceFunctionArn."""
+    from ministack.services import lambda_svc
+
+    *_, role, session = principal.split("/")
+    for function in lambda_svc._functions.values():
+        configuration = function["config"]
+        if configuration["FunctionName"] == session and configuration.get("Role", "").endswith(f"/{role}"):
+            return str(configuration["FunctionArn"])
+    return None
+
+
 def may_rule(policy: str, region: str, context: Mapping[str, Any]) -> bool:
     """Whether the caller could put another policy on a key that will have this one. It carries no tags while it is asked."""
     from ministack.core import iam_evaluator

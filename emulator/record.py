@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Any
 
 from emulator import Call, addressed, callers
-from emulator.services.lambda_ import source_function
 
 _calls: list[Call] = []
 _lock = threading.Lock()
@@ -55,7 +54,7 @@ def install() -> None:
         callers.key.set(key)
         region = callers.home(action.partition(":")[0]) or region
         principal = _principal(key)
-        function = source_function(principal) if ":assumed-role/" in principal else None
+        function = callers.source_function(principal) if ":assumed-role/" in principal else None
         context = {**(service_context or {}), **({"lambda:SourceFunctionArn": function} if function else {})}
         denied = theirs(key, action, service, region, resource_arn=resource_arn, service_context=context)
         _note(principal, action, resource_arn, denied)

@@ -152,15 +152,3 @@ def _mount(configured: Configuration, arn: str) -> Path:
         ):
             raise efs.EFSMountFailureException(f"{configured['Role']} may not {action} through {arn}.")
     return efs.root(point)
-
-
-def source_function(principal: str) -> str | None:
-    """The function on whose behalf an assumed role acts, for the condition key lambda:SourceFunctionArn."""
-    from ministack.services import lambda_svc
-
-    *_, role, session = principal.split("/")
-    for function in lambda_svc._functions.values():
-        configuration = function["config"]
-        if configuration["FunctionName"] == session and configuration.get("Role", "").endswith(f"/{role}"):
-            return str(configuration["FunctionArn"])
-    return None
