@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -35,18 +35,19 @@ def darken(region: str, clients: str = "") -> Mapping[str, Any]:
     return {}
 
 
-def lighten(region: str) -> Mapping[str, Any]:
-    """The region answers again. Its databases go on where they stood, but for those whose place another one took."""
+def lighten(region: str, before: Callable[[str], None], after: Callable[[], None]) -> Mapping[str, Any]:
+    """The region answers again. Its databases go on where they stood, but for those whose place another one took.
+
+    What becomes of these is done ``before`` anybody reaches the region, and ``after``.
+    """
     from ministack.core.responses import get_account_id, request_scope
 
-    from emulator.services import global_clusters
-
     with _lock, request_scope(get_account_id(), region):
-        global_clusters.before_light(region)
+        before(region)
         databases.freeze(region, frozen=False)
         databases.mend(region)
         _dark.discard(region)
-        global_clusters.after_light()
+        after()
     return {}
 
 

@@ -88,7 +88,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
     "/_emulator/measure-lag": lag.measure,
     # A region that is lost.
     "/_emulator/darken": darkness.darken,
-    "/_emulator/lighten": darkness.lighten,
+    "/_emulator/lighten": lambda region: darkness.lighten(region, global_clusters.before_light, global_clusters.after_light),
 }
 
 
