@@ -34,6 +34,7 @@ from emulator.services import (
     replicated,
     restoring,
     route53,
+    vaults,
 )
 from emulator.types import RESOURCES
 
@@ -78,7 +79,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
     "/_emulator/fire": events.fire,
     "/_emulator/back-up": backup.run,
     "/_emulator/hold-backups": lambda hold, region: backup.hold(jobs=hold == "true", region=region),
-    "/_emulator/opt-in": backup.opt_in,
+    "/_emulator/opt-in": vaults.opt_in,
     "/_emulator/test-restore": restoring.test,
     "/_emulator/replicate-files": replicated.run,
     "/_emulator/pass-minute": metrics.pass_minute,

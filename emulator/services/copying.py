@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from emulator import darkness
-from emulator.services import backup, events
+from emulator.services import events, vaults
 
 Answer = tuple[int, dict[str, str], bytes]
 Record = dict[str, Any]
@@ -32,7 +32,7 @@ def route(method: str, parts: list[str], body: Record, query: dict[str, Any]) ->
     if len(parts) == 1:
         return _list({name: value[0] if isinstance(value, list) else value for name, value in query.items()})
     job = _jobs().get(parts[1])
-    return backup.ok({"CopyJob": job}) if job else backup.missing(f"The copy job {parts[1]}")
+    return vaults.ok({"CopyJob": job}) if job else vaults.missing(f"The copy job {parts[1]}")
 
 
 def _list(query: dict[str, str]) -> Answer:
@@ -52,11 +52,11 @@ def _list(query: dict[str, str]) -> Answer:
 
 def _start(body: Record) -> Answer:
     arn = body["RecoveryPointArn"]
-    point = backup.point(arn)
+    point = vaults.point(arn)
     if point is None or point["BackupVaultName"] != body["SourceBackupVaultName"]:
-        return backup.missing(f"The recovery point {arn} of the vault {body['SourceBackupVaultName']}")
+        return vaults.missing(f"The recovery point {arn} of the vault {body['SourceBackupVaultName']}")
     job = copy(point, body["DestinationBackupVaultArn"], body["IamRoleArn"], lifecycle=body.get("Lifecycle"))
-    return backup.ok({"CopyJobId": job["CopyJobId"], "CreationDate": job["CreationDate"], "IsParent": False})
+    return vaults.ok({"CopyJobId": job["CopyJobId"], "CreationDate": job["CreationDate"], "IsParent": False})
 
 
 def copy(point: Record, vault: str, role: str, *, lifecycle: Record | None, plan: Record | None = None, job: str = "") -> Record:
@@ -71,7 +71,7 @@ def copy(point: Record, vault: str, role: str, *, lifecycle: Record | None, plan
         if held is None:
             failure = failure or f"The destination backup vault {vault} does not exist."
         elif not failure:  # a copy of a continuous one is a snapshot
-            copied = backup.make_point(
+            copied = vaults.make_point(
                 name,
                 point["ResourceArn"],
                 role,
@@ -117,7 +117,7 @@ def _failure(point: Record, region: str) -> str:
 
     if darkness.is_dark(region):
         return f"AWS Backup in {region} does not answer."
-    advanced = backup.preferences()["ResourceTypeManagementPreference"]["DynamoDB"]
+    advanced = vaults.preferences()["ResourceTypeManagementPreference"]["DynamoDB"]
     if point["ResourceType"] == "DynamoDB" and region != get_region() and not advanced:
         return "Copies of DynamoDB tables to other Regions need the advanced features for Amazon DynamoDB backups."
     return ""
@@ -127,8 +127,8 @@ def _announce(job: Record) -> None:
     detail = {
         "copyJobId": job["CopyJobId"],
         "backupSizeInBytes": 0,
-        "creationDate": backup.instant(job["CreationDate"]),
-        "completionDate": backup.instant(job["CompletionDate"]),
+        "creationDate": vaults.instant(job["CreationDate"]),
+        "completionDate": vaults.instant(job["CompletionDate"]),
         "iamRoleArn": job["IamRoleArn"],
         "resourceArn": job["ResourceArn"],
         "resourceType": job["ResourceType"],

@@ -9,7 +9,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from emulator import databases, postgres
-from emulator.services import query, windows
+from emulator.services import backup, query, windows
 from emulator.services.query import Action, Answer, Parameters, Record
 
 log = logging.getLogger("emulator")
@@ -106,8 +106,6 @@ def said(action: str, instance: Record) -> Answer:
 
 def state(instance: Record) -> str:
     """What it is doing: an instance is backed up while AWS Backup has a job for it that runs."""
-    from emulator.services import backup
-
     status = str(instance["DBInstanceStatus"])
     return "backing-up" if status == "available" and backup.is_under_way(instance["DBInstanceArn"]) else status
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from emulator import databases
-from emulator.services import backup, events, restored_files, snapshots
+from emulator.services import events, restored_files, snapshots, vaults
 from emulator.services.aurora import announce
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -46,22 +46,22 @@ def all_tags() -> list[tuple[str, dict[str, str]]]:
 
 def _plans(method: str, parts: list[str], body: Any) -> Answer | None:
     if not parts:
-        return _create_plan(body) if method == "PUT" else backup.ok({"RestoreTestingPlans": list(_store("plans").values())})
+        return _create_plan(body) if method == "PUT" else vaults.ok({"RestoreTestingPlans": list(_store("plans").values())})
     plan = _store("plans").get(parts[0])
     if plan is None:
-        return backup.missing(f"The restore testing plan {parts[0]}")
+        return vaults.missing(f"The restore testing plan {parts[0]}")
     if len(parts) > 1:
         return _selections(method, plan, parts[2:], body)
     if method == "PUT":
         plan.update({**body["RestoreTestingPlan"], "LastUpdateTime": time.time()})
-        return backup.ok(_shown(plan))
+        return vaults.ok(_shown(plan))
     if method == "DELETE":
         if any(key.startswith(f"{parts[0]}/") for key in _store("selections")):
-            return backup.error("InvalidRequestException", f"The restore testing plan {parts[0]} has selections.")
+            return vaults.error("InvalidRequestException", f"The restore testing plan {parts[0]} has selections.")
         del _store("plans")[parts[0]]
         _store("tags").pop(plan["RestoreTestingPlanArn"], None)
-        return backup.ok(status=204)
-    return backup.ok({"RestoreTestingPlan": plan})
+        return vaults.ok(status=204)
+    return vaults.ok({"RestoreTestingPlan": plan})
 
 
 def _shown(plan: Record) -> Record:
@@ -76,45 +76,45 @@ def _create_plan(body: Any) -> Answer:
     wanted = body["RestoreTestingPlan"]
     name = wanted["RestoreTestingPlanName"]
     if name in _store("plans"):
-        return backup.error("AlreadyExistsException", f"The restore testing plan {name} exists already.")
+        return vaults.error("AlreadyExistsException", f"The restore testing plan {name} exists already.")
     arn = f"arn:aws:backup:{get_region()}:{get_account_id()}:restore-testing-plan:{name}-{new_uuid()}"
     # What AWS adds where it is not asked for; the window in hours.
     defaults = {"ScheduleExpressionTimezone": "Etc/UTC", "StartWindowHours": 24}
     _store("plans")[name] = {**defaults, **wanted, "RestoreTestingPlanArn": arn, "CreationTime": time.time()}
     _store("tags")[arn] = dict(body.get("Tags") or {})
-    return backup.ok(_shown(_store("plans")[name]), 201)
+    return vaults.ok(_shown(_store("plans")[name]), 201)
 
 
 def _selections(method: str, plan: Record, parts: list[str], body: Any) -> Answer:
     name = plan["RestoreTestingPlanName"]
     if not parts and method == "GET":
         found = [one for key, one in _store("selections").items() if key.startswith(f"{name}/")]
-        return backup.ok({"RestoreTestingSelections": found})
+        return vaults.ok({"RestoreTestingSelections": found})
     if not parts:
         wanted = body["RestoreTestingSelection"]
         key = f"{name}/{wanted['RestoreTestingSelectionName']}"
         if key in _store("selections"):
-            return backup.error("AlreadyExistsException", f"The restore testing selection {key} exists already.")
+            return vaults.error("AlreadyExistsException", f"The restore testing selection {key} exists already.")
         if (
             bool(wanted.get("ProtectedResourceArns"))
             and bool(wanted.get("ProtectedResourceConditions"))
             and (wanted["ProtectedResourceArns"] != ["*"])
         ):
-            return backup.error("InvalidParameterValueException", "A selection names ARNs or conditions, not both.")
+            return vaults.error("InvalidParameterValueException", "A selection names ARNs or conditions, not both.")
         made = {"ValidationWindowHours": 0, **wanted, "RestoreTestingPlanName": name, "CreationTime": time.time()}
         _store("selections")[key] = made
-        return backup.ok(_selection_shown(plan, made), 201)
+        return vaults.ok(_selection_shown(plan, made), 201)
     key = f"{name}/{parts[0]}"
     one = _store("selections").get(key)
     if one is None:
-        return backup.missing(f"The restore testing selection {key}")
+        return vaults.missing(f"The restore testing selection {key}")
     if method == "PUT":
         one.update(body["RestoreTestingSelection"])
-        return backup.ok(_selection_shown(plan, one))
+        return vaults.ok(_selection_shown(plan, one))
     if method == "DELETE":
         del _store("selections")[key]
-        return backup.ok(status=204)
-    return backup.ok({"RestoreTestingSelection": one})
+        return vaults.ok(status=204)
+    return vaults.ok({"RestoreTestingSelection": one})
 
 
 def _selection_shown(plan: Record, one: Record) -> Record:
@@ -131,10 +131,10 @@ def _jobs(method: str, parts: list[str], body: Any, query: dict[str, Any]) -> An
     from ministack.services import backup as theirs
 
     if not parts and method == "PUT":
-        point = backup.point(body["RecoveryPointArn"])
+        point = vaults.point(body["RecoveryPointArn"])
         if point is None:
-            return backup.missing(f"The recovery point {body['RecoveryPointArn']}")
-        return backup.ok({"RestoreJobId": _restore(point, body.get("Metadata") or {}, body.get("IamRoleArn", ""), "")})
+            return vaults.missing(f"The recovery point {body['RecoveryPointArn']}")
+        return vaults.ok({"RestoreJobId": _restore(point, body.get("Metadata") or {}, body.get("IamRoleArn", ""), "")})
     if not parts:
         flat = {name: value[0] if isinstance(value, list) else value for name, value in query.items()}
         wanted = {
@@ -147,21 +147,21 @@ def _jobs(method: str, parts: list[str], body: Any, query: dict[str, Any]) -> An
         return answer
     job = _store("jobs").get(parts[0])
     if job is None:
-        return backup.missing(f"The restore job {parts[0]}")
+        return vaults.missing(f"The restore job {parts[0]}")
     if parts[1:] == ["validations"]:
         return _validate(job, body)
-    return backup.ok({"RestoreJobId": parts[0], "Metadata": job["_metadata"]} if parts[1:] == ["metadata"] else job)
+    return vaults.ok({"RestoreJobId": parts[0], "Metadata": job["_metadata"]} if parts[1:] == ["metadata"] else job)
 
 
 def _validate(job: Record, body: Any) -> Answer:
     """Takes the result once, of a job of restore testing; then AWS Backup removes what it restored."""
     if not job["CreatedBy"] or job["Status"] != "COMPLETED" or job.get("ValidationStatus") not in (None, "VALIDATING"):
-        return backup.error("InvalidRequestException", f"The restore job {job['RestoreJobId']} waits for no validation result.")
+        return vaults.error("InvalidRequestException", f"The restore job {job['RestoreJobId']} waits for no validation result.")
     job["ValidationStatus"] = body["ValidationStatus"]
     if "ValidationStatusMessage" in body:
         job["ValidationStatusMessage"] = body["ValidationStatusMessage"]
     job["DeletionStatus"] = SUCCESSFUL if _remove(job["CreatedResourceArn"]) else "FAILED"
-    return backup.ok(status=204)
+    return vaults.ok(status=204)
 
 
 def test(plan: str, region: str) -> Record:
@@ -186,15 +186,15 @@ def _newest(plan: Record, selection: Record) -> list[Record]:
     wanted = plan["RecoveryPointSelection"]
     arns = selection.get("ProtectedResourceArns") or ["*"]
     newest: dict[str, Record] = {}
-    for point in backup.all_points():
+    for point in vaults.all_points():
         kind = "CONTINUOUS" if ":continuous:" in point["RecoveryPointArn"] else "SNAPSHOT"
-        vaults = [*wanted["IncludeVaults"], *(f"-{one}" for one in wanted.get("ExcludeVaults") or [])]
+        named = [*wanted["IncludeVaults"], *(f"-{one}" for one in wanted.get("ExcludeVaults") or [])]
         if (
             point["ResourceType"] == selection["ProtectedResourceType"]
             and ("*" in arns or point["ResourceArn"] in arns)
             and kind in wanted["RecoveryPointTypes"]
-            and ("*" in vaults or point["BackupVaultArn"] in vaults)
-            and f"-{point['BackupVaultArn']}" not in vaults
+            and ("*" in named or point["BackupVaultArn"] in named)
+            and f"-{point['BackupVaultArn']}" not in named
         ):
             newest[point["ResourceArn"]] = point
     return list(newest.values())
@@ -232,8 +232,8 @@ def _restore(point: Record, metadata: dict[str, str], role: str, plan: str) -> s
     detail = {
         "restoreJobId": job_id,
         "backupSizeInBytes": "0",
-        "creationDate": backup.instant(now),
-        "completionDate": backup.instant(job["CompletionDate"]),
+        "creationDate": vaults.instant(now),
+        "completionDate": vaults.instant(job["CompletionDate"]),
         "iamRoleArn": role,
         "percentDone": 100.0 if created else 0.0,
         "resourceType": point["ResourceType"],
@@ -287,13 +287,13 @@ def _created(point: Record, asked: dict[str, str], job: str, *, testing: bool) -
 
 def metadata(arn: str) -> Answer:
     """What AWS Backup knows of a resource that it needs to restore it; of file systems alone here."""
-    found, kept = backup.point(arn), snapshots.settings(arn)
+    found, kept = vaults.point(arn), snapshots.settings(arn)
     if found is None:
-        return backup.missing(f"The recovery point {arn}")
+        return vaults.missing(f"The recovery point {arn}")
     if kept is None or found["ResourceType"] != "EFS":
-        return backup.error("InvalidRequestException", f"The emulator keeps no restore metadata of {found['ResourceType']}.")
+        return vaults.error("InvalidRequestException", f"The emulator keeps no restore metadata of {found['ResourceType']}.")
     shown = {"RestoreMetadata": restored_files.metadata(kept), "ResourceType": "EFS"}
-    return backup.ok({"BackupVaultArn": found["BackupVaultArn"], "RecoveryPointArn": arn, **shown})
+    return vaults.ok({"BackupVaultArn": found["BackupVaultArn"], "RecoveryPointArn": arn, **shown})
 
 
 def _listed(text: str) -> list[str]:
