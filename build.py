@@ -207,7 +207,8 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
     texts |= evidenced
     texts["docs/recovery.md"] = recoveries.document(assessed, texts, times, restores)
     bound = [system for system in SYSTEMS if system.profile is FEDRAMP_HIGH]
-    texts["docs/fips.md"] = fips.document(bound, [one.document for system in bound for one in built[system.name].values()])
+    of_bound = [one.document for system in bound for one in built[system.name].values()]
+    texts["docs/fips.md"] = fips.document(bound, of_bound, calls.BY_PERSON["deployer"])
     texts["chain/types.json"] = types.types(every).decode()
     texts |= {f"docs/policies/{name}": text for name, text in policies.documents(every, calls.BY_PERSON).items()}
     files = {system.name: (ROOT / "parameters" / system.name / "default.yaml").read_text(encoding="utf-8") for system in SYSTEMS}

@@ -8,6 +8,7 @@ import pytest
 
 from generator import fips
 from generator.systems.federal_records import FEDERAL_RECORDS
+from model.calls import Calls
 
 TEMPLATE = {
     "Resources": {"Key": {"Type": "AWS::KMS::Key"}, "Files": {"Type": "AWS::EFS::FileSystem"}, "Db": {"Type": "AWS::RDS::X"}}
@@ -35,11 +36,17 @@ def test_services_are_called_as_their_endpoints_are() -> None:
 
 
 def test_the_page_has_a_row_for_each_service_and_says_where_there_is_none() -> None:
-    page = fips.document([FEDERAL_RECORDS], [TEMPLATE])
+    deploys = [
+        Calls("LookAround", ("tag:GetResources",)),
+        Calls("ReadQuotas", ("servicequotas:ListServiceQuotas",), "AWS::EC2::VPC"),
+    ]
+    page = fips.document([FEDERAL_RECORDS], [TEMPLATE], deploys)
     rows = [line for line in page.splitlines() if line.startswith("| ")]
     assert rows[0] == "| service | eu-west-1 | eu-west-2 |"
     assert "| kms | `kms-fips.eu-west-1.amazonaws.com` | `kms-fips.eu-west-2.amazonaws.com` |" in rows
     assert "| rds | none | none |" in rows
+    assert "| tagging | none | none |" in rows
+    assert "servicequotas" not in page  # asked only where a network is made
     assert "For federal-records:" in page
 
 
