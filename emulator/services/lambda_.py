@@ -54,7 +54,9 @@ def _refusal(wanted: Configuration, asked: Configuration) -> Answer | None:
 
     message = None
     if (asked.get("VpcConfig") or {}).get("SubnetIds"):
-        missing = next((action for action in NEEDED if not _may(str(wanted.get("Role", "")), f"ec2:{action}")), None)
+        role = str(wanted.get("Role", ""))
+        refused = (one for one in NEEDED if not permissions.role_may(role, "awslambda", f"ec2:{one}", "*", {}, None))
+        missing = next(refused, None)
         message = missing and f"The provided execution role does not have permissions to call {missing} on EC2"
     if message is None and asked.get("FileSystemConfigs"):
         message = _files_refused(wanted)
@@ -84,23 +86,6 @@ def _files_refused(wanted: Configuration) -> str | None:
         if without:
             return f"EFS file system {point['FileSystemId']} has no mount target in the zone of {', '.join(without)}."
     return None
-
-
-def _may(role_arn: str, action: str) -> bool:
-    """Whether the role's own policies allow Lambda, which assumes it, the action on everything."""
-    from ministack.core import iam_evaluator
-    from ministack.core.responses import get_account_id, get_region
-
-    role, account = role_arn.rsplit("/", 1)[-1], get_account_id()
-    context = iam_evaluator.EvalContext(
-        principal_arn=f"arn:aws:sts::{account}:assumed-role/{role}/awslambda",
-        principal_type="AssumedRole",
-        principal_account=account,
-        action=action,
-        resource_arn="*",
-        region=get_region(),
-    )
-    return bool(iam_evaluator.evaluate(context, iam_evaluator._gather_role_policies(role, account)).decision == "Allow")
 
 
 def _spawn(theirs: Callable[[Any], None], worker: Any) -> None:
