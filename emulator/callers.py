@@ -53,14 +53,21 @@ def _account() -> str:
     return str(get_account_id())
 
 
-def missing_roles(*, call: str = "", type_: str = "") -> Iterator[Mapping[str, Any]]:
-    """The services' own roles that come with a call, or with a resource of a type, and that the account does not have yet."""
+def roles_with_call(action: str) -> list[Mapping[str, Any]]:
+    """The services' own roles that come with a call, and that the account does not have yet."""
+    return [one for one in _fact("service_linked_roles") if action in one["calls"] and _is_missing(one)]
+
+
+def roles_with_type(type_: str) -> list[Mapping[str, Any]]:
+    """Those that come with a resource of a type, whichever of its calls brings them."""
+    of_type = (one for one in _fact("service_linked_roles") if one["calls"] and type_.startswith(tuple(one["types"])))
+    return [one for one in of_type if _is_missing(one)]
+
+
+def _is_missing(role: Mapping[str, Any]) -> bool:
     from ministack.services import iam
 
-    for one in _fact("service_linked_roles"):
-        of_type = one["calls"] and any(type_.startswith(prefix) for prefix in one["types"]) if type_ else False
-        if (call in one["calls"] or of_type) and iam._roles.get_scoped(_account(), None, one["role"]) is None:
-            yield one
+    return iam._roles.get_scoped(_account(), None, role["role"]) is None
 
 
 def role_need(role: Mapping[str, Any]) -> Need:
@@ -130,7 +137,7 @@ def needs(type_: str, properties: Mapping[str, Any]) -> Iterator[Need]:
             for action in one["actions"]:
                 if not action.startswith("kms:"):  # asked where the key is used
                     yield action, _about(action, properties), {}
-    for role in missing_roles(type_=type_):
+    for role in roles_with_type(type_):
         yield role_need(role)
 
 

@@ -82,7 +82,7 @@ def install() -> None:
 
 def _make_roles(evaluate: Callable[..., Any], principal: str, key: str, action: str, region: str) -> Any:
     """The refusal to a caller who may not have a service make its own role, where it comes with this call; else it is made."""
-    for role in list(callers.missing_roles(call=action)):
+    for role in callers.roles_with_call(action):
         one, arn, context = callers.role_need(role)
         denied = evaluate(key, one, "iam", region, resource_arn=arn, service_context=dict(context))
         _note(principal, one, arn, denied)
