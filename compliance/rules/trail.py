@@ -100,9 +100,8 @@ def _beginnings(trail: Resource, type_: str, mark: str) -> list[str]:
     for selector in trail.get("AdvancedEventSelectors") or []:
         fields = {field.get("Field"): field for field in selector.get("FieldSelectors") or []}
         if fields.get("resources.type", {}).get("Equals") == [type_]:
-            for value in fields.get("resources.ARN", {}).get("StartsWith") or []:
-                text = value.get("Fn::Sub", "") if isinstance(value, dict) else value
-                found.append(str(text[0] if isinstance(text, list) else text).partition(mark)[2])
+            beginnings = trail.view.texts(trail.layer, fields.get("resources.ARN", {}).get("StartsWith") or [])
+            found += [text.partition(mark)[2] for text in beginnings if text and mark in text]
     return found
 
 

@@ -117,6 +117,7 @@ BREAKS: list[tuple[str, str, Changes]] = [
     ("trail.data_events", "base.Trail", [(f"{OBJECTS}/2/StartsWith", ["arn:aws:s3:::source-"])]),
     ("trail.data_events", "base.Trail", [(f"{OBJECTS}/1/Equals", ["AWS::DynamoDB::Table"])]),
     ("trail.calls_recorded", "base.Trail", [(f"{FUNCTIONS}/2/StartsWith", ["arn:aws:lambda:us-east-1:1:function:another-"])]),
+    ("trail.calls_recorded", "base.Trail", [(f"{FUNCTIONS}/2/StartsWith", [{"Fn::GetAtt": ["Topic", "Arn"]}] * 2)]),
     ("trail.calls_recorded", "base.Trail", [("data/Metadata/Layer/Sites", {"primary": "us-east-1", "recovery": "eu-west-1"})]),
     ("trail.retained", "base.Trail", [(f"{KEPT}/LifecycleConfiguration/Rules/0", expiring(365))]),
     ("trail.retained", "base.Trail", [(f"{KEPT}/LifecycleConfiguration/Rules/0", expiring(ref("Days")))]),
