@@ -9,6 +9,7 @@ from typing import Any
 
 from generator.runbooks.facts import Facts, Resource
 from generator.runbooks.page import Section
+from model.values import evaluate
 
 HOURS = 730
 """Hours of a month, as AWS counts them in its calculator."""
@@ -250,8 +251,5 @@ def _unpriced(facts: Facts, values: Values) -> Iterator[str]:
 
 def _value(facts: Facts, values: Values, one: Resource, property_: str) -> Any:
     """A property as the default environment has it: a literal, or its parameter's value."""
-    value = one.properties[property_]
-    if not isinstance(value, Mapping):
-        return value
-    name = value["Ref"]
-    return values.get(one.layer, {}).get(name, facts.documents[one.layer]["Parameters"][name].get("Default", "of its own value"))
+    declared, given = facts.documents[one.layer]["Parameters"], values.get(one.layer, {})
+    return evaluate(one.properties[property_], lambda name: given.get(name, declared[name].get("Default", "of its own value")))

@@ -12,6 +12,7 @@ from generator.runbooks.page import Section, Shell, anchor, command, shell, word
 from generator.runbooks.restored import AFTER, CONNECT, IN_TIME, SNAPSHOT, TIDY
 from generator.runbooks.search import search
 from model.architecture import copies_by
+from model.values import mentions
 
 SWAP = "Swap the instances"
 
@@ -489,9 +490,9 @@ def leak(facts: Facts) -> Section:
 def trail_log(facts: Facts) -> str:
     """The log group in which the trail's calls can be searched."""
     for trail in facts.all("AWS::CloudTrail::Trail"):
-        title = trail.properties.get("CloudWatchLogsLogGroupArn", {}).get("Fn::GetAtt", [""])[0]
+        named = set(mentions(trail.properties.get("CloudWatchLogsLogGroupArn")))
         for group in facts.all("AWS::Logs::LogGroup"):
-            if (group.layer, group.title) == (trail.layer, title):
+            if group.layer == trail.layer and group.title in named:
                 return facts.name(group)
     return ""
 

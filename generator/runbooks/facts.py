@@ -12,7 +12,7 @@ from typing import Any
 from generator.assemble import Built
 from model import PRIMARY, Document, Site, System, address
 from model.types import resource_type
-from model.values import Parts, evaluate, text
+from model.values import Parts, evaluate, mentions, text
 
 PSEUDO = {
     "EnvironmentSuffix": "$ENV",
@@ -142,9 +142,8 @@ class Facts:
         """The command that prints the first output which refers to a resource of ``type_``, whose name ends in ``like``."""
         for layer, document in self.documents.items():
             for name, body in document.get("Outputs", {}).items():
-                value = body["Value"]
-                title = value.get("Ref") or str(value.get("Fn::GetAtt", [""])[0])
-                if document["Resources"].get(title, {}).get("Type") == type_ and name.endswith(like):
+                types = {document["Resources"].get(title, {}).get("Type") for title in mentions(body["Value"])}
+                if types == {type_} and name.endswith(like):
                     return f"$(output {layer} {name})"
         raise LookupError(f"{self.system.name}: no output refers to a {type_} ({like or 'any'}); its runbook needs one")
 
