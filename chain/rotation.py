@@ -8,6 +8,7 @@ from datetime import datetime
 
 from chain.graph import Stack
 from chain.stack import Clients, State, Wait, resources
+from model.values import Unknown, evaluate, unknown
 
 CALLS = {"FollowRotation": ("secretsmanager:DescribeSecret",)}
 
@@ -59,16 +60,15 @@ def _secrets(stack: Stack, clients: Clients, state: State | None) -> list[str]:
     """Their ARNs: by the stack's parameters where they say, for then nobody need be asked."""
     given = state.parameters if state is not None else {}
     schedules = [resource for resource in stack.template.resources.values() if resource["Type"] == SCHEDULE]
-    wired = [given.get(str(_ref(each["Properties"]["SecretId"]))) for each in schedules]
-    if all(wired):
-        return [arn for arn in wired if arn]
+    wired = [
+        evaluate(each["Properties"]["SecretId"], lambda name: given.get(name) or Unknown(f"{name} is not given"))
+        for each in schedules
+    ]
+    if not unknown(wired):
+        return wired
     found = resources(clients("cloudformation", stack.region), stack.name).values()
     # The physical id of a schedule is its secret's ARN.
     return [each["PhysicalResourceId"] for each in found if each["ResourceType"] == SCHEDULE]
-
-
-def _ref(value: object) -> object:
-    return value.get("Ref") if isinstance(value, dict) else None
 
 
 def first(stack: Stack, clients: Clients, wait: Wait, patience: float) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from model import Document, Site, System, architecture
 from model.architecture import Address, Copying, Edge
+from model.values import mentions
 from model.view import Resource, View
 
 KEY = "AWS::KMS::Key"
@@ -154,8 +155,7 @@ class World:
 
 def _subnet(one: Resource) -> Subnet:
     zone = one.get("AvailabilityZoneId")
-    name = zone["Ref"] if isinstance(zone, Mapping) and "Ref" in zone else str(zone)
-    return Subnet(one.layer, one.id, re.sub(r"Subnet[A-Z]?$", "", one.id), name)
+    return Subnet(one.layer, one.id, re.sub(r"Subnet[A-Z]?$", "", one.id), next(mentions(zone), str(zone)))
 
 
 def _named(value: Any, pattern: re.Pattern[str], path: str = "") -> Iterator[tuple[str, Any]]:
