@@ -1,4 +1,4 @@
-"""Measure the chain on a CloudFormation of our own (tests/chain/cloud.py): `python bench/chain.py [--runs N]`.
+"""Measure the chain on a CloudFormation of our own (tests/support/chain/cloud.py): `python bench/chain.py [--runs N]`.
 
 Twenty stacks on eight levels in two regions, edges across; 1.7 to 8.3 seconds a stack, which no poll divides. The critical path
 is what nobody can beat. Each row is the median of whole processes. Sceptre deploys the same stacks beside it where it is
@@ -28,8 +28,8 @@ sys.path.insert(0, str(ROOT))
 
 from bench import sceptre  # noqa: E402
 from chain.durations import memory_name  # noqa: E402
-from tests.chain.cloud import Cloud, cloud  # noqa: E402
-from tests.chain.world import Checkout, ref  # noqa: E402
+from tests.support.chain.checkout import Checkout, ref  # noqa: E402
+from tests.support.chain.cloud import Cloud, cloud  # noqa: E402
 
 REGIONS = {"primary": "eu-west-1", "recovery": "eu-west-2"}
 STACKS, LEVELS, SHORTEST, LONGEST = 20, 8, 1.7, 8.3

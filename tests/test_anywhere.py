@@ -13,7 +13,7 @@ import pytest
 
 import build
 from generator import packages
-from tests import unmeasured
+from tests.support import unmeasured
 
 ROOT = Path(__file__).resolve().parents[1]
 ODD = "sp ace, ünï'q & $x"

@@ -16,7 +16,7 @@ from compliance import lint
 from generator.systems import SYSTEMS
 from generator.systems.ledger import LEDGER
 from model import Disruption, Objectives, read
-from tests import unmeasured
+from tests.support import unmeasured
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,7 +1,5 @@
 """``deploy.py`` as an operator meets it: commands, sentences, exit codes, and being killed."""
 
-# ruff: noqa: F811  (fixtures are imported, and asked for by their names)
-
 from __future__ import annotations
 
 import os
@@ -10,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,31 +16,13 @@ import deploy
 import emulator
 from chain import stack as cfn
 from chain.outcome import MEANING, Exit
-from tests.chain.conftest import aws, checkout, clients  # noqa: F401
-from tests.chain.test_deploy import NO_ROLE, open_gate, until
-from tests.chain.test_destroy import bucket, fill
-from tests.chain.test_drift import logs
-from tests.chain.world import GATE, REGION, REPOSITORY, Checkout, Clients, parameter, ref
+from tests.support.chain.checkout import GATE, REGION, REPOSITORY, Checkout, Clients, parameter, ref
+from tests.support.chain.resources import NO_ROLE, bucket, fill, logs
+from tests.support.chain.waiting import open_gate, until
+from tests.support.commands import call
 
+pytestmark = pytest.mark.usefixtures("ordinary")
 NONE = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-
-
-@pytest.fixture(autouse=True)
-def ordinary(aws: emulator.Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The emulator as the ordinary configuration; the handler of SIGTERM is put back."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in aws.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("YES", raising=False)
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
-def call(checkout: Checkout, command: str, *arguments: str) -> int:
-    """Run a command in this process."""
-    return deploy.main([command, "--env", checkout.suffix, *arguments], checkout.root)
 
 
 def test_an_environments_whole_life(checkout: Checkout, clients: Clients, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,5 @@
 """``deploy.py failover`` and ``failback`` as an operator meets them; the function is a stand-in, for it is tried elsewhere."""
 
-# ruff: noqa: F811  (fixtures are imported, and asked for by their names)
-
 from __future__ import annotations
 
 import itertools
@@ -21,16 +19,16 @@ import emulator
 from chain.failover import Follower, named
 from chain.outcome import Exit
 from chain.topology import Place, read
-from tests.chain import two_regions
-from tests.chain.conftest import aws, checkout, clients  # noqa: F401
-from tests.chain.proxy import proxy
-from tests.chain.standin import failover, remember
-from tests.chain.test_deploy import run
-from tests.chain.test_lines import of
-from tests.chain.test_lines import read as lines
-from tests.chain.two_regions import AWAY, HOME
-from tests.chain.world import Checkout, Clients, ref
-from tests.test_deploy import call, ordinary  # noqa: F401
+from tests.support.chain import two_regions
+from tests.support.chain.checkout import Checkout, Clients, ref
+from tests.support.chain.deployment import run
+from tests.support.chain.lines import of
+from tests.support.chain.lines import read as lines
+from tests.support.chain.proxy import proxy
+from tests.support.chain.two_regions import AWAY, HOME, failover, remember
+from tests.support.commands import call
+
+pytestmark = pytest.mark.usefixtures("ordinary")
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from chain.outcome import Exit
-from tests.chain.cloud import Cloud, cloud
-from tests.chain.world import Checkout, parameter, ref
+from tests.support.chain.checkout import Checkout, parameter, ref
+from tests.support.chain.cloud import Cloud, cloud
 
 REGIONS = {"primary": "us-east-1", "recovery": "us-west-2"}
 ALARM = 90.0  # seconds in which a run must end

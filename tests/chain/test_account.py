@@ -15,9 +15,9 @@ from chain.account import access, caller, ordinary_clients
 from chain.outcome import AccessError
 from chain.pace import AT_ONCE
 from chain.templates import parse
-from tests.chain.test_drift import run
-from tests.chain.world import REGION, REPOSITORY, Checkout, Clients
 from tests.servers.serving import serving
+from tests.support.chain.checkout import REGION, REPOSITORY, Checkout, Clients
+from tests.support.chain.deployment import run
 
 
 def test_the_ordinary_configuration_alone_decides(aws: emulator.Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,22 +12,9 @@ from botocore.exceptions import ClientError
 from chain import apart, rehearsed, vaults
 from chain.stack import StackError, Wait
 from emulator import Emulator
-from tests import unmeasured
-from tests.chain.proxy import Proxy, proxy
+from tests.support.chain.proxy import Proxy
 
 SOURCE, TARGET = "eu-west-1", "eu-west-2"
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    with unmeasured.running(databases=False) as aws:
-        yield aws
-
-
-@pytest.fixture
-def between(aws: Emulator) -> Iterator[Proxy]:
-    with proxy(aws.endpoint) as running:
-        yield running
 
 
 def _file_system(aws: Emulator, region: str) -> str:

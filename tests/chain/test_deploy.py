@@ -2,80 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from chain import stack as cfn
-from chain.deploy import Result, deploy
+from chain.deploy import Result
 from chain.stack import CAPABILITIES, StackError
 from chain.statuses import DECISIONS, REMEDIES, Decision
-from tests.chain.world import GATE, REGION, Checkout, Clients, Heard, parameter, ref, sub
+from tests.support.chain.checkout import GATE, REGION, Checkout, Clients, Heard, parameter, ref, sub
+from tests.support.chain.deployment import change_set, run
+from tests.support.chain.resources import NO_ROLE
+from tests.support.chain.waiting import in_background, open_gate, until
 
 Deploy = Callable[..., Result]
 BROKEN = {
     "Broken": parameter("broken", value={"Fn::GetAtt": ["Role", "Arn"]}),
     "Role": {"Type": "AWS::IAM::Role", "Properties": {}},
 }
-NO_ROLE = {
-    "Fine": parameter("fine"),
-    "Wrong": {
-        "Type": "AWS::CloudFormation::WaitCondition",
-        "DependsOn": "Fine",
-        "CreationPolicy": {"ResourceSignal": {"Count": 1, "Timeout": "PT1S"}},
-    },
-    "After": {**parameter("after"), "DependsOn": "Wrong"},
-}
-"""A stack whose second resource fails after a second, with a sentence of CloudFormation's own."""
-
-
-def run(checkout: Checkout, clients: Clients, *systems: str, heard: Heard | None = None) -> Result:
-    """Deploy the checkout."""
-    return deploy(
-        checkout.graph(*systems),
-        clients,
-        heard if heard is not None else Heard(),
-        folder=checkout.root / "out",
-        rotation_patience=0,
-    )
-
-
-def until(holds: Callable[[], Any], seconds: float = 20) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.05)
-
-
-def open_gate(clients: Clients, name: str, status: str = "SUCCESS", region: str = REGION) -> None:
-    """Let a stack's gate go on, or fail."""
-    cloudformation = clients("cloudformation", region)
-
-    def opened() -> bool:
-        try:
-            cloudformation.signal_resource(StackName=name, LogicalResourceId="Gate", UniqueId="1", Status=status)
-        except cloudformation.exceptions.ClientError:  # it does not wait yet
-            return False
-        return True
-
-    until(opened)
-
-
-def in_background(work: Callable[[], Any]) -> Callable[[], Any]:
-    """Run something in a thread; the function that is returned waits for its result."""
-    results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(work()))
-    thread.start()
-
-    def result() -> Any:
-        thread.join(60)
-        return results[0]
-
-    return result
 
 
 def test_outputs_are_passed_on_and_a_second_run_changes_nothing(checkout: Checkout, clients: Clients) -> None:
@@ -238,15 +182,6 @@ def test_somebody_elses_change_set_is_left_alone(checkout: Checkout, clients: Cl
     failure = run(checkout, clients).failed[checkout.id("data")]
     assert failure.reason == "somebody else's change set waits to create this stack: theirs"
     assert clients("cloudformation", REGION).list_change_sets(StackName=checkout.stack("data"))["Summaries"]
-
-
-def change_set(checkout: Checkout, clients: Clients, name: str) -> None:
-    """A first change set for the layer ``data`` that nobody executes."""
-    body = (checkout.root / "templates" / "shop" / "data.yaml").read_text()
-    given = [{"ParameterKey": "EnvironmentSuffix", "ParameterValue": checkout.suffix}]
-    clients("cloudformation", REGION).create_change_set(
-        StackName=checkout.stack("data"), ChangeSetName=name, ChangeSetType="CREATE", TemplateBody=body, Parameters=given
-    )
 
 
 def test_a_stack_without_our_tags_is_left_alone(checkout: Checkout, clients: Clients) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,48 +13,16 @@ import emulator
 from chain import leftovers, show
 from chain import stack as cfn
 from chain.buckets import count, empty
-from chain.destroy import Doomed, Result, Survey, _reversed, destroy, survey
+from chain.destroy import Doomed, _reversed, destroy, survey
 from chain.stack import StackError, State
 from chain.templates import load
-from tests.chain.proxy import Proxy, fault, proxy
-from tests.chain.test_deploy import change_set, in_background, open_gate, run, until
-from tests.chain.world import GATE, REGION, Checkout, Clients, Heard, parameter, ref, sub
-
-ACCOUNT = "123456789012"
-
-
-@pytest.fixture
-def between(aws: emulator.Emulator) -> Iterator[Proxy]:
-    """A proxy before the emulator."""
-    with proxy(aws.endpoint) as running:
-        yield running
-
-
-def look(checkout: Checkout, clients: Clients) -> Survey:
-    """What would be deleted."""
-    return survey(load(checkout.root / "templates"), checkout.suffix, clients, ACCOUNT)
-
-
-def take_down(checkout: Checkout, clients: Clients, heard: Heard | None = None, patience: float = 0) -> Result:
-    """Delete the environment."""
-    listen = heard if heard is not None else Heard()
-    return destroy(look(checkout, clients), load(checkout.root / "templates"), clients, listen, ACCOUNT, patience=patience)
-
-
-def bucket(name: str) -> dict[str, Any]:
-    """A versioned bucket."""
-    properties = {"BucketName": sub(f"{name}-${{EnvironmentSuffix}}"), "VersioningConfiguration": {"Status": "Enabled"}}
-    return {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": properties}}
-
-
-def fill(clients: Clients, name: str) -> None:
-    """Put versions, a delete marker and an unfinished upload into a bucket."""
-    s3 = clients("s3", REGION)
-    for body in (b"one", b"two"):
-        s3.put_object(Bucket=name, Key="kept", Body=body)
-    s3.put_object(Bucket=name, Key="deleted", Body=b"x")
-    s3.delete_object(Bucket=name, Key="deleted")
-    s3.create_multipart_upload(Bucket=name, Key="unfinished")
+from tests.support.chain.checkout import GATE, REGION, Checkout, Clients, Heard, parameter, ref, sub
+from tests.support.chain.cloud import ACCOUNT
+from tests.support.chain.deployment import change_set, run
+from tests.support.chain.destruction import look, take_down
+from tests.support.chain.proxy import Proxy, fault
+from tests.support.chain.resources import bucket, fill
+from tests.support.chain.waiting import in_background, open_gate, until
 
 
 def test_everything_goes_in_reverse_order_with_full_buckets(checkout: Checkout, clients: Clients) -> None:

@@ -13,38 +13,10 @@ import emulator
 from chain import show
 from chain import stack as cfn
 from chain.drift import Drift, drift
-from tests.chain.proxy import proxy
-from tests.chain.test_deploy import NO_ROLE, run
-from tests.chain.world import REGION, Checkout, Clients, parameter, ref, sub
-
-POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Sid": "Own", "Effect": "Allow", "Action": ["logs:PutLogEvents"], "Resource": [{"Fn::GetAtt": ["Group", "Arn"]}]}
-    ],
-}
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-}
-
-
-def logs(name: str = "app", days: int = 7) -> dict[str, Any]:
-    """A log group, and a role that may write to it."""
-    return {
-        "Group": {
-            "Type": "AWS::Logs::LogGroup",
-            "Properties": {"LogGroupName": sub(f"/{name}/${{EnvironmentSuffix}}"), "RetentionInDays": days},
-        },
-        "Role": {
-            "Type": "AWS::IAM::Role",
-            "Properties": {
-                "RoleName": sub("role-${AWS::Region}-${EnvironmentSuffix}"),
-                "AssumeRolePolicyDocument": TRUST,
-                "Policies": [{"PolicyName": "own", "PolicyDocument": POLICY}],
-            },
-        },
-    }
+from tests.support.chain.checkout import REGION, Checkout, Clients, parameter, ref, sub
+from tests.support.chain.deployment import run
+from tests.support.chain.proxy import proxy
+from tests.support.chain.resources import NO_ROLE, logs
 
 
 def network(with_rule: bool = True) -> dict[str, Any]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
-import emulator
 from chain import packages
 from chain import stack as cfn
 from chain.compare import UNREAD
@@ -19,16 +17,9 @@ from chain.drift import drift
 from chain.plan import plan
 from chain.schedule import StoppedError
 from chain.stack import Wait
-from tests.chain.proxy import Answer, Proxy, fault, proxy
-from tests.chain.test_deploy import run
-from tests.chain.world import REGION, Checkout, Clients, Heard, parameter, sub
-
-
-@pytest.fixture
-def between(aws: emulator.Emulator) -> Iterator[Proxy]:
-    """A proxy before the emulator."""
-    with proxy(aws.endpoint) as running:
-        yield running
+from tests.support.chain.checkout import REGION, Checkout, Clients, Heard, parameter, sub
+from tests.support.chain.deployment import run
+from tests.support.chain.proxy import Answer, Proxy, fault
 
 
 def change_set_answer(status: str, reason: str = "", more: str = "") -> Answer:

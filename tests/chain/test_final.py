@@ -14,13 +14,11 @@ from chain import stack as cfn
 from chain.destroy import Survey, destroy, survey
 from chain.templates import load
 from chain.topology import Place, read
-from tests.chain import two_regions
-from tests.chain.standin import failover
-from tests.chain.test_deploy import run
-from tests.chain.test_destroy import ACCOUNT
-from tests.chain.test_two_regions import fail_over
-from tests.chain.two_regions import AWAY, HOME
-from tests.chain.world import Checkout, Clients, Heard
+from tests.support.chain import two_regions
+from tests.support.chain.checkout import Checkout, Clients, Heard
+from tests.support.chain.cloud import ACCOUNT
+from tests.support.chain.deployment import run
+from tests.support.chain.two_regions import AWAY, HOME, fail_over, failover
 
 
 def deployed(checkout: Checkout, clients: Clients) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from chain.outcome import InputError
 from chain.templates import load
-from tests.chain.world import Checkout, ref
+from tests.support.chain.checkout import Checkout, ref
 
 
 def test_edges_follow_imports_within_and_across_sites(checkout: Checkout) -> None:

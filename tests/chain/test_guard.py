@@ -10,7 +10,7 @@ import pytest
 from chain.changes import Later, differences, text
 from chain.guard import Danger, by_change_set, dangers, gone, refused, sentences
 from chain.stack import Change, _change
-from tests.chain.world import ref, sub
+from tests.support.chain.checkout import ref, sub
 
 OPEN = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "CidrIp": "10.0.0.0/16"}
 

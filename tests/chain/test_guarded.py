@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,11 @@ from chain.plan import plan
 from chain.review import review
 from chain.templates import load
 from chain.upgrades import Order, order
-from tests.chain.cloud import ACCOUNT, Cloud, cloud
-from tests.chain.world import REGION, Checkout, Heard, parameter, ref
+from tests.support.chain.checkout import REGION, Checkout, Heard, parameter, ref
+from tests.support.chain.cloud import ACCOUNT, Cloud
 
 AWAY = "us-west-2"
 TABLE = {"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": "t"}}
-
-
-@pytest.fixture
-def sky() -> Iterator[Cloud]:
-    """An empty one."""
-    with cloud() as running:
-        yield running
 
 
 def put(checkout: Checkout, sky: Cloud, *allowed: str, heard: Heard | None = None, plan: saved.Saved | None = None) -> Result:
@@ -67,7 +59,7 @@ def test_a_replacement_that_only_the_change_set_shows_is_refused_and_left_undone
     put(checkout, sky)
     checkout.layer("data", {"Table": {**TABLE, "Properties": {"TableName": "t", "BillingMode": "PAY_PER_REQUEST"}}})
     monkeypatch.setattr(
-        "tests.chain.cloud._change",
+        "tests.support.chain.cloud._change",
         lambda name, *_: {
             "Action": "Modify", "LogicalResourceId": name, "ResourceType": TABLE["Type"], "Replacement": "True",
         },

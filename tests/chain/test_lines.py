@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-from cfnlint.jsonschema import StandardValidator
 
 import deploy as program
 import emulator
@@ -17,37 +14,13 @@ from chain.drift import Drift, drift
 from chain.outcome import Exit
 from chain.preflight import Found
 from chain.status import status
-from tests.chain.cloud import Cloud, cloud
-from tests.chain.proxy import Proxy
-from tests.chain.test_deploy import run
-from tests.chain.test_drift import logs
-from tests.chain.test_reach import impatient, pair, put
-from tests.chain.test_status import between, rotating  # noqa: F401  a fixture
-from tests.chain.test_worst_day import ENVIRONMENT, artifacts, bucket, left
-from tests.chain.world import REGION, REPOSITORY, Checkout, Clients, ref
-
-AWAY = "us-west-2"
-SCHEMA = StandardValidator(schema=json.loads((REPOSITORY / "chain/lines.schema.json").read_text()))
-
-
-@pytest.fixture
-def sky() -> Iterator[Cloud]:
-    """An empty one."""
-    with cloud() as running:
-        yield running
-
-
-def read(text: str) -> list[dict[str, Any]]:
-    """Lines of JSON that fit the schema."""
-    found = [json.loads(line) for line in text.splitlines()]
-    for line in found:
-        assert not list(SCHEMA.iter_errors(line)), line
-    return found
-
-
-def of(kind: str, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lines of a kind."""
-    return [line for line in found if line["kind"] == kind]
+from tests.support.chain.checkout import REGION, Checkout, Clients, ref
+from tests.support.chain.cloud import Cloud
+from tests.support.chain.cloud_systems import AWAY, ENVIRONMENT, artifacts, bucket, impatient, left, pair, put
+from tests.support.chain.deployment import run
+from tests.support.chain.lines import SCHEMA, of, read
+from tests.support.chain.proxy import Proxy
+from tests.support.chain.resources import logs, rotating
 
 
 def point(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
@@ -115,7 +88,7 @@ def test_status_and_drift_can_be_read_by_a_program(
 def test_what_is_not_ready_and_how_secrets_rotate_are_lines_of_status(
     checkout: Checkout,
     clients: Clients,
-    between: Proxy,  # noqa: F811
+    between: Proxy,
 ) -> None:
     checkout.layer("rotation", rotating())
     run(checkout, clients)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,100 +11,24 @@ from typing import Any
 import pytest
 
 from chain import guard, lines, reach, saved, show
-from chain.deploy import Result, deploy
 from chain.graph import Graph, Stack, open_environment
-from chain.guard import Danger
 from chain.outcome import GuardedError
-from chain.plan import Step, plan
-from chain.review import Review, review
+from chain.plan import plan
+from chain.review import review
 from chain.stack import State
 from chain.status import status
-from tests.chain.test_deploy import until
-from tests.chain.world import REGION, REPOSITORY, Checkout, Clients, Heard, ref, sub
+from tests.support.chain.checkout import REGION, REPOSITORY, Checkout, Clients, get, ref, sub
+from tests.support.chain.database import ENGINE, NAMED, SUBNETS, ZONES, database, finals, judge, lay, network, put, resource
+from tests.support.chain.waiting import until
 
 AWAY = "us-west-2"
 MOVED = "The network of a deployed database cannot be moved; make a second environment and restore into it"
-ZONES = {
-    "VpcCidr": {"Type": "String", "Default": "10.0.0.0/16"},
-    "ZoneId": {"Type": "String", "Default": "use1-az1"},
-}
-ENGINE = {
-    "AllocatedStorage": "20",
-    "DBInstanceClass": "db.t3.micro",
-    "Engine": "postgres",
-    "MasterUserPassword": "not-a-secret-of-anybody",
-    "MasterUsername": "master",
-}
-NAMED = {"DBSubnetGroupDescription": "Where it stands.", "DBSubnetGroupName": sub("db-${EnvironmentSuffix}")}
-
-
-def get(resource: str, attribute: str) -> dict[str, Any]:
-    """``Fn::GetAtt``."""
-    return {"Fn::GetAtt": [resource, attribute]}
-
-
-def resource(type_: str, **properties: Any) -> dict[str, Any]:
-    """A resource."""
-    return {"Type": type_, "Properties": properties}
-
-
-def network() -> dict[str, Any]:
-    """A VPC with two subnets and a group."""
-    block = {"Fn::Cidr": [ref("VpcCidr"), 2, 8]}
-    subnets = {
-        f"Subnet{number}": resource(
-            "AWS::EC2::Subnet",
-            VpcId=ref("Vpc"),
-            CidrBlock={"Fn::Select": [number, block]},
-            AvailabilityZoneId=ref("ZoneId") if number else "use1-az4",
-        )
-        for number in (0, 1)
-    }
-    group = resource("AWS::EC2::SecurityGroup", GroupDescription="The database's.", VpcId=ref("Vpc"))
-    return {"Vpc": resource("AWS::EC2::VPC", CidrBlock=ref("VpcCidr")), **subnets, "Group": group}
-
-
-SUBNETS = {"Fn::Join": [",", [ref("Subnet0"), ref("Subnet1")]]}
-
-
-def lay(checkout: Checkout, resources: Mapping[str, Any], subnets: Any = SUBNETS, **more: Any) -> None:
-    """The network's layer, whose outputs a database takes."""
-    outputs = {"SubnetIds": subnets, "GroupId": get("Group", "GroupId"), "VpcId": ref("Vpc")}
-    checkout.layer("network", resources, parameters=ZONES, outputs=outputs, **more)
-
-
-def database(checkout: Checkout, sites: Mapping[str, str] | None = None) -> None:
-    """A database on the network: its group of subnets has a name, and is changed in place."""
-    group = resource("AWS::RDS::DBSubnetGroup", SubnetIds={"Fn::Split": [",", ref("NetworkSubnetIds")]}, **NAMED)
-    instance = resource(
-        "AWS::RDS::DBInstance", DBSubnetGroupName=ref("Subnets"), VPCSecurityGroups=[ref("NetworkGroupId")], **ENGINE
-    )
-    imports = {"NetworkSubnetIds": "network.SubnetIds", "NetworkGroupId": "network.GroupId"}
-    checkout.layer("database", {"Subnets": group, "Instance": instance}, imports=imports, sites=sites)
-
-
-def put(checkout: Checkout, clients: Clients, *allowed: str, given: saved.Saved | None = None) -> Result:
-    """Deploy."""
-    return deploy(checkout.graph(), clients, Heard(), folder=checkout.root / "out", allowed=allowed, saved=given)
-
-
-def judge(checkout: Checkout, clients: Clients) -> tuple[Review, list[Step], list[Danger]]:
-    """Plan: what is reviewed, the steps, and every danger."""
-    graph = checkout.graph()
-    judged = review(graph, clients, reach.look(clients, graph.regions).standing)
-    steps = plan(graph, clients, judged=judged)
-    return judged, steps, show.dangers(judged, steps)
 
 
 def marks(checkout: Checkout, clients: Clients) -> list[object]:
     """What differs as soon as an operation has begun."""
     states = reach.look(clients, checkout.graph().regions).standing[REGION]
     return [states[checkout.stack(layer)].mark for layer in ("network", "database")]
-
-
-def finals(checkout: Checkout, clients: Clients) -> list[Danger]:
-    """Those that nothing opens."""
-    return [each for each in judge(checkout, clients)[2] if each.final]
 
 
 def test_a_network_that_feeds_a_database_is_not_replaced_and_no_permission_opens_it(checkout: Checkout, clients: Clients) -> None:

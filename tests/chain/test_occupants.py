@@ -14,9 +14,9 @@ import emulator
 from chain import calls, guard
 from chain.guard import Danger
 from chain.outcome import GuardedError
-from tests.chain.test_moves import ENGINE, NAMED, SUBNETS, ZONES, database, finals, lay, network, put, resource
-from tests.chain.world import REGION, Checkout, Clients, ref, sub
-from tests.emulator.test_record import allow, assume
+from tests.support.chain.checkout import REGION, Checkout, Clients, ref, sub
+from tests.support.chain.database import ENGINE, NAMED, SUBNETS, ZONES, database, finals, lay, network, put, resource
+from tests.support.emulator.callers import allow, assume
 
 MOVED = {"network": {"VpcCidr": "10.9.0.0/16"}}
 

@@ -8,7 +8,7 @@ import pytest
 
 from chain.outcome import InputError
 from chain.parameters import check, check_suffix
-from tests.chain.world import Checkout
+from tests.support.chain.checkout import Checkout
 
 DECLARED: dict[str, Any] = {
     "InstanceClass": {"Type": "String", "AllowedValues": ["db.r6g.large", "db.r6g.xlarge"], "Default": "db.r6g.large"},

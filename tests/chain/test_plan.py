@@ -13,8 +13,9 @@ from chain import stack as cfn
 from chain.changes import Difference
 from chain.plan import Step, plan
 from chain.stack import Change
-from tests.chain.test_deploy import change_set, in_background, open_gate, run, until
-from tests.chain.world import GATE, REGION, Checkout, Clients, parameter, ref, sub
+from tests.support.chain.checkout import GATE, REGION, Checkout, Clients, parameter, ref, sub
+from tests.support.chain.deployment import change_set, run
+from tests.support.chain.waiting import in_background, open_gate, until
 
 
 def steps(checkout: Checkout, clients: Clients) -> dict[str, Step]:

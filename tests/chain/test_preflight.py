@@ -12,11 +12,11 @@ import emulator
 from chain import stack as cfn
 from chain.outcome import Exit, InputError, NotReadyError
 from chain.preflight import opt_ins
-from tests import unmeasured
-from tests.chain import two_regions
-from tests.chain.test_deploy import run
-from tests.chain.two_regions import AWAY, HOME, get
-from tests.chain.world import Checkout, ref, sub
+from tests.support import unmeasured
+from tests.support.chain import two_regions
+from tests.support.chain.checkout import Checkout, get, ref, sub
+from tests.support.chain.deployment import run
+from tests.support.chain.two_regions import AWAY, HOME
 
 
 @pytest.fixture

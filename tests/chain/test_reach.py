@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 import deploy as program
 from chain import account, pace, saved, show
-from chain.deploy import Result, deploy
+from chain.deploy import deploy
 from chain.destroy import survey
 from chain.drift import Drift, drift
 from chain.outcome import Exit, MovedError, NotReadyError
@@ -21,48 +20,10 @@ from chain.reach import look, reason, within
 from chain.review import review
 from chain.status import Stale, status
 from chain.templates import load
-from tests import unmeasured
-from tests.chain.cloud import ACCOUNT, Cloud, cloud
-from tests.chain.world import REGION, Checkout, Clients, Heard, parameter, ref
-
-AWAY = "us-west-2"
-PATIENCE = 0.3  # seconds
-
-
-@pytest.fixture
-def sky() -> Iterator[Cloud]:
-    """An empty one."""
-    with cloud() as running:
-        yield running
-
-
-def impatient(sky: Cloud) -> Clients:
-    """Clients with a pace that give up soon."""
-    plain, made = sky.clients(PATIENCE), {}
-
-    def client(service: str, region: str) -> Any:
-        if (service, region) not in made:
-            made[service, region] = attach(plain(service, region), Pace())
-        return made[service, region]
-
-    return client
-
-
-def put(checkout: Checkout, sky: Cloud, heard: Heard | None = None, planned: saved.Saved | None = None) -> Result:
-    """Deploy."""
-    listen = heard if heard is not None else Heard()
-    return deploy(checkout.graph(), impatient(sky), listen, folder=checkout.root / "out", saved=planned)
-
-
-def pair(checkout: Checkout, *, away: str = "1") -> None:
-    """A primary that feeds one of two stacks at the recovery site."""
-    checkout.layer("source", sites={"primary": REGION}, outputs={"Out": ref("Value")})
-    sized = {"Size": {"Type": "String", "Default": away}}
-    value = {"Value": parameter("fed", ref("Size"))}
-    fed = {"From": "primary:source.Out"}
-    checkout.layer("fed", value, sites={"recovery": AWAY}, imports=fed, parameters=sized, outputs={"Out": ref("Value")})
-    checkout.layer("alone", {"Value": parameter("alone", ref("Size"))}, sites={"recovery": AWAY}, parameters=sized)
-    checkout.layer("behind", sites={"recovery": AWAY}, imports={"Before": "fed.Out"})
+from tests.support import unmeasured
+from tests.support.chain.checkout import REGION, Checkout, Clients, Heard, parameter, ref
+from tests.support.chain.cloud import ACCOUNT, Cloud
+from tests.support.chain.cloud_systems import AWAY, PATIENCE, impatient, pair, put
 
 
 def away(checkout: Checkout, layer: str) -> str:

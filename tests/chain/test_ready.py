@@ -12,9 +12,8 @@ from chain import preflight, reach, ready
 from chain import stack as cfn
 from chain.outcome import NotReadyError
 from chain.ready import Check, Wanted
-from tests.chain.test_deploy import run
-from tests.chain.two_regions import get
-from tests.chain.world import REGION, Checkout, Clients, parameter, ref, sub
+from tests.support.chain.checkout import REGION, Checkout, Clients, get, parameter, ref, sub
+from tests.support.chain.deployment import run
 
 ZONES = {"ZoneAId": {"Type": "String", "Default": "use1-az1"}, "ZoneBId": {"Type": "String", "Default": "use1-az9"}}
 

@@ -15,8 +15,8 @@ from chain import record, timeline
 from chain.outcome import ENDS, MEANING, AccessError, BrokenError, Exit, InputError, ended, markdown
 from chain.record import Record
 from chain.stack import News
-from tests.chain.test_deploy import until
-from tests.chain.world import REPOSITORY, Checkout
+from tests.support.chain.checkout import REPOSITORY, Checkout
+from tests.support.chain.waiting import until
 
 SCHEMA = StandardValidator(schema=json.loads((REPOSITORY / "chain" / "record.schema.json").read_text()))
 

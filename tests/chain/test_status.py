@@ -4,78 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-import emulator
 from chain import rotation, show
 from chain.deploy import deploy
 from chain.rotation import Rotation
 from chain.stack import Wait
 from chain.status import status
-from tests.chain.proxy import Proxy, proxy
-from tests.chain.test_deploy import run
-from tests.chain.world import Checkout, Clients, Heard, ref, sub
-
-HANDLER = "def handler(event, context):\n    return None\n"
-
-
-@pytest.fixture
-def between(aws: emulator.Emulator) -> Iterator[Proxy]:
-    """A proxy before the emulator."""
-    with proxy(aws.endpoint) as running:
-        yield running
-
-
-def rotating() -> dict[str, Any]:
-    """A secret, and a schedule that rotates it with a function which somebody else owns."""
-    return {
-        "Secret": {
-            "Type": "AWS::SecretsManager::Secret",
-            "Properties": {"Name": sub("secret-${EnvironmentSuffix}"), "SecretString": '{"password": "p"}'},
-        },
-        "Role": {
-            "Type": "AWS::IAM::Role",
-            "Properties": {
-                "RoleName": sub("role-rotates-${EnvironmentSuffix}"),
-                "AssumeRolePolicyDocument": {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-                    ],
-                },
-            },
-        },
-        "Function": {
-            "Type": "AWS::Lambda::Function",
-            "Properties": {
-                "FunctionName": sub("rotates-${EnvironmentSuffix}"),
-                "Runtime": "python3.11",
-                "Handler": "index.handler",
-                "Role": {"Fn::GetAtt": ["Role", "Arn"]},
-                "Code": {"ZipFile": HANDLER},
-            },
-        },
-        "Permission": {
-            "Type": "AWS::Lambda::Permission",
-            "Properties": {
-                "FunctionName": ref("Function"),
-                "Action": "lambda:InvokeFunction",
-                "Principal": "secretsmanager.amazonaws.com",
-            },
-        },
-        "Schedule": {
-            "Type": "AWS::SecretsManager::RotationSchedule",
-            "DependsOn": "Permission",
-            "Properties": {
-                "SecretId": ref("Secret"),
-                "RotationLambdaARN": {"Fn::GetAtt": ["Function", "Arn"]},
-                "RotationRules": {"AutomaticallyAfterDays": 30},
-            },
-        },
-    }
+from tests.support.chain.checkout import Checkout, Clients, Heard, ref, sub
+from tests.support.chain.deployment import run
+from tests.support.chain.proxy import Proxy
+from tests.support.chain.resources import rotating
 
 
 def test_what_stands_is_shown_with_its_outputs_and_what_does_not_is_said_to(checkout: Checkout, clients: Clients) -> None:

@@ -18,14 +18,13 @@ from chain.outside import outside, snapshots
 from chain.plan import plan
 from chain.stack import StackError
 from chain.topology import Execution, Place, Record, Topology, held, read
-from tests.chain import two_regions
-from tests.chain.standin import failover, remember
-from tests.chain.test_deploy import run
-from tests.chain.test_destroy import look, take_down
-from tests.chain.test_lines import of
-from tests.chain.test_lines import read as lines
-from tests.chain.two_regions import AWAY, CREDENTIALS, HOME
-from tests.chain.world import Checkout, Clients, parameter, ref, sub
+from tests.support.chain import two_regions
+from tests.support.chain.checkout import Checkout, Clients, parameter, ref, sub
+from tests.support.chain.deployment import run
+from tests.support.chain.destruction import look, take_down
+from tests.support.chain.lines import of
+from tests.support.chain.lines import read as lines
+from tests.support.chain.two_regions import AWAY, CREDENTIALS, HOME, failover, remember
 
 AWAY_NOW = {"state": "failed-over", "epoch": 3, "site": "recovery", "since": "2026-01-01T00:00:00+00:00", "execution": "e"}
 PLACE = Place("shop", "dev", AWAY)

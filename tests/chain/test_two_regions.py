@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from threading import Event
 from typing import Any
 
@@ -20,12 +19,13 @@ from chain.durations import Durations
 from chain.outcome import NotReadyError
 from chain.plan import plan
 from chain.templates import load
-from tests.chain import two_regions
-from tests.chain.proxy import Proxy, fault, proxy
-from tests.chain.test_deploy import run
-from tests.chain.test_destroy import ACCOUNT, look, take_down
-from tests.chain.two_regions import AWAY, HOME
-from tests.chain.world import Checkout, Clients, Heard, parameter, sub
+from tests.support.chain import two_regions
+from tests.support.chain.checkout import Checkout, Clients, Heard, parameter, sub
+from tests.support.chain.cloud import ACCOUNT
+from tests.support.chain.deployment import run
+from tests.support.chain.destruction import look, take_down
+from tests.support.chain.proxy import Proxy, fault
+from tests.support.chain.two_regions import AWAY, HOME, fail_over
 
 GIVEN = f"arn:aws:rds:{HOME}:123456789012:db:agency"
 
@@ -142,23 +142,6 @@ def test_what_binds_the_regions_is_taken_apart_first(checkout: Checkout, clients
     gone(checkout, clients)
 
 
-def fail_over(checkout: Checkout, clients: Clients) -> None:
-    """What a failover does behind CloudFormation's back: the other cluster writes, and the secret is one of its own."""
-    rds, identifier = clients("rds", HOME), f"global-{checkout.suffix}"
-    second = f"arn:aws:rds:{AWAY}:123456789012:cluster:aurora-second-{checkout.suffix}"
-    rds.switchover_global_cluster(GlobalClusterIdentifier=identifier, TargetDbClusterIdentifier=second)
-    end = time.monotonic() + 20
-    while not any(each["IsWriter"] and each["DBClusterArn"] == second for each in members(rds, identifier)):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    clients("secretsmanager", AWAY).stop_replication_to_replica(SecretId=f"secret-{checkout.suffix}")
-
-
-def members(rds: Any, identifier: str) -> list[dict[str, Any]]:
-    found = rds.describe_global_clusters(GlobalClusterIdentifier=identifier)["GlobalClusters"][0]
-    return list(found["GlobalClusterMembers"])
-
-
 def back_up(checkout: Checkout, clients: Clients) -> None:
     """A recovery point in the vault of each region, one a copy of the other."""
     backup, vault = clients("backup", HOME), f"vault-{checkout.suffix}"
@@ -220,13 +203,6 @@ def test_a_survey_shows_what_a_failover_left_without_a_stack(checkout: Checkout,
     text = f"{AWAY}  secret secret-{checkout.suffix}  is left from before"
     assert text in list(show.doomed(look(checkout, clients)))
     assert take_down(checkout, clients).left == ()
-
-
-@pytest.fixture
-def between(aws: emulator.Emulator) -> Iterator[Proxy]:
-    """A proxy before the emulator."""
-    with proxy(aws.endpoint) as running:
-        yield running
 
 
 def rehearsal(checkout: Checkout) -> None:

@@ -22,7 +22,7 @@ from chain.stack import News
 from chain.status import status
 from chain.templates import load
 from chain.undeleted import Undeleted
-from tests.chain.world import REGION, REPOSITORY, Checkout, Clients, Heard, ref
+from tests.support.chain.checkout import REGION, REPOSITORY, Checkout, Clients, Heard, ref
 
 OWN = "arn:aws:cloudformation:us-east-1:123456789012:stack/one/1"
 TAGS = {"Tags": [{"Key": "System", "Value": "shop"}, {"Key": "Environment", "Value": ref("EnvironmentSuffix")}]}

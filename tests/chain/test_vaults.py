@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
 from threading import Event
 from typing import Any
 
@@ -14,13 +13,6 @@ from botocore.exceptions import ClientError
 from chain import vaults
 from chain.stack import StackError, Wait
 from emulator import Emulator
-from tests import unmeasured
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    with unmeasured.running(databases=False) as aws:
-        yield aws
 
 
 @pytest.fixture

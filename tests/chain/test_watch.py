@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,17 +13,10 @@ from chain import stack as cfn
 from chain import statuses, watch
 from chain.schedule import StoppedError
 from chain.watch import Watch
-from tests.chain.cloud import ACCOUNT, Cloud, cloud
-from tests.chain.world import REGION, Checkout
+from tests.support.chain.checkout import REGION, Checkout
+from tests.support.chain.cloud import ACCOUNT, Cloud
 
 NAMES = ("one", "two", "three")
-
-
-@pytest.fixture
-def sky() -> Iterator[Cloud]:
-    """An empty one."""
-    with cloud() as running:
-        yield running
 
 
 def made(checkout: Checkout, sky: Cloud, *names: str) -> dict[str, str]:

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,24 +25,12 @@ from chain.plan import plan
 from chain.statuses import DECISIONS, Decision
 from chain.templates import load
 from chain.watch import Waiter
-from tests.chain.cloud import ACCOUNT, Cloud, Held, cloud
-from tests.chain.test_deploy import in_background, until
-from tests.chain.world import REGION, Checkout, Clients, Heard, parameter, ref
+from tests.support.chain.checkout import REGION, Checkout, Clients, Heard, parameter, ref
+from tests.support.chain.cloud import ACCOUNT, FAILED, Cloud, Held
+from tests.support.chain.cloud_systems import ENVIRONMENT, artifacts, bucket, left
+from tests.support.chain.waiting import in_background, until
 
 AWAY = "us-west-2"
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "x",
-    "AWS_SECRET_ACCESS_KEY": "x",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-
-
-@pytest.fixture
-def sky() -> Iterator[Cloud]:
-    """An empty one."""
-    with cloud() as running:
-        yield running
 
 
 def paced(sky: Cloud) -> Clients:
@@ -350,7 +337,7 @@ def test_what_a_failed_create_left_is_not_removed_while_it_may_hold_data(
 
 def test_a_rollback_is_finished_once_and_no_more(checkout: Checkout, sky: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     held = standing(checkout, sky, "UPDATE_ROLLBACK_FAILED")
-    monkeypatch.setitem(__import__("tests.chain.cloud").chain.cloud.FAILED, "update", "UPDATE_ROLLBACK_FAILED")
+    monkeypatch.setitem(FAILED, "update", "UPDATE_ROLLBACK_FAILED")
     failure = put(checkout, sky).failed[checkout.id("data")]
     assert str(failure).startswith(
         "the stack is in UPDATE_ROLLBACK_FAILED; finish its rollback first: aws cloudformation continue"
@@ -389,18 +376,6 @@ def test_somebody_who_is_faster_is_joined(checkout: Checkout, sky: Cloud) -> Non
 
 
 # Locks --------------------------------------------------------------------------------------------------------------------
-
-
-def artifacts(checkout: Checkout) -> None:
-    """A system with a bucket for its locks."""
-    bucket = {"Bucket": {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "n", "Type": "String", "Value": "x"}}}
-    checkout.layer("artifacts", bucket, outputs={"BucketName": ref("Bucket")})
-    checkout.layer("data", {"Value": parameter("data", ref("Size"))}, parameters={"Size": {"Type": "String", "Default": "1"}})
-
-
-def bucket(checkout: Checkout) -> str:
-    """Where the lock lies."""
-    return f"{checkout.stack('artifacts')}-Bucket"
 
 
 def test_two_deployers_at_once_are_one_too_many(checkout: Checkout, sky: Cloud) -> None:
@@ -484,15 +459,6 @@ def test_a_lock_whose_answer_was_lost_is_ours_and_is_kept_alive(checkout: Checko
             locks.beat(REGION, bucket(checkout))
             assert sky.buckets[bucket(checkout)][lock.KEY][1] != before
     assert lock.KEY not in sky.buckets[bucket(checkout)]
-
-
-def left(checkout: Checkout, sky: Cloud, **holder: Any) -> None:
-    """A lock that somebody left."""
-    import json
-    from dataclasses import asdict
-
-    content = {**asdict(lock.Holder.here("arn:aws:iam::1:user/other")), **holder}
-    sky.buckets[bucket(checkout)][lock.KEY] = (json.dumps({"holder": content}).encode(), '"1"')
 
 
 def test_the_lock_of_a_process_that_was_killed_here_is_taken_over(checkout: Checkout, sky: Cloud) -> None:

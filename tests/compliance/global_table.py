@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.compliance.small import GONE
+from tests.support.compliance.small_system import GONE
 
 Changes = list[tuple[str, Any]]
 

@@ -1,17 +1,8 @@
 """What a reviewer reads above a resource and in Metadata."""
 
 from compliance import annotate
-from compliance.check import check
 from compliance.rules import rds
-from model import Deviation
-from tests.compliance.small import changed
-from tests.compliance.test_check import NO_STANDBY, system
-
-DEVIATIONS = (
-    Deviation(rds.multi_az, "data.Instance", "One zone is enough for tests."),
-    Deviation("LG-05", "data.Parameters", "Asked for."),
-)
-FOUND = check(system(*DEVIATIONS), changed(NO_STANDBY))
+from tests.support.compliance.deviations import DEVIATIONS, FOUND
 
 
 def test_the_line_above_a_resource_names_its_controls_and_deviations() -> None:

@@ -8,27 +8,12 @@ import pytest
 
 from compliance.check import UnexplainedGapError, check, questions
 from compliance.profiles.baseline import BASELINE
-from compliance.profiles.financial_audit import FINANCIAL_AUDIT
 from compliance.profiles.hipaa import HIPAA
 from compliance.rules import failover, kms, rds, s3
-from model import PRIMARY, Deviation, Profile, System
+from model import Deviation, System
 from model.view import TEMPLATE
-from tests.compliance.small import LAYERS, changed, templates
+from tests.support.compliance.small_system import LAYERS, NO_STANDBY, changed, system, templates
 
-
-def system(*deviations: Deviation, profile: Profile = FINANCIAL_AUDIT) -> System:
-    return System(
-        name="small",
-        title="Small",
-        serves="tests",
-        regions={PRIMARY: "us-east-1"},
-        profile=profile,
-        layers=(),
-        deviations=deviations,
-    )
-
-
-NO_STANDBY = ("data/Resources/Instance/Properties/MultiAZ", False)
 NO_ROTATION = ("base/Resources/Key/Properties/EnableKeyRotation", False)
 
 

@@ -4,7 +4,6 @@ import csv
 import io
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,14 +15,11 @@ from compliance.profiles.baseline import BASELINE
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT
 from compliance.profiles.hipaa import HIPAA
-from model import PRIMARY, System, locate
+from model import PRIMARY, locate
 from model.view import TEMPLATE
-from tests.compliance.small import changed, templates
-from tests.compliance.test_annotate import DEVIATIONS, FOUND
-from tests.compliance.test_check import NO_STANDBY, system
+from tests.support.compliance.deviations import FOUND, SYSTEM
+from tests.support.compliance.small_system import NO_STANDBY, TEXTS, changed, system, templates
 
-TEXTS = {f"templates/small/{path.stem}.yaml": path.read_text() for path in (Path(__file__).parent / "small").glob("*.yaml")}
-SYSTEM: System = system(*DEVIATIONS)
 PAGE = matrix.document([(SYSTEM, FOUND)], TEXTS)
 
 

@@ -20,10 +20,8 @@ from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.hipaa import HIPAA
 from generator.systems import SYSTEMS
 from model import Profile
-from tests.compliance.small import changed, templates
-from tests.compliance.test_annotate import DEVIATIONS, FOUND
-from tests.compliance.test_check import NO_STANDBY, system
-from tests.compliance.test_matrix import SYSTEM, TEXTS
+from tests.support.compliance.deviations import DEVIATIONS, FOUND, SYSTEM
+from tests.support.compliance.small_system import NO_STANDBY, TEXTS, changed, system, templates
 
 COMMITTED = Path(__file__).parents[2] / "docs/oscal"
 CATALOGS = sorted({f"{one.profile.name}-catalog.json" for one in SYSTEMS})

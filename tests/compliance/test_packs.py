@@ -8,7 +8,7 @@ import pytest
 
 from compliance import packs
 from model import read
-from tests.compliance.every_rule import all_rules
+from tests.support.compliance.every_rule import all_rules
 
 ROOT = Path(__file__).parents[2]
 DECLARED = {

@@ -21,10 +21,10 @@ from model import Rule
 from model.types import resource_types
 from model.view import TEMPLATE, View
 from tests.compliance import cache_table, elsewhere_table, failover_table, global_table, packs_table, platform_table
-from tests.compliance.every_rule import all_rules
-from tests.compliance.small import GONE, changed, resource, templates, verdict
 from tests.compliance.spared_table import SPARED
-from tests.systems import rendered
+from tests.support import committed_templates
+from tests.support.compliance.every_rule import all_rules
+from tests.support.compliance.small_system import GONE, changed, resource, templates, verdict
 
 RULES = {rule.id: rule for rule in all_rules()}
 
@@ -557,7 +557,7 @@ def test_the_lease_is_that_of_the_failover_function() -> None:
 @pytest.mark.parametrize("system", ["federal-records", "healthcare"])
 def test_everything_between_evidence_and_act_is_asked_where_it_stands(system: str) -> None:
     """Were the decision not recognised, its rules would have nothing to say, and would be met by that."""
-    view = View(rendered.templates(system))
+    view = View(committed_templates.templates(system))
     assert [one.layer for one in failover.deciders(view)] == ["failover"]
     found = {f"{one.layer}.{one.id}" for one in failover.decision(view)}
     assert {

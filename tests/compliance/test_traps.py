@@ -10,8 +10,8 @@ import pytest
 
 from generator.systems import SYSTEMS
 from model import read
-from tests.compliance.every_rule import all_rules
-from tests.compliance.small import GONE, changed, resource, verdict
+from tests.support.compliance.every_rule import all_rules
+from tests.support.compliance.small_system import GONE, changed, resource, verdict
 
 RULES = {rule.id: rule for rule in all_rules()}
 ROOT = Path(__file__).parents[2] / "templates"

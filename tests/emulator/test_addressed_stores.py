@@ -12,8 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import Emulator, running
-
-from . import samples
+from tests.support.emulator import samples
 
 REGION = "eu-west-2"
 ACCOUNT = "123456789012"

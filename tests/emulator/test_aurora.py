@@ -12,9 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import Emulator, postgres
-
-from . import samples, stacks
-from .test_databases import connect
+from tests.support.emulator import samples, stacks
+from tests.support.emulator.databases import connect, place
 
 pytestmark = pytest.mark.xdist_group("aurora")  # else every worker would set up what they share
 
@@ -76,10 +75,6 @@ def secret(aws: Emulator) -> dict[str, Any]:
 def described(aws: Emulator) -> dict[str, Any]:
     found: dict[str, Any] = aws.client("rds").describe_db_clusters(DBClusterIdentifier="with-server-cluster")["DBClusters"][0]
     return found
-
-
-def place(address: str, port: int) -> dict[str, Any]:
-    return {"Endpoint": {"Address": address, "Port": port}}
 
 
 def test_writer_reader_instances_and_secret_lead_to_the_server(aws: Emulator, cluster: dict[str, str]) -> None:

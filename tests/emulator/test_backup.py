@@ -10,10 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import Emulator, EmulatorError, postgres
-
-from . import samples, stacks
-from .test_aurora import place
-from .test_databases import connect
+from tests.support.emulator import samples, stacks
+from tests.support.emulator.databases import connect, place
 
 pytestmark = pytest.mark.xdist_group("backup")  # else every worker would set up what they share
 

@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import Emulator
-from tests import unmeasured
-from tests.emulator.test_record import allow, assume, code
+from tests.support import unmeasured
+from tests.support.emulator.callers import allow, assume, code
 
 REGION = "eu-central-2"
 POLICY = json.dumps(

@@ -11,8 +11,7 @@ from botocore.exceptions import ClientError
 
 from emulator import Emulator, running, schemas
 from emulator.types import RESOURCES
-
-from . import samples, stacks
+from tests.support.emulator import samples, stacks
 
 pytestmark = pytest.mark.xdist_group("cloudformation")  # else every worker would set up what they share
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from emulator import Emulator, running
-
-from .test_file_backups import ROLE, arn
-from .test_replicated import HERE, THERE, code, file_system, protection, replicate, write
+from tests.support.emulator.callers import code
+from tests.support.emulator.file_systems import HERE, ROLE, THERE, arn, file_system, protection, replicate, write
 
 
 @pytest.fixture(scope="module")

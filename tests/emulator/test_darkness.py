@@ -12,10 +12,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from emulator import ACCESS_KEY, SECRET_KEY, Emulator
-
-from . import test_global_database as world
-from . import test_replicas as replicas
-from .replication import eventually, run, session
+from tests.support.emulator import global_database, replicas
+from tests.support.emulator.databases import eventually, run, session
 
 DARK, LIT = "ap-northeast-1", "ap-northeast-2"
 WAIT = 1.0  # seconds, which a client of a region that may be lost would give it
@@ -103,24 +101,24 @@ def test_clients_beside_a_region_that_is_cut_off_are_served_and_nothing_of_it_co
 
 @pytest.mark.usefixtures("lit")
 def test_a_primary_cluster_that_was_dark_while_another_took_over_comes_back_as_its_secondary(aws: Emulator) -> None:
-    first = world.primary(aws, "gone", DARK)
+    first = global_database.primary(aws, "gone", DARK)
     aws.client("rds", DARK).create_global_cluster(GlobalClusterIdentifier="dark", SourceDBClusterIdentifier=first)
-    second = world.secondary(aws, "here", "dark", LIT)
-    old, new = world.place(aws, "gone", DARK), world.place(aws, "here", LIT)
+    second = global_database.secondary(aws, "here", "dark", LIT)
+    old, new = global_database.place(aws, "gone", DARK), global_database.place(aws, "here", LIT)
     with session(aws, old) as connection:
         aws.darken(DARK)
-        world.switch(aws, second, region=LIT, lossy=True, name="dark")
-        eventually(lambda: world.roles(aws, "dark"), {second: (True, "connected"), first: (False, "pending-resync")})
+        global_database.switch(aws, second, region=LIT, lossy=True, name="dark")
+        eventually(lambda: global_database.roles(aws, "dark"), {second: (True, "connected"), first: (False, "pending-resync")})
         run(aws, new, "INSERT INTO kept VALUES (2)")
         aws.settle()
         aws.lighten(DARK)
         with pytest.raises(Exception, match=r"(?i)network|closed|reset"):  # fenced: it never wrote again
             connection.run("INSERT INTO kept VALUES (3)")
     aws.settle()
-    assert world.roles(aws, "dark") == {second: (True, "connected"), first: (False, "connected")}
-    eventually(lambda: world.rows(aws, old), [1, 2])
+    assert global_database.roles(aws, "dark") == {second: (True, "connected"), first: (False, "connected")}
+    eventually(lambda: global_database.rows(aws, old), [1, 2])
     assert run(aws, old, "SELECT pg_is_in_recovery()") == [[True]]
-    world.take_apart(aws, "dark", ("gone", DARK), ("here", LIT))
+    global_database.take_apart(aws, "dark", ("gone", DARK), ("here", LIT))
 
 
 def test_an_emulator_ends_with_a_region_in_the_dark() -> None:

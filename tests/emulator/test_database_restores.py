@@ -12,9 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import Emulator, postgres
-
-from . import samples, stacks
-from .test_databases import USER, connect
+from tests.support.emulator import samples, stacks
+from tests.support.emulator.databases import USER, connect
 
 pytestmark = pytest.mark.xdist_group("database restores")  # else every worker would set up what they share
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import Emulator, EmulatorError, postgres
+from tests.support.emulator.databases import connect
 
 pytestmark = pytest.mark.xdist_group("databases")  # else every worker would set up what they share
 
@@ -40,14 +40,6 @@ def instance(aws: Emulator) -> Iterator[dict[str, Any]]:
         MasterUserPassword=PASSWORD,
     )["DBInstance"]
     rds.delete_db_instance(DBInstanceIdentifier=NAME, SkipFinalSnapshot=True)
-
-
-def connect(aws: Emulator, instance: dict[str, Any], password: str, *, tls: bool = True) -> pg8000.native.Connection:
-    context = ssl.create_default_context(cafile=str(aws.root)) if tls else False
-    place = instance["Endpoint"]
-    return pg8000.native.Connection(
-        USER, host=place["Address"], port=place["Port"], database="books", password=password, ssl_context=context
-    )
 
 
 def test_it_answers_where_the_instance_says_over_verified_tls(aws: Emulator, instance: dict[str, Any]) -> None:

@@ -10,8 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import Emulator, EmulatorError
-
-from . import samples, stacks
+from tests.support.emulator import samples, stacks
 
 STACK = "with-rules"
 SERVICE = {"Service": "events.amazonaws.com"}

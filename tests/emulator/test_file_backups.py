@@ -11,16 +11,11 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
+from tests.support.emulator import samples, stacks
+from tests.support.emulator.callers import code
+from tests.support.emulator.file_systems import HERE, ROLE, THERE, arn, file_system, write
 
-from . import samples, stacks
-from .test_replicated import HERE, THERE, code, file_system, write
-
-ROLE = "arn:aws:iam::123456789012:role/backup"
 VAULT = "file-backups"
-
-
-def arn(region: str, ref: str) -> str:
-    return f"arn:aws:elasticfilesystem:{region}:123456789012:file-system/{ref}"
 
 
 def vault(region: str) -> str:

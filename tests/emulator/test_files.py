@@ -10,47 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import Emulator
-
-from . import samples, stacks
+from tests.support.emulator import samples, stacks
+from tests.support.emulator.file_systems import function, invoke, role
 
 STACK = "with-files"
-CODE = """
-import os, pathlib
-
-def handler(event, context):
-    place = pathlib.Path(os.environ["ARCHIVE"])
-    if "write" in event:
-        place.mkdir(parents=True, exist_ok=True)
-        (place / event["file"]).write_text(event["write"])
-    found = sorted(one.name for one in place.iterdir())
-    return {"found": found, "text": (place / event["file"]).read_text(), "other": os.environ["OTHER"]}
-"""
 MOUNT = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
-
-
-def function(name: str, role: str = "Role") -> dict[str, Any]:
-    properties = {
-        "FunctionName": name,
-        "Runtime": "python3.13",
-        "Handler": "index.handler",
-        "Code": {"ZipFile": CODE},
-        "Role": samples.att(role, "Arn"),
-        "Timeout": 30,
-        "VpcConfig": {"SubnetIds": [samples.ref("SubnetA")], "SecurityGroupIds": [samples.ref("OtherGroup")]},
-        "FileSystemConfigs": [{"Arn": samples.att("AccessPoint", "Arn"), "LocalMountPath": "/mnt/archive"}],
-        "Environment": {"Variables": {"ARCHIVE": "/mnt/archive/segments", "OTHER": "/mnt/archives"}},
-    }
-    return {"Type": "AWS::Lambda::Function", "DependsOn": "TargetA", "Properties": properties}
-
-
-def role(*statements: dict[str, Any]) -> dict[str, Any]:
-    network = samples.RESOURCES["Role"][1]["Policies"][0]
-    document = {"Version": "2012-10-17", "Statement": list(statements)}
-    policies = [network, *([{"PolicyName": "files", "PolicyDocument": document}] if statements else [])]
-    return {
-        "Type": "AWS::IAM::Role",
-        "Properties": {"AssumeRolePolicyDocument": samples.trust("lambda"), "Policies": policies},
-    }
 
 
 def template() -> dict[str, Any]:
@@ -79,12 +43,6 @@ def ids(aws: Emulator) -> Iterator[dict[str, str]]:
     yield found
     assert stacks.delete(aws, STACK) == "DELETE_COMPLETE", stacks.failures(aws, STACK)
     assert not aws.files(found["Files"]).exists()
-
-
-def invoke(aws: Emulator, name: str, **event: Any) -> dict[str, Any]:
-    answer = aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
-    found: dict[str, Any] = json.load(answer["Payload"])
-    return found
 
 
 def test_what_a_function_writes_below_its_mount_path_is_in_the_directory_of_the_access_point(

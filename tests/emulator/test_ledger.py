@@ -13,8 +13,7 @@ import yaml
 
 import model
 from emulator import Emulator, running, schemas
-
-from . import stacks
+from tests.support.emulator import stacks
 
 CHECKOUT = Path(__file__).parents[2]
 SUFFIX = "read"

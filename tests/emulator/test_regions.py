@@ -13,8 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import Emulator, running
-
-from . import samples, stacks
+from tests.support.emulator import samples, stacks
 
 FIRST, SECOND = "eu-west-1", "eu-west-2"
 ACCOUNT = samples.ACCOUNT

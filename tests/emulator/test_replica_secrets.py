@@ -14,9 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import Emulator
-
-from . import samples, stacks
-from .test_rotation import Rotated
+from tests.support.emulator import samples, stacks
+from tests.support.emulator.rotated_secrets import Rotated
 
 HERE, THERE, ELSEWHERE = "us-east-1", "eu-west-2", "eu-west-1"
 KEPT = ("VersionId", "SecretString", "VersionStages")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,30 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator import Emulator
-
-from . import samples, stacks
-from .test_files import function, invoke, role
-
-HERE, THERE = "us-east-1", "eu-west-1"
-
-
-def file_system(aws: Emulator, region: str, *, protected: bool = True, encrypted: bool = True) -> str:
-    efs = aws.client("efs", region)
-    ref: str = efs.create_file_system(CreationToken=str(uuid.uuid4()), Encrypted=encrypted)["FileSystemId"]
-    if not protected:
-        efs.update_file_system_protection(FileSystemId=ref, ReplicationOverwriteProtection="DISABLED")
-    return ref
-
-
-def protection(aws: Emulator, region: str, ref: str) -> str:
-    found = aws.client("efs", region).describe_file_systems(FileSystemId=ref)["FileSystems"][0]
-    return str(found["FileSystemProtection"]["ReplicationOverwriteProtection"])
-
-
-def code(call: Any, **arguments: Any) -> str:
-    with pytest.raises(ClientError) as refused:
-        call(**arguments)
-    return str(refused.value.response["Error"]["Code"])
+from tests.support.emulator import samples, stacks
+from tests.support.emulator.callers import code
+from tests.support.emulator.file_systems import HERE, THERE, file_system, function, invoke, protection, replicate, role, write
 
 
 @pytest.fixture
@@ -51,19 +29,6 @@ def pair(aws: Emulator) -> Iterator[tuple[str, str]]:
             efs.delete_replication_configuration(SourceFileSystemId=one["SourceFileSystemId"])
     for region, ref in ((HERE, source), (THERE, target)):
         aws.client("efs", region).delete_file_system(FileSystemId=ref)
-
-
-def replicate(aws: Emulator, source: str, target: str) -> dict[str, Any]:
-    destinations = [{"FileSystemId": target, "Region": THERE}]
-    made: dict[str, Any] = aws.client("efs", HERE).create_replication_configuration(
-        SourceFileSystemId=source, Destinations=destinations
-    )
-    return made
-
-
-def write(aws: Emulator, ref: str, name: str, text: str) -> None:
-    aws.files(ref).mkdir(parents=True, exist_ok=True)
-    (aws.files(ref) / name).write_text(text)
 
 
 def found(aws: Emulator, ref: str) -> dict[str, str]:

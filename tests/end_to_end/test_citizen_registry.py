@@ -14,8 +14,7 @@ import pytest
 
 from emulator import Emulator
 from replay.chain import verify
-from tests import unmeasured
-from tests.end_to_end.commands import ROOT, deploy_py
+from tests.support.commands import ROOT, deploy_py, deployed
 
 pytestmark = pytest.mark.xdist_group("citizen-registry")
 
@@ -31,11 +30,9 @@ def _run(aws: Emulator, command: str, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    with unmeasured.running() as aws:
-        _run(aws, "deploy")
-        aws.settle()
-        yield aws
+def aws(aws: Emulator) -> Emulator:
+    deployed(aws, "citizen-registry", SUFFIX)
+    return aws
 
 
 def _output(aws: Emulator, layer: str, name: str) -> str:

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from emulator import Call
-from tests.end_to_end.roles import ON_BEHALF, granted, permissions, without
-from tests.end_to_end.test_failover import SUFFIX, SYSTEMS, Subject, standing
+from tests.support.end_to_end.failover import SUFFIX, SYSTEMS, Subject, standing
+from tests.support.end_to_end.roles import ON_BEHALF, granted, permissions, without
 
 pytestmark = pytest.mark.xdist_group("failover_permissions")
 

@@ -12,8 +12,8 @@ import pytest
 from chain.calls import FAILS_BACK
 from chain.outcome import Exit
 from emulator import Call
-from tests.end_to_end.commands import ROOT, deploy_py
-from tests.end_to_end.test_failover import SUFFIX, SYSTEMS, Subject, standing
+from tests.support.commands import ROOT, deploy_py
+from tests.support.end_to_end.failover import SUFFIX, SYSTEMS, Subject, standing
 
 pytestmark = pytest.mark.xdist_group("failover_policies")
 

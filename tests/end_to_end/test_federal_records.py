@@ -18,10 +18,9 @@ from botocore.exceptions import ClientError
 
 from chain.outcome import Exit
 from emulator import Emulator
-from tests import unmeasured
-from tests.end_to_end.commands import ROOT, deploy_py
-from tests.end_to_end.roles import ON_BEHALF, granted
-from tests.systems.reference import REFERENCE_PRIMARY
+from tests.support.commands import ROOT, deploy_py, deployed
+from tests.support.end_to_end.roles import ON_BEHALF, granted
+from tests.support.reference_primary import REFERENCE_PRIMARY
 
 pytestmark = pytest.mark.xdist_group("federal-records")
 
@@ -111,11 +110,9 @@ def _soon(asked: Callable[[], Any], wanted: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    with unmeasured.running() as aws:
-        _run(aws, "deploy")
-        aws.settle()
-        yield aws
+def aws(aws: Emulator) -> Emulator:
+    deployed(aws, "federal-records", SUFFIX)
+    return aws
 
 
 def test_what_is_committed_at_the_source_is_read_at_the_replica_which_takes_no_write(aws: Emulator) -> None:

@@ -17,9 +17,9 @@ import pg8000.native
 import pytest
 
 from emulator import Emulator
-from tests import unmeasured
-from tests.end_to_end.commands import ROOT, deploy_py, opted_in
-from tests.end_to_end.roles import ON_BEHALF, granted, permissions, without
+from tests.support import unmeasured
+from tests.support.commands import ROOT, deploy_py, deployed
+from tests.support.end_to_end.roles import ON_BEHALF, granted, permissions, without
 
 pytestmark = pytest.mark.xdist_group("healthcare")
 
@@ -92,12 +92,13 @@ def _soon(asked: Callable[[], Any], wanted: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    with opted_in(SYSTEM, SUFFIX) as aws:
-        with _writer(aws) as connection:
-            connection.run("create table visits (id int primary key)")
-            connection.run("insert into visits values (1), (2)")
-        yield aws
+def aws(aws: Emulator) -> Emulator:
+    aws.opt_in()
+    deployed(aws, SYSTEM, SUFFIX)
+    with _writer(aws) as connection:
+        connection.run("create table visits (id int primary key)")
+        connection.run("insert into visits values (1), (2)")
+    return aws
 
 
 def test_what_is_committed_at_home_is_read_in_the_other_region_which_takes_no_write(aws: Emulator) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from emulator import Emulator
-from tests import unmeasured
-from tests.end_to_end.commands import ROOT, deploy_py
-from tests.systems.rendered import templates
+from tests.support import unmeasured
+from tests.support.commands import ROOT, deploy_py
+from tests.support.committed_templates import templates
 
 SUFFIX = "cut"
 DEPLOY = ("deploy", "--rotation-wait", "0")  # no servers stand behind the emulator here

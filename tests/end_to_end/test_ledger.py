@@ -11,15 +11,15 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pg8000.native
 import pytest
 
 from emulator import Emulator
-from tests import unmeasured
-from tests.end_to_end.commands import ROOT, deploy_py
+from tests.support import unmeasured
+from tests.support.commands import ROOT, deploy_py, deployed
 
 pytestmark = pytest.mark.xdist_group("ledger")
 
@@ -32,12 +32,9 @@ def _run(aws: Emulator, command: str, *arguments: str, suffix: str = SUFFIX) -> 
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    with unmeasured.running() as aws:
-        deployed = _run(aws, "deploy")
-        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
-        aws.settle()
-        yield aws
+def aws(aws: Emulator) -> Emulator:
+    deployed(aws, "ledger", SUFFIX)
+    return aws
 
 
 def _secret(aws: Emulator) -> dict[str, Any]:

@@ -1,16 +1,13 @@
 """The rendered policies are enough for whoever deploys and for whoever reviews, and the reviewer's changes nothing."""
 
-from collections.abc import Iterator
-
 import boto3
 import pytest
 
 from emulator import Emulator
 from generator.systems import SYSTEMS
 from model import System
-from tests import unmeasured
-from tests.end_to_end.commands import deploy_py
-from tests.end_to_end.roles import user
+from tests.support.commands import deploy_py
+from tests.support.end_to_end.roles import user
 
 pytestmark = pytest.mark.xdist_group("policies")
 
@@ -18,10 +15,9 @@ SUFFIX = "pol"
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    with unmeasured.running() as aws:
-        aws.opt_in()
-        yield aws
+def aws(aws: Emulator) -> Emulator:
+    aws.opt_in()
+    return aws
 
 
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)

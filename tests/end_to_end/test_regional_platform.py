@@ -11,9 +11,9 @@ import pg8000.native
 import pytest
 
 from emulator import Emulator
-from tests.end_to_end.commands import deploy_py, opted_in
-from tests.end_to_end.roles import ON_BEHALF, granted, permissions, without
 from tests.servers.hanging import silent, talking
+from tests.support.commands import deploy_py, deployed
+from tests.support.end_to_end.roles import ON_BEHALF, granted, permissions, without
 
 pytestmark = pytest.mark.xdist_group("regional-platform")
 
@@ -35,12 +35,13 @@ def _run(aws: Emulator, command: str, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    with opted_in(PLATFORM, SUFFIX) as aws:
-        with _database(aws) as connection:
-            connection.run("create table orders (id int primary key)")
-            connection.run("insert into orders values (1), (2)")
-        yield aws
+def aws(aws: Emulator) -> Emulator:
+    aws.opt_in()
+    deployed(aws, PLATFORM, SUFFIX)
+    with _database(aws) as connection:
+        connection.run("create table orders (id int primary key)")
+        connection.run("insert into orders values (1), (2)")
+    return aws
 
 
 def _output(aws: Emulator, layer: str, name: str) -> str:

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from tests import unmeasured
-from tests.end_to_end.commands import ROOT
+from tests.support import unmeasured
+from tests.support.commands import ROOT
 
 pytestmark = pytest.mark.xdist_group("try")
 

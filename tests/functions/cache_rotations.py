@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from emulator import Emulator
-from tests.functions.rotations import Rotating
 from tests.servers.secrets_manager import SecretsManager
+from tests.support.functions.rotations import Rotating
 
 ACCESS = "on ~session:* -@all +@connection -@dangerous +get +set"
 FIRST = "First0password0of0the0user000000"

@@ -19,10 +19,10 @@ from common.report import FunctionError
 from emulator import Emulator
 from emulator.authority import Authority
 from emulator.redis_server import MISSING, Server, find
-from tests import unmeasured
 from tests.functions.cache_rotations import ACCESS, FIRST, CacheRotator
-from tests.functions.rotations import STEPS, Runner, _everything
 from tests.servers.secrets_manager import SecretsManager
+from tests.support import unmeasured
+from tests.support.functions.rotations import STEPS, Runner, loggable
 
 GROUP = "sessions"
 
@@ -67,7 +67,7 @@ def refusal(rotator: CacheRotator, event: Any, capfd: pytest.CaptureFixture[str]
         FIRST,
         *(json.loads(text)["password"] for text in rotator.service.secrets[rotator.arn].versions.values() if text),
     }
-    everything = "\n".join([*_everything(caught.value), *capfd.readouterr()])
+    everything = "\n".join([*loggable(caught.value), *capfd.readouterr()])
     assert not [password for password in passwords if password in everything]
     return str(caught.value)
 
@@ -400,7 +400,7 @@ def _says(rotator: CacheRotator, where: cache.Cache) -> str:
 
     with pytest.raises(FunctionError) as caught:
         cache.accepts(where, Credential({"username": f"name-{rotator.user}", "password": FIRST}), "session:x")
-    assert not [line for line in _everything(caught.value) if FIRST in line]
+    assert not [line for line in loggable(caught.value) if FIRST in line]
     return str(caught.value)
 
 

@@ -35,8 +35,8 @@ from generator.packages import Package, package
 from generator.render import render
 from model import PRIMARY, RECOVERY, Document, Rule, System
 from model.view import View
-from tests import unmeasured
-from tests.compliance.small import verdict
+from tests.support import unmeasured
+from tests.support.compliance.small_system import verdict
 
 pytestmark = pytest.mark.xdist_group("cache rotation deployed")  # else every worker would set up what they share
 

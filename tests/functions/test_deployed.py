@@ -15,7 +15,7 @@ import pytest
 import emulator
 from emulator.postgres import MISSING, find
 from generator.packages import package
-from tests import unmeasured
+from tests.support import unmeasured
 
 pytestmark = pytest.mark.xdist_group("deployed")  # else every worker would set up what they share
 

@@ -24,11 +24,10 @@ from replica_age import handler as replica_age
 import emulator
 from emulator.authority import Authority
 from emulator.postgres import SUPERUSER, Server
-from tests import unmeasured
-from tests.end_to_end.honouring import HONOURS
-from tests.functions.rotations import Runner
 from tests.servers import hanging
 from tests.servers.fixtures import DATABASE, PASSWORD, USER, Launch
+from tests.support.end_to_end.honouring import HONOURS
+from tests.support.functions.rotations import Runner
 
 REPLICATION = "Replication-password.of_the~super"
 TABLES = ("dr_heartbeat", "dr_epoch", "dr_probe")
@@ -123,12 +122,6 @@ def _until(done: Callable[[], bool]) -> None:
     while not done():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[emulator.Emulator]:
-    with unmeasured.running(databases=False) as running:
-        yield running
 
 
 def _replica(writer: Server, authority: Authority, name: str) -> Server:

@@ -4,93 +4,37 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from common.report import FunctionError
 
-from emulator import Emulator, postgres
-from tests import unmeasured
-from tests.emulator.test_global_database import member, primary, secondary
+from emulator import Emulator
+from tests.support.emulator.global_database import member, primary, secondary
+from tests.support.functions.failovers import (
+    BACK,
+    DUBLIN,
+    LONDON,
+    PROBE,
+    REQUESTS,
+    SUFFIXES,
+    SYSTEM,
+    THERE,
+    Failover,
+    Site,
+    Start,
+    answers,
+    ended_well,
+    function,
+    onward,
+)
+from tests.support.functions.harm import KILLS, TROUBLES, Everywhere, Harm, Killed
 
-from .failovers import DUBLIN, LONDON, OTHER, PROBE, SYSTEM, UNWRITABLE, Failover, Site, function
-from .harm import KILLS, TROUBLES, Everywhere, Harm, Killed
-
-SUFFIXES = count(1)
 A_WHILE = timedelta(minutes=15)
-Start = Callable[[], Failover]
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    assert postgres.find() is not None, postgres.MISSING
-    with unmeasured.running() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sites(aws: Emulator) -> dict[str, Site]:
-    """A cluster that writes and one that follows, and what stands beside each."""
-    first = primary(aws, "failing-home")
-    aws.client("rds", LONDON).create_global_cluster(GlobalClusterIdentifier="failing", SourceDBClusterIdentifier=first)
-    clusters = {LONDON: first, DUBLIN: secondary(aws, "failing-away", "failing")}
-    return {region: _site(aws, region, cluster) for region, cluster in clusters.items()}
-
-
-def _site(aws: Emulator, region: str, cluster: str) -> Site:
-    topic = aws.client("sns", region).create_topic(Name="operators")["TopicArn"]
-    sqs = aws.client("sqs", region)
-    policy = {
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}
-        ]
-    }
-    queue = sqs.create_queue(QueueName="operators", Attributes={"Policy": json.dumps({"Version": "2012-10-17", **policy})})[
-        "QueueUrl"
-    ]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    aws.client("sns", region).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    for name in ("replica-data-stale", "primary-unreachable"):
-        aws.client("cloudwatch", region).put_metric_alarm(
-            AlarmName=name,
-            Namespace="Standby",
-            MetricName=name,
-            Statistic="Maximum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=1,
-            ComparisonOperator="GreaterThanThreshold",
-        )
-    function(aws, "unwritable", region, UNWRITABLE)
-    return Site(region, cluster, function(aws, "probe", region), topic, queue)
-
-
-@pytest.fixture
-def start(aws: Emulator, sites: dict[str, Site], monkeypatch: pytest.MonkeyPatch) -> Start:
-    """A new environment, whose recovery site is wherever nobody writes now: so no test has to put anything back."""
-
-    def begin() -> Failover:
-        aws.settle()
-        found = aws.client("rds", LONDON).describe_global_clusters(GlobalClusterIdentifier="failing")["GlobalClusters"][0]
-        [writes] = [one["DBClusterArn"].split(":")[3] for one in found["GlobalClusterMembers"] if one["IsWriter"]]
-        begun = Failover(aws, monkeypatch, f"t{next(SUFFIXES)}", sites[OTHER[writes]], sites[writes])
-        aws.client("rds", begun.here.region).modify_db_cluster(
-            DBClusterIdentifier=begun.here.cluster.rpartition(":")[2],
-            ServerlessV2ScalingConfiguration={"MinCapacity": 0.5, "MaxCapacity": 2},
-            ApplyImmediately=True,
-        )
-        aws.settle()
-        begun.evidence()
-        begun.told()
-        return begun
-
-    return begin
 
 
 def test_an_alarm_with_both_pieces_of_evidence_promotes_the_recovery_site(start: Start) -> None:
@@ -551,33 +495,6 @@ def test_whoever_asks_for_something_else_hears_what_there_is(start: Start) -> No
         failover.invoke({"request": "dry-run"})
 
 
-def ended_well(failover: Failover) -> None:
-    """One writer, which the topology names, by one execution that ended once."""
-    assert failover.outcomes() == ["completed"]
-    assert failover.writer() == [failover.topology["writer"]] == [failover.here.cluster]
-    assert failover.topology["epoch"] == 1
-
-
-def onward(failover: Failover, execution: str = "") -> Callable[[dict[str, Any]], dict[str, Any] | None]:
-    """What follows an answer: the next minute, an approval, or a new request after a refusal; nothing when one was completed."""
-    asked, wanted = count(1), failover.outcomes().count("completed") + 1
-
-    def following(answer: dict[str, Any]) -> dict[str, Any] | None:
-        if failover.outcomes().count("completed") == wanted:
-            return None
-        if answer["outcome"] == "waiting-for-approval":  # how old the data were nobody could say
-            return {"approve": answer["execution"], "by": "operator"}
-        if execution and answer["outcome"] in ("refused", "nothing to do"):
-            return {**REQUESTS[execution], "execution": f"{execution}{next(asked):02d}"}
-        return {"tick": True}
-
-    return following
-
-
-THERE, BACK = "manual-20261121T120000Z-0a1b", "manual-20261121T130000Z-0a1b"
-REQUESTS = {THERE: {"request": "switchover", "by": "operator"}, BACK: {"request": "failback", "by": "operator"}}
-
-
 def test_killed_before_and_after_every_call_it_ends_in_one_writer_and_tells_all(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -651,17 +568,6 @@ def test_killed_between_the_proof_and_the_record_the_next_run_records(start: Sta
     monkeypatch.setattr(run, "_record", record)
     assert failover.drive()[-1]["outcome"] == "completed"
     ended_well(failover)
-
-
-def answers(failover: Failover, *steps: str, most: int = 40) -> list[dict[str, Any]]:
-    """Minutes until each of ``steps`` was done or has failed."""
-    said = []
-    for _ in range(most):
-        said.append(failover.invoke({"tick": True}))
-        failover.aws.settle()
-        if set(steps) <= {one.get("step") for one in said}:
-            break
-    return said
 
 
 def test_the_old_primary_is_fenced_as_soon_as_it_is_back_though_the_failover_goes_on(start: Start) -> None:

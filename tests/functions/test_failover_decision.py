@@ -6,8 +6,6 @@ import itertools
 
 import pytest
 
-from . import failovers  # noqa: F401  lays the function's folder on the path
-
 from orchestration.decision import LASTING, REFUSALS, Decision, Observation, decide  # isort: skip
 
 HOUR = 3600.0

@@ -11,10 +11,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from emulator import Emulator
-
-from .failovers import SYSTEM, Failover, function
-from .harm import Killed
-from .test_failover_aurora import Start, answers, aws, ended_well, sites, start  # noqa: F401  its fixtures
+from tests.support.functions.failovers import SYSTEM, Failover, Start, answers, ended_well, function
+from tests.support.functions.harm import Killed
 
 MINUTE, HOURS = timedelta(minutes=1), timedelta(hours=3)
 Later = Callable[[timedelta], None]
@@ -79,7 +77,7 @@ def execution(failover: Failover, name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_a_primary_that_answers_is_not_failed_over_on_an_alarms_word(start: Start) -> None:  # noqa: F811  a fixture
+def test_a_primary_that_answers_is_not_failed_over_on_an_alarms_word(start: Start) -> None:
     failover = start()
     failover.alarm()
     answer = failover.invoke(event(failover))
@@ -89,7 +87,7 @@ def test_a_primary_that_answers_is_not_failed_over_on_an_alarms_word(start: Star
     stayed(failover)
 
 
-def test_nor_on_the_clocks_and_it_is_told_once(start: Start, later: Later) -> None:  # noqa: F811
+def test_nor_on_the_clocks_and_it_is_told_once(start: Start, later: Later) -> None:
     failover = start()
     failover.alarm()
     later(5 * MINUTE)
@@ -103,7 +101,7 @@ def test_nor_on_the_clocks_and_it_is_told_once(start: Start, later: Later) -> No
     stayed(failover)
 
 
-def test_one_that_is_lost_while_the_alarms_go_on_standing_is_failed_over(start: Start, later: Later) -> None:  # noqa: F811
+def test_one_that_is_lost_while_the_alarms_go_on_standing_is_failed_over(start: Start, later: Later) -> None:
     failover = start()
     failover.alarm()
     assert failover.invoke(event(failover))["outcome"] == "refused"
@@ -115,7 +113,7 @@ def test_one_that_is_lost_while_the_alarms_go_on_standing_is_failed_over(start: 
     assert failover.writer() == [failover.topology["writer"]] == [failover.here.cluster]
 
 
-def test_no_approval_overrules_a_primary_that_answers(start: Start) -> None:  # noqa: F811
+def test_no_approval_overrules_a_primary_that_answers(start: Start) -> None:
     failover = start()
     failover.configure("mode", "approve")
     failover.both()
@@ -127,7 +125,7 @@ def test_no_approval_overrules_a_primary_that_answers(start: Start) -> None:  # 
     stayed(failover)
 
 
-def test_an_operators_own_order_is_another_matter(start: Start) -> None:  # noqa: F811
+def test_an_operators_own_order_is_another_matter(start: Start) -> None:
     failover = start()
     asked = failover.invoke({"request": "failover", "by": "operator"})
     assert asked["outcome"] == "waiting-for-approval", "there is no evidence"
@@ -136,7 +134,7 @@ def test_an_operators_own_order_is_another_matter(start: Start) -> None:  # noqa
     ended_well(failover)
 
 
-def test_an_operators_own_order_waits_for_her_though_no_alarm_stands(start: Start) -> None:  # noqa: F811
+def test_an_operators_own_order_waits_for_her_though_no_alarm_stands(start: Start) -> None:
     failover = start()
     assert failover.invoke({"request": "failover", "by": "operator"})["outcome"] == "waiting-for-approval"
     for _ in range(2):
@@ -144,7 +142,7 @@ def test_an_operators_own_order_waits_for_her_though_no_alarm_stands(start: Star
     assert failover.outcomes() == []
 
 
-def test_evidence_of_hours_ago_decides_nothing(start: Start, later: Later) -> None:  # noqa: F811
+def test_evidence_of_hours_ago_decides_nothing(start: Start, later: Later) -> None:
     """The first entry is noted, the run is killed, and the function does not run; then the alarms are over."""
     failover = start()
     failover.both()
@@ -156,7 +154,7 @@ def test_evidence_of_hours_ago_decides_nothing(start: Start, later: Later) -> No
     stayed(failover)
 
 
-def test_alarms_that_nobody_can_read_decide_by_what_they_said_for_ten_minutes(start: Start, later: Later) -> None:  # noqa: F811
+def test_alarms_that_nobody_can_read_decide_by_what_they_said_for_ten_minutes(start: Start, later: Later) -> None:
     from botocore.exceptions import ClientError, ReadTimeoutError
 
     failover = start()
@@ -172,7 +170,7 @@ def test_alarms_that_nobody_can_read_decide_by_what_they_said_for_ten_minutes(st
     assert failover.invoke({"tick": True})["outcome"] == "begun"
 
 
-def test_what_would_be_lost_is_what_would_be_lost_now(start: Start, later: Later, aws: Emulator) -> None:  # noqa: F811
+def test_what_would_be_lost_is_what_would_be_lost_now(start: Start, later: Later, aws: Emulator) -> None:
     failover = start()
     failover.both()
     kill_after(failover, "PutParameter", event(failover))
@@ -187,7 +185,7 @@ def test_what_would_be_lost_is_what_would_be_lost_now(start: Start, later: Later
     assert failover.topology["rpo_seconds"] == 901.0
 
 
-def test_an_approval_of_yesterday_is_none(start: Start, later: Later) -> None:  # noqa: F811
+def test_an_approval_of_yesterday_is_none(start: Start, later: Later) -> None:
     """It is noted, the run is killed, and the function does not run; the alarms stand again then, or still."""
     failover = start()
     failover.configure("mode", "approve")
@@ -206,7 +204,7 @@ def test_an_approval_of_yesterday_is_none(start: Start, later: Later) -> None:  
     assert failover.invoke({"approve": again["execution"], "by": "operator"})["outcome"] == "begun"
 
 
-def test_what_waits_ends_when_the_alarms_are_over(start: Start) -> None:  # noqa: F811
+def test_what_waits_ends_when_the_alarms_are_over(start: Start) -> None:
     failover = start()
     failover.configure("mode", "approve")
     failover.both()
@@ -225,7 +223,7 @@ def test_what_waits_ends_when_the_alarms_are_over(start: Start) -> None:  # noqa
     stayed(failover)
 
 
-def test_an_approval_that_comes_while_the_wait_for_it_ends_counts(start: Start) -> None:  # noqa: F811
+def test_an_approval_that_comes_while_the_wait_for_it_ends_counts(start: Start) -> None:
     from orchestration import run
 
     failover = start()
@@ -249,7 +247,7 @@ def test_an_approval_that_comes_while_the_wait_for_it_ends_counts(start: Start) 
 
 
 @pytest.mark.parametrize("by_clock", [True, False], ids=["by the clock", "by its approval"])
-def test_what_waits_ends_when_another_has_acted_and_ended(start: Start, by_clock: bool) -> None:  # noqa: F811
+def test_what_waits_ends_when_another_has_acted_and_ended(start: Start, by_clock: bool) -> None:
     """Also when it is home again since, where a second approval would leave once more."""
     failover = start()
     failover.configure("cooldown-seconds", "0")
@@ -276,7 +274,7 @@ def test_what_waits_ends_when_another_has_acted_and_ended(start: Start, by_clock
     assert failover.writer() == [failover.away.cluster]
 
 
-def test_a_refusal_of_another_ends_nothing_that_waits(start: Start) -> None:  # noqa: F811
+def test_a_refusal_of_another_ends_nothing_that_waits(start: Start) -> None:
     failover = start()
     failover.configure("mode", "approve")
     failover.both()
@@ -286,7 +284,7 @@ def test_a_refusal_of_another_ends_nothing_that_waits(start: Start) -> None:  # 
     assert failover.invoke({"approve": waiting, "by": "operator"})["outcome"] == "begun"
 
 
-def test_a_primary_that_is_back_before_the_fence_is_not_even_fenced(start: Start) -> None:  # noqa: F811
+def test_a_primary_that_is_back_before_the_fence_is_not_even_fenced(start: Start) -> None:
     failover = start()
     failover.both()
     failover.primary("gone")
@@ -306,7 +304,7 @@ def capacity(failover: Failover) -> float:
     return float(found["ServerlessV2ScalingConfiguration"]["MinCapacity"])
 
 
-def test_a_primary_that_is_back_before_the_promotion_is_opened_again(start: Start) -> None:  # noqa: F811
+def test_a_primary_that_is_back_before_the_promotion_is_opened_again(start: Start) -> None:
     failover = start()
     failover.both()
     failover.invoke(event(failover))
@@ -324,7 +322,7 @@ def test_a_primary_that_is_back_before_the_promotion_is_opened_again(start: Star
     assert failover.topology == {}
 
 
-def test_what_cannot_be_opened_again_is_told_and_tried_again(start: Start, aws: Emulator, later: Later) -> None:  # noqa: F811
+def test_what_cannot_be_opened_again_is_told_and_tried_again(start: Start, aws: Emulator, later: Later) -> None:
     failover = start()
     failover.both()
     failover.invoke(event(failover))
@@ -345,7 +343,7 @@ def test_what_cannot_be_opened_again_is_told_and_tried_again(start: Start, aws: 
     assert "home-open failed" in answer["why"]
 
 
-def test_each_try_of_a_promotion_asks_the_primary_first(start: Start, later: Later) -> None:  # noqa: F811
+def test_each_try_of_a_promotion_asks_the_primary_first(start: Start, later: Later) -> None:
     failover = start()
     failover.both()
     failover.refuse("FailoverGlobalCluster")
@@ -362,7 +360,7 @@ def test_each_try_of_a_promotion_asks_the_primary_first(start: Start, later: Lat
     assert failover.writer() == [failover.away.cluster]
 
 
-def test_a_promotion_that_was_accepted_though_nobody_said_so_is_gone_on_with(start: Start, later: Later) -> None:  # noqa: F811
+def test_a_promotion_that_was_accepted_though_nobody_said_so_is_gone_on_with(start: Start, later: Later) -> None:
     failover = start()
     failover.both()
     failover.invoke(event(failover))
@@ -380,7 +378,7 @@ def test_a_promotion_that_was_accepted_though_nobody_said_so_is_gone_on_with(sta
 
 
 def test_a_cluster_leaves_its_global_database_only_where_the_primary_is_lost_still(
-    start: Start,  # noqa: F811
+    start: Start,
     later: Later,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -402,7 +400,7 @@ def test_a_cluster_leaves_its_global_database_only_where_the_primary_is_lost_sti
 
 @pytest.mark.parametrize("over", [True, False])
 def test_what_was_decided_hours_ago_is_promoted_only_while_the_alarms_stand(
-    start: Start,  # noqa: F811
+    start: Start,
     later: Later,
     over: bool,
 ) -> None:
@@ -426,7 +424,7 @@ UNREADABLE = ("None", "[]", '"yes"', "{}", '{"writable": None}', '{"writable": "
 
 
 @pytest.mark.parametrize("answered", UNREADABLE)
-def test_an_answer_that_nobody_can_read_is_neither_yes_nor_no(start: Start, aws: Emulator, answered: str) -> None:  # noqa: F811
+def test_an_answer_that_nobody_can_read_is_neither_yes_nor_no(start: Start, aws: Emulator, answered: str) -> None:
     failover = start()
     failover.alarm()
     name = f"unclear-{failover.suffix}"
@@ -445,7 +443,7 @@ def test_an_answer_that_nobody_can_read_is_neither_yes_nor_no(start: Start, aws:
 @pytest.mark.parametrize(
     ("status", "kind"), [(429, "TooManyRequestsException"), (403, "AccessDeniedException"), (403, "InvalidSignatureException")]
 )
-def test_a_region_that_does_not_ask_its_probe_is_not_lost(start: Start, status: int, kind: str) -> None:  # noqa: F811
+def test_a_region_that_does_not_ask_its_probe_is_not_lost(start: Start, status: int, kind: str) -> None:
     """Whatever else runs there takes the capacity, or our own role or clock is wrong: the database is well."""
     failover = start()
     failover.alarm()
@@ -456,7 +454,7 @@ def test_a_region_that_does_not_ask_its_probe_is_not_lost(start: Start, status: 
     stayed(failover)
 
 
-def test_an_answer_that_nobody_can_read_any_more_ends_what_nobody_approved(start: Start, aws: Emulator) -> None:  # noqa: F811
+def test_an_answer_that_nobody_can_read_any_more_ends_what_nobody_approved(start: Start, aws: Emulator) -> None:
     failover = start()
     failover.both()
     failover.primary("gone")
@@ -468,7 +466,7 @@ def test_an_answer_that_nobody_can_read_any_more_ends_what_nobody_approved(start
     stayed(failover)
 
 
-def test_alarms_that_nobody_can_read_do_not_cost_the_fence(start: Start, later: Later) -> None:  # noqa: F811
+def test_alarms_that_nobody_can_read_do_not_cost_the_fence(start: Start, later: Later) -> None:
     """What was looked at is older than ten minutes by then; the promotion waits until they can be read."""
     failover = start()
     failover.both()
@@ -494,7 +492,7 @@ def withdraw(failover: Failover, later: Later) -> None:
 
 
 def test_a_promotion_that_shows_after_the_capacity_was_lowered_again_has_its_capacity(
-    start: Start,  # noqa: F811
+    start: Start,
     later: Later,
 ) -> None:
     """It was withdrawn, for the primary was back, and AWS had accepted it all the same."""
@@ -511,7 +509,7 @@ def test_a_promotion_that_shows_after_the_capacity_was_lowered_again_has_its_cap
 
 @pytest.mark.parametrize("readable", [True, False])
 def test_alarms_that_are_over_before_the_promotion_promote_nothing_though_the_primary_is_not_heard(
-    start: Start,  # noqa: F811
+    start: Start,
     readable: bool,
 ) -> None:
     """They are its own witnesses, and one answer of its probe is lost easily. Alarms that nobody can read are not over."""
@@ -530,7 +528,7 @@ def test_alarms_that_are_over_before_the_promotion_promote_nothing_though_the_pr
     stayed(failover)
 
 
-def test_of_what_is_left_after_a_withdrawal_only_the_fence_is_said_to_be_taken_off(start: Start, later: Later) -> None:  # noqa: F811
+def test_of_what_is_left_after_a_withdrawal_only_the_fence_is_said_to_be_taken_off(start: Start, later: Later) -> None:
     failover = start()
     withdraw(failover, later)
     failover.evidence()

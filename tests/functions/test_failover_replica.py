@@ -14,16 +14,13 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, ReadTimeoutError
 from common.report import FunctionError
 
-from emulator import Emulator, postgres
-from tests import unmeasured
-from tests.emulator import replication
-from tests.emulator.test_replicas import HERE as SINGAPORE
-from tests.emulator.test_replicas import THERE, create, described, follow
-
-from .failovers import PROBE, SYSTEM, Failover, Site, function
-from .harm import KILLS, TROUBLES, Everywhere, Harm
-from .test_failover_aurora import BACK, _site, answers, onward
-from .test_failover_aurora import THERE as OVER
+from emulator import Emulator
+from tests.support.emulator import databases
+from tests.support.emulator.replicas import HERE as SINGAPORE
+from tests.support.emulator.replicas import THERE, create, described, follow
+from tests.support.functions.failovers import BACK, PROBE, SYSTEM, Failover, Site, answers, function, onward, site
+from tests.support.functions.failovers import THERE as OVER
+from tests.support.functions.harm import KILLS, TROUBLES, Everywhere, Harm
 
 HOME, AWAY = "failing-source", "failing-replica"
 SUFFIXES = count(1)
@@ -45,26 +42,24 @@ Start = Callable[..., Failover]
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    assert postgres.find() is not None, postgres.MISSING
-    with unmeasured.running() as running:
-        for region in (SINGAPORE, THERE):
-            subnets(running, region)
-            running.client("rds", region).create_db_parameter_group(
-                DBParameterGroupName="failing", DBParameterGroupFamily="postgres15", Description="Of the test"
-            )
-            _site(running, region, "")
-            function(running, "ahead", region, AHEAD)
-            function(running, "behind", region)
-            function(running, "stubborn", region, STUBBORN)
-        function(running, "rotation", THERE)
-        running.client("lambda", THERE).add_permission(
-            FunctionName="rotation",
-            StatementId="it",
-            Action="lambda:InvokeFunction",
-            Principal="secretsmanager.amazonaws.com",
+def aws(aws: Emulator) -> Emulator:
+    for region in (SINGAPORE, THERE):
+        subnets(aws, region)
+        aws.client("rds", region).create_db_parameter_group(
+            DBParameterGroupName="failing", DBParameterGroupFamily="postgres15", Description="Of the test"
         )
-        yield running
+        site(aws, region, "")
+        function(aws, "ahead", region, AHEAD)
+        function(aws, "behind", region)
+        function(aws, "stubborn", region, STUBBORN)
+    function(aws, "rotation", THERE)
+    aws.client("lambda", THERE).add_permission(
+        FunctionName="rotation",
+        StatementId="it",
+        Action="lambda:InvokeFunction",
+        Principal="secretsmanager.amazonaws.com",
+    )
+    return aws
 
 
 @pytest.fixture
@@ -128,7 +123,7 @@ def make(aws: Emulator, suffix: str, owner: dict[str, str]) -> Made:
         DBParameterGroupName="failing",
         Tags=tags,
         PreferredBackupWindow="03:00-04:00",
-        PerformanceInsightsKMSKeyId=replication.key(aws, SINGAPORE),
+        PerformanceInsightsKMSKeyId=databases.key(aws, SINGAPORE),
         **monitored,
     )
     replica = follow(
@@ -137,7 +132,7 @@ def make(aws: Emulator, suffix: str, owner: dict[str, str]) -> Made:
         source["DBInstanceArn"],
         DBSubnetGroupName="failing",
         Tags=tags,
-        PerformanceInsightsKMSKeyId=replication.key(aws, THERE),
+        PerformanceInsightsKMSKeyId=databases.key(aws, THERE),
         **monitored,
     )
     aws.client("rds", THERE).modify_db_instance(
@@ -171,7 +166,7 @@ def make(aws: Emulator, suffix: str, owner: dict[str, str]) -> Made:
     secret = aws.client("secretsmanager", SINGAPORE).create_secret(
         Name=f"failing-{suffix}",
         SecretString=json.dumps(credential),
-        AddReplicaRegions=[{"Region": THERE, "KmsKeyId": replication.key(aws, THERE)}],
+        AddReplicaRegions=[{"Region": THERE, "KmsKeyId": databases.key(aws, THERE)}],
     )["ARN"]
     environment = {
         "KIND": "replica",
@@ -598,7 +593,7 @@ def test_a_secret_whose_replication_failed_is_replicated_again(start: Start) -> 
     failover = start()
     name, manager = f"failing-{failover.suffix}", failover.aws.client("secretsmanager", SINGAPORE)
     failover.aws.client("secretsmanager", THERE).stop_replication_to_replica(SecretId=name)
-    key = replication.key(failover.aws, THERE)
+    key = databases.key(failover.aws, THERE)
     manager.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": THERE, "KmsKeyId": key}])
     assert manager.describe_secret(SecretId=name)["ReplicationStatus"][0]["Status"] == "Failed", "the promoted one has its name"
     ended = replica._copy_secret(of(failover))

@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +23,6 @@ from health import handler as health
 import emulator
 from emulator.authority import Authority
 from emulator.postgres import Server
-from tests import unmeasured
 from tests.servers import hanging
 from tests.servers.fixtures import DATABASE, PASSWORD, USER, Launch
 
@@ -93,12 +92,6 @@ class World:
         items = self.aws.client("dynamodb").scan(TableName=self.name)["Items"]
         versions = self.aws.client("s3").list_object_versions(Bucket=self.name)
         return [*items, *versions.get("Versions", []), *versions.get("DeleteMarkers", [])]
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[emulator.Emulator]:
-    with unmeasured.running(databases=False) as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions.rotations import STEPS, Rotator, Runner
+from tests.support.functions.rotations import STEPS, Rotator, Runner
 
 
 def _calls(rotator: Rotator, runner: Runner) -> list[str]:

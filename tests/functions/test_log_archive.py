@@ -13,15 +13,10 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.functions import archives  # isort: skip  first of all: it puts the function's own modules where they are found
-
 from archive import archiver as archiving
 from archive import lsn
 from archive import server as server_of
@@ -39,10 +34,9 @@ from replay import Chain, Replayed, apply, verify
 from replay.apply import Options, StoppedError
 from tests.servers.fixtures import PASSWORD, USER, Launch
 from tests.servers.secrets_manager import SecretsManager
+from tests.support.functions import archives
+from tests.support.functions.archives import SETTINGS, WORK, Archivers, Registry, prepare, restoration, said, until_writable
 
-Archivers, Registry = archives.Archivers, archives.Registry
-SETTINGS, WORK, prepare, said = archives.SETTINGS, archives.WORK, archives.prepare, archives.said
-archivers, primary, registry, secrets = archives.archivers, archives.primary, archives.registry, archives.secrets
 SMALL = "CREATE TABLE public.t (id integer PRIMARY KEY, note text)"
 
 
@@ -496,36 +490,6 @@ def test_other_server_begins_a_new_epoch(registry: Registry, launch: Launch) -> 
 # A restored server.
 
 
-@contextmanager
-def _restored(source: Server, launch: Launch, name: str) -> Iterator[Server]:
-    """A copy of the source as it is now, on a timeline of its own: what a snapshot's restoration makes."""
-    source.stop()
-    copy: Server
-
-    def put(server: Server) -> None:
-        keep = {path: path.read_bytes() for path in server.data.glob("*") if path.name in ("postgresql.conf", "pg_hba.conf")}
-        owner = server.data.stat()
-        shutil.rmtree(server.data)
-        shutil.copytree(source.data, server.data)
-        for path, content in keep.items():
-            path.write_bytes(content)
-        (server.data / "recovery.signal").touch()
-        for path in (server.data, *server.data.rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid)
-
-    copy = launch(name, settings={**SETTINGS, "restore_command": "false"}, prepare=put, database="postgres")
-    source.start()
-    try:
-        yield copy
-    finally:
-        copy.destroy()
-
-
-def _writable(registry: Registry) -> None:
-    while registry.run("SELECT pg_is_in_recovery()")[0][0]:
-        time.sleep(0.05)
-
-
 def test_restored_server_is_brought_up_to_date_and_archived_in_an_epoch_of_its_own(
     launch: Launch, authority: Authority, scratch: Path, secrets: SecretsManager
 ) -> None:
@@ -535,9 +499,9 @@ def test_restored_server_is_brought_up_to_date_and_archived_in_an_epoch_of_its_o
     registry.run(*WORK[: len(WORK) // 2])
     registry.archive()
     registry.run("INSERT INTO public.citizens SELECT n, 'before' FROM generate_series(1, 5) n")
-    with _restored(server, launch, "restored") as restored:
+    with restoration(server, launch, "restored") as restored:
         copy = Registry(restored, registry.root, registry.directory, secrets, registry.database, registry.slot, registry.arn)
-        _writable(copy)
+        until_writable(copy)
         registry.run(*WORK[len(WORK) // 2 :], "INSERT INTO public.citizens SELECT n, 'after' FROM generate_series(6, 9) n")
         registry.archive()
         with copy.login() as connection:

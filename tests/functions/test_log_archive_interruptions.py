@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.functions import archives  # isort: skip  first of all: it puts the function's own modules where they are found
-
 from emulator.authority import Authority
 from emulator.postgres import Server
 from replay import apply, verify
@@ -20,9 +18,8 @@ from replay.apply import Options
 from replay.start import commits_of
 from tests.servers.fixtures import Launch
 from tests.servers.secrets_manager import SecretsManager
-
-Archivers, Registry = archives.Archivers, archives.Registry
-archivers, primary, registry, secrets = archives.archivers, archives.primary, archives.registry, archives.secrets
+from tests.support.functions import archives
+from tests.support.functions.archives import Archivers, Registry
 
 
 def _work(registry: Registry, number: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from generator.packages import package
-from tests.functions.rotations import STEPS, Rotator
+from tests.support.functions.rotations import STEPS, Rotator
 
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3")  # what Lambda's Python brings; dateutil and six are ours
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from probe.handler import APPLICATION, OTHERS
 
-from tests.functions.rotations import Rotator
+from tests.support.functions.rotations import Rotator
 
 
 def test_fence_of_a_user_that_acts_as_another_role_does_not_end_another_run(rotator: Rotator) -> None:

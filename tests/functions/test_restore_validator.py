@@ -23,9 +23,7 @@ from restore_validator import handler as validator
 
 import emulator
 from emulator.authority import Authority
-from emulator.postgres import MISSING, find
 from generator.packages import package
-from tests import unmeasured
 from tests.servers import backup as stand_in
 
 pytestmark = pytest.mark.xdist_group("restore validator")  # else every worker would set up what they share
@@ -127,11 +125,9 @@ def _secret(aws: emulator.Emulator, *passwords: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[emulator.Emulator]:
-    assert find() is not None, MISSING
-    with unmeasured.running() as running:
-        _build(running)
-        yield running
+def aws(aws: emulator.Emulator) -> emulator.Emulator:
+    _build(aws)
+    return aws
 
 
 def _build(aws: emulator.Emulator) -> None:

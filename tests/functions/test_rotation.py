@@ -20,9 +20,9 @@ from rotation.handler import EXCLUDED, LOCK, handler
 
 from emulator.authority import Authority
 from emulator.postgres import Server
-from tests.functions.rotations import STEPS, Rotator, verifier
 from tests.servers.fixtures import DATABASE, PASSWORD, USER, Launch
 from tests.servers.secrets_manager import AwsError, Secret
+from tests.support.functions.rotations import STEPS, Rotator, verifier
 
 
 def test_rotation_ends_in_a_new_password_that_opens_the_database(rotator: Rotator) -> None:

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rotation.handler import EXCLUDED
 
-from tests.functions.rotations import Rotator
 from tests.servers.fixtures import DATABASE
+from tests.support.functions.rotations import Rotator
 
 ALLOWED = "".join(sorted({chr(code) for code in range(33, 127)} - set(EXCLUDED)))
 

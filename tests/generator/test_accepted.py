@@ -10,7 +10,7 @@ from generator.accepted import NO_WILDCARD, refused
 from generator.systems import SYSTEMS
 from model import Document, schedule
 from model.facts import fact
-from tests.systems.rendered import templates
+from tests.support.committed_templates import templates
 
 BLOCKS: dict[str, str] = fact("backup_windows")["blocks"]
 

@@ -1,44 +1,14 @@
 """Errors name the layer and list what exists."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 import pytest
-from troposphere import s3, sns
+from troposphere import s3
 
 from generator.assemble import Built, assemble, inspect, order, too_large
 from generator.layer import Layer
 from generator.names import Space
 from generator.template import Template
-from model import BOTH, PRIMARY, RECOVERY, Profile, System
-
-PROFILE = Profile("none", "None", "nowhere", {})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Piece(Layer):
-    """One topic, and what a test wires to it."""
-
-    imports: tuple[str, ...] = ()
-    make: Callable[[Template], list[object]] = field(default=lambda _: [])
-
-    def define(self, t: Template) -> None:
-        for wire in self.imports:
-            t.output_of(wire)
-        topic = sns.Topic("Topic", TopicName=t.named(f"topic-{self.name}"))
-        t.section("A topic.", topic, *self.make(t))
-        t.output("Arn", topic.ref(), "The topic.")
-
-
-def _system(*layers: Layer, name: str = "test") -> System:
-    return System(
-        name=name,
-        title="Test",
-        serves="a test",
-        regions={PRIMARY: "us-east-1", RECOVERY: "us-west-2"},
-        profile=PROFILE,
-        layers=layers,
-    )
+from model import BOTH, PRIMARY, RECOVERY, System
+from tests.support.pieces import Piece, system_of
 
 
 def _problems(*systems: System) -> list[str]:
@@ -46,31 +16,31 @@ def _problems(*systems: System) -> list[str]:
 
 
 def test_a_sound_system_has_no_problems() -> None:
-    assert _problems(_system(Piece(name="a"), Piece(name="b", imports=("a.Arn",)))) == []
+    assert _problems(system_of(Piece(name="a"), Piece(name="b", imports=("a.Arn",)))) == []
 
 
 def test_an_unknown_output_is_named_with_those_that_exist() -> None:
-    (problem,) = _problems(_system(Piece(name="a"), Piece(name="b", imports=("a.Arm",))))
+    (problem,) = _problems(system_of(Piece(name="a"), Piece(name="b", imports=("a.Arm",))))
     assert problem == "test/b: a.Arm is no output at the primary site; there are a.Arn, b.Arn"
 
 
 def test_an_output_of_a_layer_that_does_not_stand_at_the_site_is_unknown() -> None:
-    (problem,) = _problems(_system(Piece(name="a"), Piece(name="b", sites=(RECOVERY,), imports=("a.Arn",))))
+    (problem,) = _problems(system_of(Piece(name="a"), Piece(name="b", sites=(RECOVERY,), imports=("a.Arn",))))
     assert problem == "test/b: a.Arn is no output at the recovery site; there are b.Arn"
 
 
 def test_a_circle_is_named() -> None:
-    (problem,) = _problems(_system(Piece(name="a", imports=("b.Arn",)), Piece(name="b", imports=("a.Arn",))))
+    (problem,) = _problems(system_of(Piece(name="a", imports=("b.Arn",)), Piece(name="b", imports=("a.Arn",))))
     assert problem.startswith("test: the layers feed each other in a circle: primary:")
 
 
 def test_a_layer_at_two_sites_must_not_feed_itself() -> None:
-    (problem,) = _problems(_system(Piece(name="a", sites=BOTH, imports=("primary:a.Arn",))))
+    (problem,) = _problems(system_of(Piece(name="a", sites=BOTH, imports=("primary:a.Arn",))))
     assert "circle" in problem
 
 
 def test_one_name_in_two_systems_is_a_problem() -> None:
-    (problem,) = _problems(_system(Piece(name="a"), name="one"), _system(Piece(name="a"), name="two"))
+    (problem,) = _problems(system_of(Piece(name="a"), name="one"), system_of(Piece(name="a"), name="two"))
     assert problem.startswith("two/a.Topic at the primary site: TopicName 'topic-a-ssssssssssssssss' is taken by one/a.Topic")
 
 
@@ -78,7 +48,7 @@ def test_a_stateful_resource_must_state_both_policies() -> None:
     def bucket(t: Template) -> list[object]:
         return [s3.Bucket("Bucket", BucketName=t.named("bucket", Space.PARTITION), DeletionPolicy="Delete")]
 
-    assert _problems(_system(Piece(name="a", make=bucket))) == [
+    assert _problems(system_of(Piece(name="a", make=bucket))) == [
         "test/a.Bucket: a AWS::S3::Bucket must state DeletionPolicy and UpdateReplacePolicy"
     ]
 
@@ -91,7 +61,7 @@ def test_retain_is_refused() -> None:
             )
         ]
 
-    assert _problems(_system(Piece(name="a", make=bucket))) == [
+    assert _problems(system_of(Piece(name="a", make=bucket))) == [
         "test/a.Bucket: Retain leaves a resource behind; everything must be destroyable (A-03)"
     ]
 
@@ -102,7 +72,7 @@ def test_a_template_over_the_limit_is_refused() -> None:
 
 
 def test_metadata_says_what_the_chain_needs() -> None:
-    built: Built = assemble(_system(Piece(name="b", imports=("primary:a.Arn",), sites=(RECOVERY,), optional=True)), str)["b"]
+    built: Built = assemble(system_of(Piece(name="b", imports=("primary:a.Arn",), sites=(RECOVERY,), optional=True)), str)["b"]
     assert built.document["Metadata"]["Layer"] == {
         "System": "test",
         "Name": "b",
@@ -112,11 +82,11 @@ def test_metadata_says_what_the_chain_needs() -> None:
         "Optional": True,
     }
     assert built.document["Description"] == "Test, b: One topic, and what a test wires to it."
-    assert built.source == "tests/generator/test_assemble.py"
+    assert built.source == "tests/support/pieces.py"
 
 
 def test_the_order_puts_feeders_first_and_keeps_the_declared_order_otherwise() -> None:
-    system = _system(Piece(name="c", imports=("b.Arn",)), Piece(name="a"), Piece(name="b", sites=BOTH))
+    system = system_of(Piece(name="c", imports=("b.Arn",)), Piece(name="a"), Piece(name="b", sites=BOTH))
     assert order(assemble(system, str)) == [
         (PRIMARY, "a"),
         (PRIMARY, "b"),

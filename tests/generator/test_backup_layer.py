@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from generator.layers.backup import Rule, apart
-from tests.systems.rendered import resources, templates
+from tests.support.committed_templates import resources, templates
 
 WEEK = timedelta(days=7)
 

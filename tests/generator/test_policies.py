@@ -21,7 +21,7 @@ from generator.systems import SYSTEMS
 from model import Document, read
 from model.facts import fact
 from model.types import resource_types
-from tests.systems.rendered import templates
+from tests.support.committed_templates import templates
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = [read(path.read_text()) for path in sorted((ROOT / "templates").glob("*/*.yaml"))]

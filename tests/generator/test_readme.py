@@ -3,12 +3,12 @@
 from generator.assemble import assemble
 from generator.readme import HONOURS, page
 from generator.systems import SYSTEMS
-from tests.end_to_end import honouring
-from tests.generator.test_assemble import Piece, _system
+from tests.support.end_to_end import honouring
+from tests.support.pieces import Piece, system_of
 
 
 def test_the_chain_is_a_table_and_a_diagram() -> None:
-    system = _system(Piece(name="b-c", sites=("recovery",), imports=("primary:a.Arn",)), Piece(name="a"))
+    system = system_of(Piece(name="b-c", sites=("recovery",), imports=("primary:a.Arn",)), Piece(name="a"))
     text = page(system, assemble(system, str), "x.py")
     assert "| [a](a.yaml) | primary | One topic, and what a test wires to it. | 1 | – |" in text
     assert "| [b-c](b-c.yaml) | recovery | One topic, and what a test wires to it. | 1 | primary:a |" in text

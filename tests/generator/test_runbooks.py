@@ -19,7 +19,7 @@ from generator.systems import SYSTEMS
 from generator.systems.federal_records import FEDERAL_RECORDS
 from generator.systems.healthcare import HEALTHCARE
 from model import PRIMARY, RECOVERY, System
-from tests.generator.test_assemble import _system
+from tests.support.pieces import system_of
 
 
 def named(text: str) -> dict[str, str]:
@@ -111,7 +111,7 @@ def of(**documents: Any) -> Facts:
     data = documents.get("data")
     if data is not None and "Name" not in data["Outputs"]:
         data["Outputs"]["Name"] = {"Value": {"Ref": "Cluster"}}
-    return Facts(_system(), documents, dict.fromkeys(documents, "generator/layers/x.py"))
+    return Facts(system_of(), documents, dict.fromkeys(documents, "generator/layers/x.py"))
 
 
 def built() -> dict[str, dict[str, Built]]:
@@ -382,7 +382,7 @@ def test_every_price_is_marked_and_has_a_page_and_a_date() -> None:
 
 
 def test_prices_elsewhere_are_said_to_differ() -> None:
-    system: System = dataclasses.replace(_system(), regions={"primary": "eu-central-2"})
+    system: System = dataclasses.replace(system_of(), regions={"primary": "eu-central-2"})
     known = dataclasses.replace(of(x=document({})), system=system)
     assert "runs in eu-central-2, where they differ" in str(costs.section(known, {}).parts)
 
@@ -401,9 +401,7 @@ def test_types_that_ref_to_an_arn_are_asked_of_their_stack() -> None:
 
 
 def test_the_table_of_refusals_is_the_functions_own() -> None:
-    from tests.functions import failovers  # noqa: F401  lays the function's folder on the path
-
-    from orchestration.decision import REFUSALS  # isort: skip
+    from orchestration.decision import REFUSALS
 
     assert regions.refusals() == [(one.id, one.remedy, one.approvable) for one in REFUSALS]
 

@@ -6,7 +6,7 @@ import pytest
 
 from compliance.statements import matches
 from model.view import TEMPLATE, View
-from tests.compliance.small import changed, resource, templates
+from tests.support.compliance.small_system import changed, resource, templates
 
 
 def address(found: Any) -> str | None:

@@ -42,7 +42,7 @@ OFTEN = ("cloudformation", "cloudwatch", "logs", "rds", "secretsmanager", "sts")
 @contextlib.contextmanager
 def command(folder: Path) -> Iterator[None]:
     """``aws`` in ``folder``, as long as the block lasts."""
-    from tests import unmeasured  # not of the process that serves, which stands alone
+    from tests.support import unmeasured  # not of the process that serves, which stands alone
 
     path = folder / "cli.socket"
     client = folder / "aws"

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import unmeasured
+from tests.support import unmeasured
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs/operations"

@@ -24,10 +24,10 @@ from emulator import Emulator
 from generator.runbooks import regions, restored, stores
 from generator.systems import SYSTEMS
 from model import PRIMARY
-from tests import unmeasured
-from tests.end_to_end.commands import deploy_py
 from tests.operations import cli, runbook
 from tests.operations.runbook import Section
+from tests.support import unmeasured
+from tests.support.commands import deploy_py
 
 ENV = "dev"  # as on the page
 SITES = {

@@ -11,7 +11,7 @@ from page.sources import Sources
 from recovery.assess import Assessment, Verdict
 from recovery.terms import Chain, Phase, Place, Term
 from recovery.ways import Reach, Strategy, Way
-from tests.page.subjects import subject, texts
+from tests.support.page_subjects import subject, texts
 
 PLACE = Place("database", "Instance", "BackupRetentionPeriod")
 MINUTE = timedelta(minutes=1)

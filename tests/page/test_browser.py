@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.page.subjects import ROOT
+from tests.support.page_subjects import ROOT
 
 PAGE = ROOT / "docs/index.html"
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")

@@ -9,7 +9,7 @@ import pytest
 
 from page.controls import compliance, deviations
 from page.sources import Sources
-from tests.page.subjects import ROOT, subject, texts
+from tests.support.page_subjects import ROOT, subject, texts
 
 NAMES = ("healthcare", "ledger")
 

@@ -8,7 +8,7 @@ import pytest
 from generator.systems import SYSTEMS
 from page.document import document
 from recovery.times import service_times
-from tests.page.subjects import ROOT, subject, texts
+from tests.support.page_subjects import ROOT, subject, texts
 
 MOST = 3_000_000
 """Bytes: all templates are a third of it, and it opens within a second."""

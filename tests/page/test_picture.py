@@ -10,7 +10,7 @@ from model import RECOVERY
 from page.picture import picture
 from page.sources import Sources
 from page.world import World
-from tests.page.subjects import small, subject, texts
+from tests.support.page_subjects import small, subject, texts
 
 SPACE = "{http://www.w3.org/2000/svg}"
 

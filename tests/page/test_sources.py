@@ -4,7 +4,7 @@ import re
 
 from generator.systems.ledger import LEDGER
 from page.sources import Sources
-from tests.page.subjects import texts
+from tests.support.page_subjects import texts
 
 
 def test_a_link_names_the_line_of_the_property_and_the_line_can_be_found() -> None:

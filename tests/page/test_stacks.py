@@ -8,7 +8,7 @@ from chain.graph import open_environment
 from generator.systems import SYSTEMS
 from page.sources import Sources
 from page.stacks import chain, graph
-from tests.page.subjects import ROOT, documents, texts
+from tests.support.page_subjects import ROOT, documents, texts
 
 
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda one: str(one.name))

@@ -5,7 +5,7 @@ from generator.systems.healthcare import HEALTHCARE
 from generator.systems.ledger import LEDGER
 from model import BOTH, PRIMARY, RECOVERY
 from page.world import World
-from tests.page.subjects import documents, small
+from tests.support.page_subjects import documents, small
 
 ZONES = ("ZoneAId", "ZoneBId", "ZoneCId")
 

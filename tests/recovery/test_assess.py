@@ -21,7 +21,7 @@ from model import Deviation, Disruption, Document, Objectives, System, read
 from recovery.assess import Assessment, UnheldObjectiveError, Verdict, assess, findings
 from recovery.measured import Measured
 from recovery.times import ServiceTimes, service_times
-from tests.recovery.small import HOME, instance, template
+from tests.support.recovery_systems import HOME, instance, template
 
 MINUTE = timedelta(minutes=1)
 TIMES = service_times()

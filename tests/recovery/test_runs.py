@@ -5,15 +5,12 @@ from __future__ import annotations
 from types import ModuleType
 
 import pytest
+from orchestration import aurora, replica
+from orchestration.step import Run
+from orchestration.world import World
 
 from recovery import elsewhere
 from recovery.stores import CLUSTER, INSTANCE
-from tests.functions.failovers import PATHS  # puts the function's own folders on the path
-
-assert PATHS
-from orchestration import aurora, replica  # noqa: E402
-from orchestration.step import Run  # noqa: E402
-from orchestration.world import World  # noqa: E402
 
 KINDS = {INSTANCE: replica, CLUSTER: aurora}
 WORLD = World({"FILE_SYSTEM_ID": "fs-1", "SECRET_ARN": "arn:aws:secretsmanager:eu-west-2:1:secret:x"})

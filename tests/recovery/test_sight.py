@@ -7,7 +7,7 @@ import pytest
 
 from recovery.sight import Span, constituents, interval, number
 from recovery.terms import Phase
-from tests.recovery.small import alarm, pair, resource, sight, template
+from tests.support.recovery_systems import alarm, pair, resource, sight, template
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 PARAMETERS = {

@@ -11,7 +11,7 @@ from recovery.assess import ways
 from recovery.measured import Measured
 from recovery.sight import Sight
 from recovery.ways import Strategy, Way
-from tests.recovery.small import AWAY, HOME, alarm, instance, output, pair, resource, sight, template
+from tests.support.recovery_systems import AWAY, HOME, alarm, instance, output, pair, resource, sight, template
 
 MINUTE = timedelta(minutes=1)
 ARN = {"Fn::GetAtt": ["Store", "Arn"]}

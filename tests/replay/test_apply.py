@@ -17,10 +17,10 @@ from replay import Replayed, apply, verify
 from replay.apply import LOCK, PROGRESS, SCHEMA, Options, StoppedError
 from replay.chain import show
 from replay.start import commits_of
-from tests.functions.archives import SETTINGS, Registry, prepare
-from tests.replay.forgery import Forgery, read
 from tests.servers.fixtures import PASSWORD, Launch
 from tests.servers.secrets_manager import SecretsManager
+from tests.support.forgery import Forgery, read
+from tests.support.functions.archives import SETTINGS, Registry, prepare
 
 TABLE = "CREATE TABLE public.t (id integer PRIMARY KEY, note text)"
 
@@ -513,7 +513,7 @@ def test_second_replay_waits_for_nobody(five: Registry) -> None:
 def test_user_that_may_not_silence_triggers_is_told(five: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     user = f"plain_{five.database}"
     five.run(f"CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}'")
-    from tests.functions import archives
+    from tests.support.functions import archives
 
     monkeypatch.setattr(archives, "USER", user)
     with pytest.raises(StoppedError, match=r"session_replication_role to replica: .*\(42501\).*rds_superuser"):

@@ -13,8 +13,8 @@ import pytest
 
 from replay import verify
 from replay.chain import position, show
-from tests.functions.archives import Registry
-from tests.replay.forgery import Forgery, read, write
+from tests.support.forgery import Forgery, read, write
+from tests.support.functions.archives import Registry
 
 
 @pytest.fixture

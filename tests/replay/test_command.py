@@ -15,9 +15,9 @@ from emulator.authority import Authority
 from emulator.postgres import Server
 from replay import verify
 from replay.command import MEANING, Exit, arguments, main
-from tests.functions.archives import Registry
 from tests.servers.fixtures import PASSWORD, USER
 from tests.servers.secrets_manager import SecretsManager
+from tests.support.functions.archives import Registry
 
 TABLE = "CREATE TABLE public.t (id integer PRIMARY KEY, note text)"
 

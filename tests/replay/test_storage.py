@@ -21,11 +21,10 @@ from replay import Replayed, apply, storage, verify
 from replay.apply import Options, StoppedError
 from replay.chain import lines, position
 from replay.target import SESSION
-from tests.functions.archives import SETTINGS, Registry, days, prepare
-from tests.functions.test_log_archive import _restored, _writable
-from tests.replay.forgery import read
 from tests.servers.fixtures import Launch
 from tests.servers.secrets_manager import SecretsManager
+from tests.support.forgery import read
+from tests.support.functions.archives import SETTINGS, Registry, days, prepare, restoration, until_writable
 
 SCHEMA = """
 CREATE TABLE public.stage (id integer PRIMARY KEY, note text);
@@ -998,13 +997,13 @@ def test_restored_server_that_has_it_goes_on_and_one_that_lacks_it_stops(
 
     def copy(restored: Server) -> Registry:
         found = Registry(restored, source.root, source.directory, secrets, source.database, source.slot, source.arn)
-        _writable(found)
+        until_writable(found)
         return found
 
-    with _restored(server, launch, "before") as before:
+    with restoration(server, launch, "before") as before:
         source.run("DROP TABLE public.stage", "CREATE TABLE public.stage (id integer PRIMARY KEY, note text)")
         source.run("INSERT INTO public.stage VALUES (5)", "VACUUM FULL public.bare")
-        with _restored(server, launch, "after") as after:
+        with restoration(server, launch, "after") as after:
             source.run("TRUNCATE public.other", "INSERT INTO public.stage VALUES (6)")
             source.archive()
             lacking, having = copy(before), copy(after)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from replay.text import UNCHANGED, Change, TextError, head, parse, unescape
-from tests.functions.archives import Registry
+from tests.support.functions.archives import Registry
 
 # All that a text or a name of PostgreSQL may hold, with a liking for what the language itself is made of.
 CHARACTERS = st.one_of(

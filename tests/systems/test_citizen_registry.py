@@ -5,7 +5,7 @@ import json
 from compliance.catalogues import catalogues
 from generator.systems.citizen_registry import CITIZEN_REGISTRY
 from model import Document
-from tests.systems.rendered import only, resources, templates
+from tests.support.committed_templates import only, resources, templates
 
 SYSTEM = "citizen-registry"
 

@@ -17,9 +17,8 @@ from emulator import Emulator
 from generator.systems.federal_records import FEDERAL_RECORDS
 from model import BOTH, PRIMARY, RECOVERY, Document
 from model.schedule import fires, window
-from tests import unmeasured
-from tests.systems.reference import REFERENCE_PRIMARY
-from tests.systems.rendered import resources, templates
+from tests.support.committed_templates import resources, templates
+from tests.support.reference_primary import REFERENCE_PRIMARY
 
 NAME = "federal-records"
 
@@ -328,12 +327,6 @@ def test_fr_11_an_agency_answers_for_its_database_once_and_no_failover_begins_by
         )
     answered = {block for block in yaml.safe_load(ANSWERS) if "SourceDatabaseArn" in yaml.safe_load(ANSWERS)[block]}
     assert answered == {"database-replica"}
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    with unmeasured.running(databases=False) as found:
-        yield found
 
 
 def test_fr_12_fedramp_high_is_the_profile_and_not_an_authorisation() -> None:

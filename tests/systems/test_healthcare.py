@@ -14,7 +14,7 @@ from compliance.lint import Job, judge
 from generator.layers import aurora
 from generator.systems.healthcare import HEALTHCARE
 from model import PRIMARY, RECOVERY, Disruption, Document, read
-from tests.systems.rendered import only, resources, templates
+from tests.support.committed_templates import only, resources, templates
 
 SYSTEM = "healthcare"
 VALUES = read(Path("parameters", SYSTEM, "default.yaml").read_text())

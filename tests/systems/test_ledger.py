@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from model import read
-from tests.systems.rendered import only, resources, templates
+from tests.support.committed_templates import only, resources, templates
 
 LEDGER = "ledger"
 

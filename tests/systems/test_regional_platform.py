@@ -13,7 +13,7 @@ import pytest
 from compliance.lint import Job, judge
 from generator.layers import aurora
 from model import Document, read
-from tests.systems.rendered import only, resources, templates
+from tests.support.committed_templates import only, resources, templates
 
 PLATFORM = "regional-platform"
 TOPIC = {"Ref": "NotifyTopicArn"}

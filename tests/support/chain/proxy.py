@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import boto3
 
-from tests.chain.world import Clients
 from tests.servers.serving import serving
+from tests.support.chain.checkout import Clients
 
 Answer = tuple[int, str]
 Says = Callable[[str], Answer | None]

@@ -20,7 +20,7 @@ from common import cache, database
 from probe import handler as probe
 from rotation import handler as rotation
 
-from tests import models
+from tests.support import models
 
 POLLED = "DescribeUsers"  # asked until it is as it should be: several in a row count as one, however long that took
 HANDLERS = {"rotation": rotation.handler, "cache_rotation": cache_rotation.handler, "probe": probe.handler}

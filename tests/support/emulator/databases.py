@@ -1,4 +1,4 @@
-"""What the tests of replication do with databases."""
+"""What tests do with databases that a real server stands behind."""
 
 from __future__ import annotations
 
@@ -62,3 +62,15 @@ def refused(code: str) -> Iterator[None]:
 
 def key(aws: Emulator, region: str) -> str:
     return str(aws.client("kms", region).create_key()["KeyMetadata"]["Arn"])
+
+
+def connect(aws: Emulator, instance: dict[str, Any], password: str, *, tls: bool = True) -> pg8000.native.Connection:
+    context = ssl.create_default_context(cafile=str(aws.root)) if tls else False
+    place = instance["Endpoint"]
+    return pg8000.native.Connection(
+        USER, host=place["Address"], port=place["Port"], database="books", password=password, ssl_context=context
+    )
+
+
+def place(address: str, port: int) -> dict[str, Any]:
+    return {"Endpoint": {"Address": address, "Port": port}}

@@ -1,13 +1,13 @@
 """The commands that operators type, run against an emulator."""
 
-import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
+import deploy
 from emulator import Emulator
-from tests import unmeasured
+from tests.support import unmeasured
+from tests.support.chain.checkout import Checkout
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,12 +26,13 @@ def deploy_py(
     )
 
 
-@contextlib.contextmanager
-def opted_in(system: str, suffix: str) -> Iterator[Emulator]:
-    """A system in an account that has opted in to backups of every type; what began with the deployment has ended."""
-    with unmeasured.running() as aws:
-        aws.opt_in()
-        ended = deploy_py(aws, "deploy", "--system", system, suffix=suffix)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        aws.settle()
-        yield aws
+def call(checkout: Checkout, command: str, *arguments: str) -> int:
+    """Run a command in this process."""
+    return deploy.main([command, "--env", checkout.suffix, *arguments], checkout.root)
+
+
+def deployed(aws: Emulator, system: str, suffix: str) -> None:
+    """A system stands, and what began with its deployment has ended."""
+    ended = deploy_py(aws, "deploy", "--system", system, suffix=suffix)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    aws.settle()

@@ -20,11 +20,11 @@ import pg8000.native
 import pytest
 
 from emulator.postgres import Server
-from tests import unmeasured
 from tests.servers.fixtures import DATABASE, PASSWORD, USER
 from tests.servers.secrets_manager import SecretsManager
+from tests.support import unmeasured
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
 
@@ -156,7 +156,7 @@ class Rotator(Rotating):
         passwords = {self.first, *hidden, *(text for text in secret.versions.values() if text)}
         with contextlib.suppress(ValueError, KeyError, TypeError):
             passwords |= {str(self.service.value(self.arn, label)["password"]) for label in secret.labels}
-        everything = "\n".join([*_everything(caught.value), *capfd.readouterr()])
+        everything = "\n".join([*loggable(caught.value), *capfd.readouterr()])
         for password in passwords:
             assert password not in everything
         assert "Traceback" in everything
@@ -169,7 +169,7 @@ class Runner:
     def __init__(self) -> None:
         path = os.pathsep.join([str(ROOT), str(ROOT / "functions"), os.environ.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.functions.runner"],
+            [sys.executable, "-m", "tests.support.functions.rotation_runner"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**unmeasured.environment(), "PYTHONPATH": path},
@@ -196,14 +196,14 @@ class Runner:
         self.process.communicate()
 
 
-def _everything(error: BaseException | None) -> Iterator[str]:
+def loggable(error: BaseException | None) -> Iterator[str]:
     """All that a log could show of an exception: its traceback, and arguments and attributes down the whole chain."""
     if error is not None:
         yield "".join(traceback.format_exception(error))
         yield repr(error.args)
         yield repr({name: str(value) for name, value in vars(error).items()})
-        yield from _everything(error.__cause__)
-        yield from _everything(error.__context__)
+        yield from loggable(error.__cause__)
+        yield from loggable(error.__context__)
 
 
 def verifier(password: str) -> str:

@@ -11,10 +11,11 @@ import shutil
 import ssl
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,14 @@ import pytest
 
 from emulator.authority import Authority
 from emulator.postgres import Server
-from tests import unmeasured
+from replay import verify
 from tests.servers import secrets_manager
 from tests.servers.fixtures import PASSWORD, USER, Launch
 from tests.servers.secrets_manager import SecretsManager
+from tests.support import unmeasured
 
-# In the package the folder of the function and the shared one lie side by side at the top.
-FUNCTIONS = Path(__file__).parents[2] / "functions"
-PATHS = (str(FUNCTIONS), str(FUNCTIONS / "log_archive"))
-sys.path[:0] = [path for path in PATHS if path not in sys.path]
+ROOT = Path(__file__).parents[3]
+PATHS = (ROOT, ROOT / "functions", ROOT / "functions/log_archive")
 
 SETTINGS = {
     "wal_level": "logical",
@@ -185,7 +185,6 @@ class Registry:
 
     def begins(self) -> int:
         """The position from which the archive is whole."""
-        from replay import verify
 
         return verify(self.directory).entries[0].to
 
@@ -281,12 +280,6 @@ WORK = (
 @pytest.fixture(scope="session")
 def primary(launch: Launch) -> Server:
     """A server as the registry's: changes can be decoded, commits have times."""
-    return _primary(launch)
-
-
-@cache
-def _primary(launch: Launch) -> Server:
-    # One for all modules that import the fixture, each of which makes it another one to pytest.
     return launch("primary", settings=SETTINGS, prepare=prepare, database="postgres")
 
 
@@ -317,12 +310,11 @@ class Archivers:
     """A process that forks one child per job, so that a child can be killed or stopped at any of its steps."""
 
     def __init__(self) -> None:
-        root = Path(__file__).parents[2]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.functions.archive_runner"],
+            [sys.executable, "-m", "tests.support.functions.archive_runner"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**unmeasured.environment(), "PYTHONPATH": os.pathsep.join([str(root), *PATHS])},
+            env={**unmeasured.environment(), "PYTHONPATH": os.pathsep.join(map(str, PATHS))},
             text=True,
         )
 
@@ -355,3 +347,33 @@ class Archivers:
 
     def end(self) -> None:
         self.process.communicate()
+
+
+@contextmanager
+def restoration(source: Server, launch: Launch, name: str) -> Iterator[Server]:
+    """A copy of the source as it is now, on a timeline of its own: what a snapshot's restoration makes."""
+    source.stop()
+    copy: Server
+
+    def put(server: Server) -> None:
+        keep = {path: path.read_bytes() for path in server.data.glob("*") if path.name in ("postgresql.conf", "pg_hba.conf")}
+        owner = server.data.stat()
+        shutil.rmtree(server.data)
+        shutil.copytree(source.data, server.data)
+        for path, content in keep.items():
+            path.write_bytes(content)
+        (server.data / "recovery.signal").touch()
+        for path in (server.data, *server.data.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+    copy = launch(name, settings={**SETTINGS, "restore_command": "false"}, prepare=put, database="postgres")
+    source.start()
+    try:
+        yield copy
+    finally:
+        copy.destroy()
+
+
+def until_writable(registry: Registry) -> None:
+    while registry.run("SELECT pg_is_in_recovery()")[0][0]:
+        time.sleep(0.05)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import pytest
@@ -17,11 +17,6 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.retries.standard import ExponentialBackoff
 
 from emulator import Emulator
-
-from .conftest import FUNCTIONS
-
-PATHS = (str(FUNCTIONS), str(FUNCTIONS / "failover"))
-sys.path[:0] = [path for path in PATHS if path not in sys.path]
 
 LONDON, DUBLIN = "eu-west-2", "eu-west-1"
 OTHER = {LONDON: DUBLIN, DUBLIN: LONDON}
@@ -243,3 +238,73 @@ TROUBLES = ((0, "no answer"), (500, "InternalFailure"), (400, "ThrottlingExcepti
 """Four, where a call is attempted three times: so that the last attempt meets each."""
 
 FAILED = b"<ErrorResponse><Error><Code>%s</Code><Message>of the test</Message></Error></ErrorResponse>"
+
+
+SUFFIXES = count(1)
+Start = Callable[[], Failover]
+
+
+def site(aws: Emulator, region: str, cluster: str) -> Site:
+    topic = aws.client("sns", region).create_topic(Name="operators")["TopicArn"]
+    sqs = aws.client("sqs", region)
+    policy = {
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}
+        ]
+    }
+    queue = sqs.create_queue(QueueName="operators", Attributes={"Policy": json.dumps({"Version": "2012-10-17", **policy})})[
+        "QueueUrl"
+    ]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    aws.client("sns", region).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    for name in ("replica-data-stale", "primary-unreachable"):
+        aws.client("cloudwatch", region).put_metric_alarm(
+            AlarmName=name,
+            Namespace="Standby",
+            MetricName=name,
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+    function(aws, "unwritable", region, UNWRITABLE)
+    return Site(region, cluster, function(aws, "probe", region), topic, queue)
+
+
+def ended_well(failover: Failover) -> None:
+    """One writer, which the topology names, by one execution that ended once."""
+    assert failover.outcomes() == ["completed"]
+    assert failover.writer() == [failover.topology["writer"]] == [failover.here.cluster]
+    assert failover.topology["epoch"] == 1
+
+
+def onward(failover: Failover, execution: str = "") -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+    """What follows an answer: the next minute, an approval, or a new request after a refusal; nothing when one was completed."""
+    asked, wanted = count(1), failover.outcomes().count("completed") + 1
+
+    def following(answer: dict[str, Any]) -> dict[str, Any] | None:
+        if failover.outcomes().count("completed") == wanted:
+            return None
+        if answer["outcome"] == "waiting-for-approval":  # how old the data were nobody could say
+            return {"approve": answer["execution"], "by": "operator"}
+        if execution and answer["outcome"] in ("refused", "nothing to do"):
+            return {**REQUESTS[execution], "execution": f"{execution}{next(asked):02d}"}
+        return {"tick": True}
+
+    return following
+
+
+THERE, BACK = "manual-20261121T120000Z-0a1b", "manual-20261121T130000Z-0a1b"
+REQUESTS = {THERE: {"request": "switchover", "by": "operator"}, BACK: {"request": "failback", "by": "operator"}}
+
+
+def answers(failover: Failover, *steps: str, most: int = 40) -> list[dict[str, Any]]:
+    """Minutes until each of ``steps`` was done or has failed."""
+    said = []
+    for _ in range(most):
+        said.append(failover.invoke({"tick": True}))
+        failover.aws.settle()
+        if set(steps) <= {one.get("step") for one in said}:
+            break
+    return said

@@ -6,8 +6,11 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from model import Document, Rule, read
+from compliance.profiles.financial_audit import FINANCIAL_AUDIT
+from model import PRIMARY, Deviation, Document, Profile, Rule, System, read
 from model.view import Resource, View
+
+_FOLDER = Path(__file__).parent / "small_system"
 
 GONE = object()
 """In place of a value: the entry is taken away."""
@@ -50,4 +53,22 @@ def verdict(rule: Rule, asked: Resource) -> bool | None:
     return None if found is None else found[1]
 
 
-_READ = {name: read((Path(__file__).parent / "small" / f"{name}.yaml").read_text()) for name in LAYERS}
+_READ = {name: read((_FOLDER / f"{name}.yaml").read_text()) for name in LAYERS}
+
+
+def system(*deviations: Deviation, profile: Profile = FINANCIAL_AUDIT) -> System:
+    return System(
+        name="small",
+        title="Small",
+        serves="tests",
+        regions={PRIMARY: "us-east-1"},
+        profile=profile,
+        layers=(),
+        deviations=deviations,
+    )
+
+
+NO_STANDBY = ("data/Resources/Instance/Properties/MultiAZ", False)
+
+
+TEXTS = {f"templates/small/{path.stem}.yaml": path.read_text() for path in _FOLDER.glob("*.yaml")}

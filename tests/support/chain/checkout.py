@@ -17,7 +17,7 @@ from chain.stack import News
 
 REGION = "us-east-1"
 PROGRAM = "import sys, pathlib, deploy; sys.exit(deploy.main(sys.argv[2:], pathlib.Path(sys.argv[1])))"
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 GATE = {
     # Stands still until the test signals it: the order of things is then the test's to decide.
@@ -140,3 +140,8 @@ class Heard(list[News]):
 
 
 Clients = Callable[[str, str], Any]
+
+
+def get(resource: str, attribute: str) -> dict[str, Any]:
+    """``Fn::GetAtt``."""
+    return {"Fn::GetAtt": [resource, attribute]}

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from emulator import Emulator
-from tests.end_to_end.commands import ROOT
-from tests.systems.rendered import templates
+from tests.support.commands import ROOT
+from tests.support.committed_templates import templates
 
 POLICIES = 10  # that a user or a role carries
 ON_BEHALF = frozenset(re.findall(r"^\| `([a-z0-9]+:\w+)` \|", (ROOT / "docs/permissions.md").read_text(), re.MULTILINE))

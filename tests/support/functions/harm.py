@@ -18,7 +18,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
 
-from .failovers import Failover
+from tests.support.functions.failovers import Failover
 
 Answer = dict[str, Any]
 BEFORE, AFTER = "before", "after"

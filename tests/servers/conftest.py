@@ -1,3 +1,0 @@
-"""The servers' own fixtures."""
-
-from tests.servers.fixtures import authority, launch, postgres, scratch  # noqa: F401

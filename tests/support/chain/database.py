@@ -1,0 +1,86 @@
+"""A network and a database on it, which a change may move, and what a plan finds dangerous in that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chain import reach, saved, show
+from chain.deploy import Result, deploy
+from chain.guard import Danger
+from chain.plan import Step, plan
+from chain.review import Review, review
+from tests.support.chain.checkout import Checkout, Clients, Heard, get, ref, sub
+
+ZONES = {
+    "VpcCidr": {"Type": "String", "Default": "10.0.0.0/16"},
+    "ZoneId": {"Type": "String", "Default": "use1-az1"},
+}
+
+ENGINE = {
+    "AllocatedStorage": "20",
+    "DBInstanceClass": "db.t3.micro",
+    "Engine": "postgres",
+    "MasterUserPassword": "not-a-secret-of-anybody",
+    "MasterUsername": "master",
+}
+
+NAMED = {"DBSubnetGroupDescription": "Where it stands.", "DBSubnetGroupName": sub("db-${EnvironmentSuffix}")}
+
+
+def resource(type_: str, **properties: Any) -> dict[str, Any]:
+    """A resource."""
+    return {"Type": type_, "Properties": properties}
+
+
+def network() -> dict[str, Any]:
+    """A VPC with two subnets and a group."""
+    block = {"Fn::Cidr": [ref("VpcCidr"), 2, 8]}
+    subnets = {
+        f"Subnet{number}": resource(
+            "AWS::EC2::Subnet",
+            VpcId=ref("Vpc"),
+            CidrBlock={"Fn::Select": [number, block]},
+            AvailabilityZoneId=ref("ZoneId") if number else "use1-az4",
+        )
+        for number in (0, 1)
+    }
+    group = resource("AWS::EC2::SecurityGroup", GroupDescription="The database's.", VpcId=ref("Vpc"))
+    return {"Vpc": resource("AWS::EC2::VPC", CidrBlock=ref("VpcCidr")), **subnets, "Group": group}
+
+
+SUBNETS = {"Fn::Join": [",", [ref("Subnet0"), ref("Subnet1")]]}
+
+
+def lay(checkout: Checkout, resources: Mapping[str, Any], subnets: Any = SUBNETS, **more: Any) -> None:
+    """The network's layer, whose outputs a database takes."""
+    outputs = {"SubnetIds": subnets, "GroupId": get("Group", "GroupId"), "VpcId": ref("Vpc")}
+    checkout.layer("network", resources, parameters=ZONES, outputs=outputs, **more)
+
+
+def database(checkout: Checkout, sites: Mapping[str, str] | None = None) -> None:
+    """A database on the network: its group of subnets has a name, and is changed in place."""
+    group = resource("AWS::RDS::DBSubnetGroup", SubnetIds={"Fn::Split": [",", ref("NetworkSubnetIds")]}, **NAMED)
+    instance = resource(
+        "AWS::RDS::DBInstance", DBSubnetGroupName=ref("Subnets"), VPCSecurityGroups=[ref("NetworkGroupId")], **ENGINE
+    )
+    imports = {"NetworkSubnetIds": "network.SubnetIds", "NetworkGroupId": "network.GroupId"}
+    checkout.layer("database", {"Subnets": group, "Instance": instance}, imports=imports, sites=sites)
+
+
+def put(checkout: Checkout, clients: Clients, *allowed: str, given: saved.Saved | None = None) -> Result:
+    """Deploy."""
+    return deploy(checkout.graph(), clients, Heard(), folder=checkout.root / "out", allowed=allowed, saved=given)
+
+
+def judge(checkout: Checkout, clients: Clients) -> tuple[Review, list[Step], list[Danger]]:
+    """Plan: what is reviewed, the steps, and every danger."""
+    graph = checkout.graph()
+    judged = review(graph, clients, reach.look(clients, graph.regions).standing)
+    steps = plan(graph, clients, judged=judged)
+    return judged, steps, show.dangers(judged, steps)
+
+
+def finals(checkout: Checkout, clients: Clients) -> list[Danger]:
+    """Those that nothing opens."""
+    return [each for each in judge(checkout, clients)[2] if each.final]
