@@ -1,10 +1,8 @@
 """Citizen registry in an environment: deployed, read back, its changes archived under the function's own role, destroyed."""
 
 import contextlib
-import copy
 import json
 import re
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,9 @@ import pytest
 
 from emulator import Emulator
 from replay.chain import verify
-from tests.support.commands import ROOT, deploy_py, deployed
+from tests.support.commands import deploy_py, deployed
+from tests.support.end_to_end.roles import ON_BEHALF, granted, without
+from tests.support.end_to_end.sessions import session
 
 pytestmark = pytest.mark.xdist_group("citizen-registry")
 
@@ -44,19 +44,8 @@ def _output(aws: Emulator, layer: str, name: str) -> str:
 def _database(aws: Emulator) -> Iterator[pg8000.native.Connection]:
     answer = aws.client("secretsmanager", REGION).get_secret_value(SecretId=f"secret-database-{SUFFIX}")
     secret: dict[str, Any] = json.loads(answer["SecretString"])
-    verified = ssl.create_default_context(cafile=str(aws.root))
-    connection = pg8000.native.Connection(
-        secret["username"],
-        password=secret["password"],
-        host=secret["host"],
-        port=int(secret["port"]),
-        database=secret["dbname"],
-        ssl_context=verified,
-    )
-    try:
+    with session(aws, secret) as connection:
         yield connection
-    finally:
-        connection.close()
 
 
 def _archive(aws: Emulator) -> list[str]:
@@ -86,33 +75,14 @@ def test_every_permission_of_the_archiver_is_used_by_it_or_by_aws_on_its_behalf(
     calls = [call for call in aws.calls() if call.role == ROLE]
     assert not [call for call in calls if not call.allowed]
     used = {call.action for call in calls}
-    on_behalf = set(re.findall(r"^\| `([a-z0-9]+:\w+)` \|", (ROOT / "docs/permissions.md").read_text(), re.MULTILINE))
-    granted = {action for statement in _statements(aws) if statement["Effect"] == "Allow" for action in statement["Action"]}
-    assert granted == used | on_behalf
-
-
-def _statements(aws: Emulator) -> list[dict[str, Any]]:
-    document = aws.client("iam").get_role_policy(RoleName=ROLE, PolicyName="log-archive")["PolicyDocument"]
-    statements: list[dict[str, Any]] = document["Statement"]
-    return statements
+    assert granted(aws, ROLE) == used | ON_BEHALF
 
 
 # ClientMount and ClientWrite are granted by the file system's policy too, and either is enough.
 @pytest.mark.parametrize("action", ["kms:Decrypt", "secretsmanager:GetSecretValue"])
 def test_without_any_single_permission_the_archiver_fails(aws: Emulator, action: str) -> None:
-    iam = aws.client("iam")
-    whole = {"Version": "2012-10-17", "Statement": _statements(aws)}
-    less = copy.deepcopy(whole)
-    for statement in less["Statement"]:
-        if statement["Effect"] == "Allow":
-            statement["Action"] = [one for one in statement["Action"] if one != action] or ["none:None"]
-    iam.put_role_policy(RoleName=ROLE, PolicyName="log-archive", PolicyDocument=json.dumps(less))
-    try:
-        aws.forget_calls()
+    with without(aws, ROLE, "", action):
         _archive(aws)
-        assert any(call.role == ROLE and call.action == action and not call.allowed for call in aws.calls())
-    finally:
-        iam.put_role_policy(RoleName=ROLE, PolicyName="log-archive", PolicyDocument=json.dumps(whole))
     assert _archive(aws) == []
 
 

@@ -4,11 +4,9 @@ import contextlib
 import json
 import re
 import shutil
-import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,9 @@ from botocore.exceptions import ClientError
 from chain.outcome import Exit
 from emulator import Emulator
 from tests.support.commands import ROOT, deploy_py, deployed
+from tests.support.emulator.databases import eventually
 from tests.support.end_to_end.roles import ON_BEHALF, granted
+from tests.support.end_to_end.sessions import session
 from tests.support.reference_primary import REFERENCE_PRIMARY
 
 pytestmark = pytest.mark.xdist_group("federal-records")
@@ -70,22 +70,8 @@ def _secret(aws: Emulator, region: str, name: str = f"secret-database-{SUFFIX}")
 
 
 @contextlib.contextmanager
-def _session(aws: Emulator, secret: dict[str, Any], host: str, port: int) -> Iterator[pg8000.native.Connection]:
-    verified = ssl.create_default_context(cafile=str(aws.root))
-    database = secret.get("dbname", "records")
-    connection = pg8000.native.Connection(
-        secret["username"], password=secret["password"], host=host, port=port, database=database, ssl_context=verified
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-@contextlib.contextmanager
 def _source(aws: Emulator) -> Iterator[pg8000.native.Connection]:
-    secret = _secret(aws, THERE)
-    with _session(aws, secret, secret["host"], int(secret["port"])) as connection:
+    with session(aws, _secret(aws, THERE)) as connection:
         yield connection
 
 
@@ -94,19 +80,8 @@ def _replica(aws: Emulator, suffix: str = SUFFIX, name: str = "") -> Iterator[pg
     """With the secret's replica, at the database's replica."""
     found = _outputs(aws, HERE, "database-replica", suffix)
     secret = _secret(aws, HERE, name or f"secret-database-{suffix}")
-    with _session(aws, secret, found["Endpoint"], int(found["Port"])) as connection:
+    with session(aws, secret, found["Endpoint"], found["Port"]) as connection:
         yield connection
-
-
-def _soon(asked: Callable[[], Any], wanted: Any) -> None:
-    """Replication is asynchronous: what was committed is there in a moment."""
-    answer = None
-    for _ in range(50):
-        answer = asked()
-        if answer == wanted:
-            return
-        time.sleep(0.1)
-    assert answer == wanted
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +95,8 @@ def test_what_is_committed_at_the_source_is_read_at_the_replica_which_takes_no_w
         source.run("create table record (id int primary key, name text)")
         source.run("insert into record values (1, 'birth'), (2, 'tax')")
     with _replica(aws) as replica:
-        _soon(lambda: replica.run("select count(*) from pg_class where relname = 'record'"), [[1]])
-        _soon(lambda: replica.run("select id, name from record order by id"), [[1, "birth"], [2, "tax"]])
+        eventually(lambda: replica.run("select count(*) from pg_class where relname = 'record'"), [[1]])
+        eventually(lambda: replica.run("select id, name from record order by id"), [[1, "birth"], [2, "tax"]])
         assert replica.run("select pg_is_in_recovery()") == [[True]]
         with pytest.raises(pg8000.exceptions.DatabaseError, match="25006"):
             replica.run("insert into record values (3, 'none')")
@@ -246,7 +221,7 @@ def _leaves_and_does_not_come_back(root: Path, aws: Emulator) -> None:
     aws.settle()
     secret = _secret(aws, HERE, "agency/citizens")
     assert secret["host"] == _outputs(aws, HERE, "database-replica", AGENCY)["Endpoint"]
-    with _session(aws, secret, secret["host"], int(secret["port"])) as connection:
+    with session(aws, secret) as connection:
         assert connection.run("select pg_is_in_recovery()") == [[False]]
     mode = aws.client("ssm", HERE).get_parameter(Name=f"/federal-records/{AGENCY}/config/mode")["Parameter"]["Value"]
     assert mode == "approve", "for nobody can fence that database"

@@ -5,10 +5,8 @@ import json
 import re
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,9 @@ import pytest
 from emulator import Emulator
 from tests.support import unmeasured
 from tests.support.commands import ROOT, deploy_py, deployed
+from tests.support.emulator.databases import eventually
 from tests.support.end_to_end.roles import ON_BEHALF, granted, permissions, without
+from tests.support.end_to_end.sessions import session
 
 pytestmark = pytest.mark.xdist_group("healthcare")
 
@@ -50,25 +50,8 @@ def _secret(aws: Emulator, region: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _session(aws: Emulator, secret: dict[str, Any], host: str, port: str) -> Iterator[pg8000.native.Connection]:
-    connection = pg8000.native.Connection(
-        secret["username"],
-        password=secret["password"],
-        host=host,
-        port=int(port),
-        database=secret["dbname"],
-        ssl_context=ssl.create_default_context(cafile=str(aws.root)),
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-@contextlib.contextmanager
 def _writer(aws: Emulator) -> Iterator[pg8000.native.Connection]:
-    secret = _secret(aws, HERE)
-    with _session(aws, secret, secret["host"], secret["port"]) as connection:
+    with session(aws, _secret(aws, HERE)) as connection:
         yield connection
 
 
@@ -76,19 +59,8 @@ def _writer(aws: Emulator) -> Iterator[pg8000.native.Connection]:
 def _secondary(aws: Emulator) -> Iterator[pg8000.native.Connection]:
     """With the secret's replica, at the cluster of the other region."""
     host, port = (_output(aws, THERE, "aurora-secondary", name) for name in ("ReadEndpoint", "Port"))
-    with _session(aws, _secret(aws, THERE), host, port) as connection:
+    with session(aws, _secret(aws, THERE), host, port) as connection:
         yield connection
-
-
-def _soon(asked: Callable[[], Any], wanted: Any) -> None:
-    """Replication is asynchronous: what was committed is there in a moment."""
-    answer = None
-    for _ in range(100):
-        answer = asked()
-        if answer == wanted:
-            return
-        time.sleep(0.1)
-    assert answer == wanted
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +75,8 @@ def aws(aws: Emulator) -> Emulator:
 
 def test_what_is_committed_at_home_is_read_in_the_other_region_which_takes_no_write(aws: Emulator) -> None:
     with _secondary(aws) as connection:
-        _soon(lambda: connection.run("select count(*) from pg_class where relname = 'visits'"), [[1]])
-        _soon(lambda: connection.run("select count(*) from visits"), [[2]])
+        eventually(lambda: connection.run("select count(*) from pg_class where relname = 'visits'"), [[1]])
+        eventually(lambda: connection.run("select count(*) from visits"), [[2]])
         assert connection.run("select pg_is_in_recovery()") == [[True]]
         with pytest.raises(pg8000.exceptions.DatabaseError, match="25006"):
             connection.run("insert into visits values (3)")
@@ -167,7 +139,7 @@ def test_a_password_rotated_at_home_opens_the_secondary_with_the_secrets_replica
         except pg8000.exceptions.DatabaseError:
             return []
 
-    _soon(opens, [[1]])
+    eventually(opens, [[1]])
     described = aws.client("secretsmanager", THERE).describe_secret(SecretId=SECRET)
     assert described["PrimaryRegion"] == HERE
     assert "RotationLambdaARN" not in described, "a replica takes no schedule before a failover"

@@ -4,10 +4,8 @@ The emulator enforces IAM, a real PostgreSQL stands behind the instance, and eve
 """
 
 import contextlib
-import copy
 import json
 import re
-import ssl
 import subprocess
 import sys
 import time
@@ -20,6 +18,8 @@ import pytest
 from emulator import Emulator
 from tests.support import unmeasured
 from tests.support.commands import ROOT, deploy_py, deployed
+from tests.support.end_to_end.roles import ON_BEHALF, granted, without
+from tests.support.end_to_end.sessions import session
 
 pytestmark = pytest.mark.xdist_group("ledger")
 
@@ -40,18 +40,6 @@ def aws(aws: Emulator) -> Emulator:
 def _secret(aws: Emulator) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(aws.client("secretsmanager").get_secret_value(SecretId=SECRET)["SecretString"])
     return value
-
-
-def _log_in(aws: Emulator, secret: dict[str, Any]) -> pg8000.native.Connection:
-    verified = ssl.create_default_context(cafile=str(aws.root))
-    return pg8000.native.Connection(
-        user=secret["username"],
-        password=secret["password"],
-        host=secret["host"],
-        port=int(secret["port"]),
-        database=secret["dbname"],
-        ssl_context=verified,
-    )
 
 
 def _rotate(aws: Emulator) -> bool:
@@ -76,20 +64,19 @@ def test_the_first_rotation_has_happened_and_the_new_password_works(aws: Emulato
     # A finished rotation may leave AWSPENDING on the version that is current (RotateSecret, API reference).
     labels = [set(one) - ({"AWSPENDING"} if "AWSCURRENT" in one else set()) for one in described["VersionIdsToStages"].values()]
     assert sorted(map(sorted, labels)) == [["AWSCURRENT"], ["AWSPREVIOUS"]]
-    connection = _log_in(aws, _secret(aws))
-    assert connection.run("select current_user, pg_is_in_recovery()") == [["dbadmin", False]]
-    connection.close()
+    with session(aws, _secret(aws)) as connection:
+        assert connection.run("select current_user, pg_is_in_recovery()") == [["dbadmin", False]]
 
 
 def test_old_connections_live_on_and_the_old_password_fails(aws: Emulator) -> None:
     old = _secret(aws)
-    connection = _log_in(aws, old)
-    assert _rotate(aws)
-    assert connection.run("select 1") == [[1]]
-    connection.close()
-    with pytest.raises(pg8000.native.DatabaseError, match="28P01"):
-        _log_in(aws, old)
-    _log_in(aws, _secret(aws)).close()
+    with session(aws, old) as connection:
+        assert _rotate(aws)
+        assert connection.run("select 1") == [[1]]
+    with pytest.raises(pg8000.native.DatabaseError, match="28P01"), session(aws, old):
+        pass
+    with session(aws, _secret(aws)):
+        pass
 
 
 def test_no_password_stands_in_the_servers_log(aws: Emulator) -> None:
@@ -103,16 +90,8 @@ def test_every_permission_of_the_function_is_used_by_it_or_by_aws_on_its_behalf(
     assert _rotate(aws)
     used = {call.action for call in aws.calls() if call.role == ROLE}
     assert not [call for call in aws.calls() if call.role == ROLE and not call.allowed]
-    on_behalf = set(re.findall(r"^\| `([a-z0-9]+:\w+)` \|", (ROOT / "docs/permissions.md").read_text(), re.MULTILINE))
-    granted = {action for statement in _statements(aws) if statement["Effect"] == "Allow" for action in statement["Action"]}
-    assert granted == (used | on_behalf)
-    assert not used & on_behalf
-
-
-def _statements(aws: Emulator) -> list[dict[str, Any]]:
-    policy = aws.client("iam").get_role_policy(RoleName=ROLE, PolicyName="rotation")["PolicyDocument"]
-    statements: list[dict[str, Any]] = policy["Statement"]
-    return statements
+    assert granted(aws, ROLE) == used | ON_BEHALF
+    assert not used & ON_BEHALF
 
 
 RECORDED = (
@@ -134,20 +113,11 @@ def test_the_permissions_taken_away_below_are_all_that_are_recorded(aws: Emulato
 
 @pytest.mark.parametrize("action", RECORDED)
 def test_without_any_single_permission_the_rotation_fails_and_the_current_password_stays(aws: Emulator, action: str) -> None:
-    iam = aws.client("iam")
-    whole = {"Version": "2012-10-17", "Statement": _statements(aws)}
-    less = copy.deepcopy(whole)
-    for statement in less["Statement"]:
-        if statement["Effect"] == "Allow":
-            statement["Action"] = [one for one in statement["Action"] if one != action] or ["none:None"]
-    iam.put_role_policy(RoleName=ROLE, PolicyName="rotation", PolicyDocument=json.dumps(less))
-    try:
+    with without(aws, ROLE, "", action):
         assert not _rotate(aws)
-        assert any(call.role == ROLE and call.action == action and not call.allowed for call in aws.calls())
-    finally:
-        iam.put_role_policy(RoleName=ROLE, PolicyName="rotation", PolicyDocument=json.dumps(whole))
     assert _rotate(aws), "with the permission back, the pending rotation is finished"
-    _log_in(aws, _secret(aws)).close()
+    with session(aws, _secret(aws)):
+        pass
 
 
 def test_at_least_95_percent_of_what_is_declared_is_read_back_and_none_differs(aws: Emulator) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from emulator import Emulator
 from tests.servers.hanging import silent, talking
 from tests.support.commands import deploy_py, deployed
 from tests.support.end_to_end.roles import ON_BEHALF, granted, permissions, without
+from tests.support.end_to_end.sessions import session
 
 pytestmark = pytest.mark.xdist_group("regional-platform")
 
@@ -52,18 +52,8 @@ def _output(aws: Emulator, layer: str, name: str) -> str:
 @contextlib.contextmanager
 def _database(aws: Emulator) -> Iterator[pg8000.native.Connection]:
     secret = json.loads(aws.client("secretsmanager").get_secret_value(SecretId=SECRET)["SecretString"])
-    connection = pg8000.native.Connection(
-        secret["username"],
-        password=secret["password"],
-        host=secret["host"],
-        port=int(secret["port"]),
-        database=secret["dbname"],
-        ssl_context=ssl.create_default_context(cafile=str(aws.root)),
-    )
-    try:
+    with session(aws, secret) as connection:
         yield connection
-    finally:
-        connection.close()
 
 
 def _health(aws: Emulator) -> tuple[bool, dict[str, Any]]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import importlib.util
 import json
 import os
-import re
 import subprocess
 import sys
 import zipfile
@@ -37,6 +35,7 @@ from model import PRIMARY, RECOVERY, Document, Rule, System
 from model.view import View
 from tests.support import unmeasured
 from tests.support.compliance.small_system import verdict
+from tests.support.end_to_end.roles import ON_BEHALF, granted, without
 
 pytestmark = pytest.mark.xdist_group("cache rotation deployed")  # else every worker would set up what they share
 
@@ -181,28 +180,14 @@ def test_sessions_outlive_rotations(aws: Emulator) -> None:
     assert _login(aws, _version(aws)).ping()
 
 
-def _statements(aws: Emulator) -> list[dict[str, Any]]:
-    document = aws.client("iam").get_role_policy(RoleName=ROLE, PolicyName="cache-rotation")["PolicyDocument"]
-    statements: list[dict[str, Any]] = document["Statement"]
-    return statements
-
-
 def test_every_permission_is_used_by_the_function_or_by_aws_on_its_behalf(aws: Emulator) -> None:
     aws.forget_calls()
     _rotate(aws)
     calls = [call for call in aws.calls() if call.role == ROLE]
     assert [call for call in calls if not call.allowed] == []
-    on_behalf = set(
-        re.findall(
-            r"^\| `([a-z0-9]+:\w+)` \|",
-            (Path(__file__).parents[2] / "docs/permissions.md").read_text(encoding="utf-8"),
-            re.MULTILINE,
-        )
-    )
-    granted = {action for statement in _statements(aws) if statement["Effect"] == "Allow" for action in statement["Action"]}
     used = {call.action for call in calls}
     assert {"elasticache:DescribeUsers", "elasticache:ModifyUser"} <= used
-    assert granted - on_behalf == used - on_behalf
+    assert granted(aws, ROLE) - ON_BEHALF == used - ON_BEHALF
 
 
 ACTIONS = (
@@ -214,20 +199,11 @@ ACTIONS = (
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_without_any_single_permission_the_rotation_does_not_end(aws: Emulator, action: str) -> None:
-    iam = aws.client("iam")
-    whole = {"Version": "2012-10-17", "Statement": _statements(aws)}
-    less = copy.deepcopy(whole)
-    for statement in less["Statement"]:
-        if statement["Effect"] == "Allow":
-            statement["Action"] = [one for one in statement["Action"] if one != action] or ["none:None"]
     before = _version(aws)
-    iam.put_role_policy(RoleName=ROLE, PolicyName="cache-rotation", PolicyDocument=json.dumps(less))
-    try:
+    with without(aws, ROLE, "", action):
         _rotate(aws)
         assert _version(aws) == before
         assert _login(aws, before).ping()
-    finally:
-        iam.put_role_policy(RoleName=ROLE, PolicyName="cache-rotation", PolicyDocument=json.dumps(whole))
     _rotate(aws)
     assert _version(aws)["password"] != before["password"]
 

@@ -39,11 +39,11 @@ def _documents(aws: Emulator, role: str) -> list[tuple[str, dict[str, Any]]]:
 
 @contextmanager
 def without(aws: Emulator, role: str, sid: str, action: str) -> Iterator[None]:
-    """The role lacks one action of one statement for a while; what was refused in this time must have been that."""
+    """The role lacks one action of a statement, or of all where ``sid`` is empty; what was refused then must have been that."""
     ((name, whole),) = _documents(aws, role)
     less = copy.deepcopy(whole)
     for statement in less["Statement"]:
-        if statement["Sid"] == sid:
+        if statement["Effect"] == "Allow" and sid in ("", statement["Sid"]):
             statement["Action"] = [one for one in statement["Action"] if one != action] or ["none:None"]
     assert less != whole
     put = aws.client("iam").put_role_policy
