@@ -30,19 +30,24 @@ from common.secret import Credential
 
 from emulator.authority import Authority
 from emulator.postgres import Server
-from replay import Chain, Replayed, apply, verify
-from replay.apply import Options, StoppedError
+from replay import Chain, apply, verify
+from replay.apply import StoppedError
 from tests.servers.fixtures import PASSWORD, USER, Launch
 from tests.servers.secrets_manager import SecretsManager
 from tests.support.functions import archives
-from tests.support.functions.archives import SETTINGS, WORK, Archivers, Registry, prepare, restoration, said, until_writable
+from tests.support.functions.archives import (
+    SETTINGS,
+    WORK,
+    Archivers,
+    Registry,
+    prepare,
+    replayed,
+    restoration,
+    said,
+    until_writable,
+)
 
 SMALL = "CREATE TABLE public.t (id integer PRIMARY KEY, note text)"
-
-
-def _replayed(source: Registry, target: Registry, **options: Any) -> Replayed:
-    with target.login() as connection:
-        return apply(source.directory, connection, Options(**{"start": source.begins(), **options}))
 
 
 def _sound(registry: Registry) -> Chain:
@@ -78,14 +83,14 @@ def test_all_that_was_committed_is_replayed_and_nothing_twice(registry: Registry
             registry.archive()
     registry.archive()
     target = registry.fresh()
-    replayed = _replayed(registry, target)
-    assert replayed.whole
+    done = replayed(registry, target)
+    assert done.whole
     assert target.hashes() == registry.hashes()
     assert all(not digest.endswith(" 0") for name, digest in registry.hashes().items() if name.endswith(("audit", "identity")))
     sequences = "SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2"
     assert target.run(sequences) == registry.run(sequences)
-    assert replayed.transactions == sum(entry.end["transactions"] for entry in _sound(registry).entries)
-    again = _replayed(registry, target)
+    assert done.transactions == sum(entry.end["transactions"] for entry in _sound(registry).entries)
+    again = replayed(registry, target)
     assert (again.transactions, again.changes) == (0, 0)
     assert target.hashes() == registry.hashes()
 
@@ -138,7 +143,7 @@ def test_run_ends_when_it_has_caught_up_although_the_database_goes_on_writing(re
     assert found["transactions"] > 5
     registry.archive()
     target = registry.fresh()
-    _replayed(registry, target)
+    replayed(registry, target)
     assert target.hashes() == registry.hashes()
 
 
@@ -189,7 +194,7 @@ def test_commits_that_do_not_wait_for_the_disk_are_not_lost(registry: Registry) 
     archived += registry.archive()["transactions"]
     assert archived == 31
     target = registry.fresh()
-    _replayed(registry, target)
+    replayed(registry, target)
     assert target.hashes() == registry.hashes()
 
 
@@ -232,7 +237,7 @@ def test_what_a_crash_delivers_again_is_left_out(
     server.start()
     assert registry.archive()["transactions"] == 1
     target = registry.fresh(SMALL)
-    assert _replayed(registry, target).transactions == 6
+    assert replayed(registry, target).transactions == 6
     assert target.hashes() == registry.hashes()
     assert _sound(registry).gaps == ()
     server.destroy()
@@ -249,7 +254,7 @@ def test_second_archiver_leaves_in_peace(registry: Registry, archivers: Archiver
         assert "outcome" in archivers.resume(slow["stopped"]), steps[at]
     assert archivers.run(registry)["outcome"]["idle"]
     target = registry.fresh()
-    _replayed(registry, target)
+    replayed(registry, target)
     assert target.hashes() == registry.hashes()
     with registry.login() as connection:
         connection.run(f"SELECT pg_advisory_lock({LOCK})")
@@ -348,9 +353,9 @@ def test_lost_slot_is_a_gap_that_replay_does_not_go_over_unasked(
     assert "the slot was lost: more log had piled up" in gap
     target = registry.fresh(SMALL)
     with pytest.raises(Exception, match=r"is a gap.*--over-gaps"):
-        _replayed(registry, target)
+        replayed(registry, target)
     assert target.run("SELECT id FROM public.t") == [[1]]
-    assert gap in _replayed(registry, target, over_gaps=True).notes
+    assert gap in replayed(registry, target, over_gaps=True).notes
     assert target.run("SELECT id FROM public.t ORDER BY 1") == [[1], [3]]
     server.destroy()
 
@@ -461,7 +466,7 @@ def test_server_that_was_set_back_and_has_overtaken_its_archive_begins_a_new_epo
     assert newest == 1, "what was committed after the snapshot's restoration is in the archive"
     target = registry.fresh(SMALL)
     with pytest.raises(StoppedError, match="begins another history: the server was set back"):
-        _replayed(registry, target, over_gaps=True)
+        replayed(registry, target, over_gaps=True)
     assert target.run("SELECT id FROM public.t ORDER BY 1") == [[1], [2]], "the two histories are not mixed"
     server.destroy()
 
@@ -549,17 +554,17 @@ def test_table_without_a_key_works_on_and_is_reported(registry: Registry) -> Non
     registry.archive()
     target = registry.fresh()
     target.run("CREATE TABLE public.keyless (a integer)", "CREATE TABLE public.quick (a integer)")
-    replayed = _replayed(registry, target)
-    assert replayed.not_replayed == {
+    done = replayed(registry, target)
+    assert done.not_replayed == {
         'UPDATE of "public"."keyless": the archive does not say of which row (no key)': 1,
         'DELETE of "public"."keyless": the archive does not say of which row (no key)': 2,
     }
-    assert not replayed.whole
+    assert not done.whole
     assert target.run("SELECT a FROM public.keyless ORDER BY 1") == [[n] for n in range(1, 11)]
     assert target.run("SELECT id FROM public.citizens") == [[1]]
-    assert "public.quick is unlogged: its rows are not in the archive." in replayed.notes
-    assert "The source has large objects: they are not in the archive." in replayed.notes
-    assert any(note.startswith("public.keyless has no replica identity") for note in replayed.notes)
+    assert "public.quick is unlogged: its rows are not in the archive." in done.notes
+    assert "The source has large objects: they are not in the archive." in done.notes
+    assert any(note.startswith("public.keyless has no replica identity") for note in done.notes)
 
 
 def test_change_of_schema_is_recorded_and_stops_the_replay_until_the_target_has_it(registry: Registry) -> None:
@@ -576,9 +581,9 @@ def test_change_of_schema_is_recorded_and_stops_the_replay_until_the_target_has_
     assert "schema" not in _end(registry.entries()[-2])
     target = registry.fresh()
     with pytest.raises(Exception, match=r"DDL is not in the archive.*--schema"):
-        _replayed(registry, target)
+        replayed(registry, target)
     target.run("ALTER TABLE public.citizens ADD prefecture text")
-    done = _replayed(registry, target, schemas=[newest["fingerprint"][:12]])
+    done = replayed(registry, target, schemas=[newest["fingerprint"][:12]])
     assert any("as told, the target has it" in note for note in done.notes)
     assert target.hashes() == registry.hashes()
 
@@ -590,7 +595,7 @@ def test_sequences_are_recorded_when_nothing_else_happens(registry: Registry) ->
     end = _end(registry.entries()[-1])
     assert end["sequences"] == {"public.tickets": 997}
     target = registry.fresh()
-    _replayed(registry, target)
+    replayed(registry, target)
     assert target.run("SELECT nextval('public.tickets')") == [[994]]
 
 
@@ -616,10 +621,10 @@ def test_old_days_are_removed_and_the_rest_still_proves_itself(registry: Registr
     assert registry.archive()["removed"] == 0
     target = registry.fresh()
     target.run("INSERT INTO public.citizens VALUES (1)")
-    _replayed(registry, target, start=_sound(registry).entries[0].after)
+    replayed(registry, target, start=_sound(registry).entries[0].after)
     assert target.run("SELECT id FROM public.citizens ORDER BY 1") == [[1], [2], [3]]
     with pytest.raises(Exception, match="does not hold what follows 0/1;"):
-        _replayed(registry, registry.fresh(), start=1)
+        replayed(registry, registry.fresh(), start=1)
 
 
 def test_epoch_that_is_empty_goes_with_its_last_day(registry: Registry) -> None:
@@ -741,7 +746,7 @@ def test_file_system_that_takes_no_more_is_said_and_nothing_is_lost(registry: Re
     _sound(registry)
     assert registry.archive()["changes"] == 50_000
     target = registry.fresh()
-    _replayed(registry, target)
+    replayed(registry, target)
     assert target.hashes() == registry.hashes()
 
 
@@ -776,7 +781,7 @@ def test_sequence_that_may_not_be_read_is_named(registry: Registry) -> None:
     registry.archive()
     assert "public.tickets" in _end(registry.entries()[-1])["unreadable_sequences"]
     target = registry.fresh()
-    assert "The archiver could not read the sequence public.tickets: set its value by hand." in _replayed(registry, target).notes
+    assert "The archiver could not read the sequence public.tickets: set its value by hand." in replayed(registry, target).notes
 
 
 def test_user_that_may_not_replicate_is_told(registry: Registry) -> None:

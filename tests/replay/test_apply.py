@@ -13,14 +13,14 @@ import pytest
 
 from emulator.authority import Authority
 from emulator.postgres import Server
-from replay import Replayed, apply, verify
+from replay import apply, verify
 from replay.apply import LOCK, PROGRESS, SCHEMA, Options, StoppedError
 from replay.chain import show
 from replay.start import commits_of
 from tests.servers.fixtures import PASSWORD, Launch
 from tests.servers.secrets_manager import SecretsManager
 from tests.support.forgery import Forgery, read
-from tests.support.functions.archives import SETTINGS, Registry, prepare
+from tests.support.functions.archives import SETTINGS, Registry, prepare, replayed
 
 TABLE = "CREATE TABLE public.t (id integer PRIMARY KEY, note text)"
 
@@ -32,11 +32,6 @@ def source(primary: Server, authority: Authority, scratch: Path, secrets: Secret
     registry.archive()
     yield registry
     registry.forget()
-
-
-def replayed(source: Registry, target: Registry, **options: Any) -> Replayed:
-    with target.login() as connection:
-        return apply(source.directory, connection, Options(**{"start": source.begins(), **options}))
 
 
 def rows(registry: Registry) -> list[list[Any]]:

@@ -17,14 +17,14 @@ from archive.state import State
 
 from emulator.authority import Authority
 from emulator.postgres import Server
-from replay import Replayed, apply, storage, verify
-from replay.apply import Options, StoppedError
+from replay import apply, storage, verify
+from replay.apply import StoppedError
 from replay.chain import lines, position
 from replay.target import SESSION
 from tests.servers.fixtures import Launch
 from tests.servers.secrets_manager import SecretsManager
 from tests.support.forgery import read
-from tests.support.functions.archives import SETTINGS, Registry, days, prepare, restoration, until_writable
+from tests.support.functions.archives import SETTINGS, Registry, days, prepare, replayed, restoration, until_writable
 
 SCHEMA = """
 CREATE TABLE public.stage (id integer PRIMARY KEY, note text);
@@ -86,9 +86,11 @@ def source(primary: Server, authority: Authority, scratch: Path, secrets: Secret
     registry.forget()
 
 
-def replayed(source: Registry, target: Registry, **options: Any) -> Replayed:
-    with target.login() as connection:
-        return apply(source.directory, connection, Options(**{"start": source.begins(), **options}))
+def _arrives(source: Registry) -> None:
+    """All of it, on a new target."""
+    target = source.fresh(SCHEMA)
+    assert replayed(source, target).whole
+    assert target.hashes() == source.hashes()
 
 
 def stop(source: Registry, target: Registry, **options: Any) -> str:
@@ -809,48 +811,40 @@ def test_what_the_archive_holds_or_what_moves_no_row_does_not_stop_the_replay(so
     source.archive()
     source.run("INSERT INTO public.stage VALUES (1001, 'later')")
     source.archive()
-    target = source.fresh(SCHEMA)
-    assert replayed(source, target).whole
-    assert target.hashes() == source.hashes()
+    _arrives(source)
 
 
-def test_truncate_that_comes_between_the_rows_and_the_look_at_the_tables_does_not_stop_the_replay(
-    source: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _overtaken(source: Registry, monkeypatch: pytest.MonkeyPatch, *statements: str) -> None:
+    """The third entry, whose look at the tables comes after these statements, and its rows before them."""
     original = server_of.Server.peek
 
     def overtaken(server: server_of.Server, changes: int, into: Any) -> None:
         original(server, changes, into)
         monkeypatch.setattr(server_of.Server, "peek", original)
-        source.run("TRUNCATE public.bare")
+        source.run(*statements)
 
     monkeypatch.setattr(server_of.Server, "peek", overtaken)
     source.run("INSERT INTO public.stage VALUES (1000, 'before')")
     source.archive()
+
+
+def test_truncate_that_comes_between_the_rows_and_the_look_at_the_tables_does_not_stop_the_replay(
+    source: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _overtaken(source, monkeypatch, "TRUNCATE public.bare")
     source.run("INSERT INTO public.bare VALUES (9, 9)")
     source.archive()
     held = [any("table public.bare: TRUNCATE:" in row for row in read(path)[1:-1]) for path in source.entries()]
     assert held == [False, False, False, True], "what the third entry says of its tables, the fourth explains"
-    target = source.fresh(SCHEMA)
-    assert replayed(source, target).whole
-    assert target.hashes() == source.hashes()
+    _arrives(source)
 
 
 def test_table_that_is_made_anew_between_the_rows_and_the_look_at_the_tables_stops_the_replay(
     source: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The third entry says that it is another, and the fourth has the rows of before and of after."""
-    original = server_of.Server.peek
-
-    def overtaken(server: server_of.Server, changes: int, into: Any) -> None:
-        original(server, changes, into)
-        monkeypatch.setattr(server_of.Server, "peek", original)
-        source.run("INSERT INTO public.loose VALUES (5)", "DROP TABLE public.loose", "CREATE TABLE public.loose (v integer)")
-        source.run("INSERT INTO public.loose VALUES (6)")
-
-    monkeypatch.setattr(server_of.Server, "peek", overtaken)
-    source.run("INSERT INTO public.stage VALUES (1000, 'before')")
-    source.archive()
+    anew = ("INSERT INTO public.loose VALUES (5)", "DROP TABLE public.loose", "CREATE TABLE public.loose (v integer)")
+    _overtaken(source, monkeypatch, *anew, "INSERT INTO public.loose VALUES (6)")
     source.archive()
     sentence = stop(source, source.fresh(SCHEMA), schemas=[""])
     assert f"public.loose {ANOTHER}" in sentence
@@ -981,9 +975,7 @@ def test_head_that_is_lost_does_not_stop_the_replay(source: Registry) -> None:
     (source.directory / "head.json").unlink()
     source.run("INSERT INTO public.bare VALUES (3, 3)")
     source.archive()
-    target = source.fresh(SCHEMA)
-    assert replayed(source, target).whole
-    assert target.hashes() == source.hashes()
+    _arrives(source)
 
 
 def test_restored_server_that_has_it_goes_on_and_one_that_lacks_it_stops(

@@ -6,11 +6,9 @@ folders. They are not listed here; a first run without a signal says which ones 
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,32 +23,15 @@ from log_archive import handler as function
 
 from replay import apply, command
 from replay.apply import Options
+from tests.support.functions import children
 
 
 def main() -> None:
     boto3.client("secretsmanager", region_name="us-east-1")  # loads what every child then has
-    children: dict[int, int] = {}
-    for line in sys.stdin:
-        job = json.loads(line)
-        if "resume" in job:
-            child = job["resume"]
-            os.kill(child, signal.SIGCONT)
-            answer = _end(child, children.pop(child))
-        else:
-            child, said = _fork(job)
-            answer = _end(child, said)
-            if "stopped" in answer:
-                children[child] = said
-        print(json.dumps(answer), flush=True)
+    children.serve(_work)
 
 
-def _fork(job: dict[str, Any]) -> tuple[int, int]:
-    said = os.memfd_create("said")
-    child = os.fork()
-    if child:
-        return child, said
-    os.environ.update(job["environment"])
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _work(job: dict[str, Any]) -> dict[str, Any]:
     steps: list[str] = []
     _instrument(steps, job.get("at"), job.get("signal"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -64,22 +45,7 @@ def _fork(job: dict[str, Any]) -> tuple[int, int]:
     except (FunctionError, *database.BROKEN) as error:
         answer["failure"] = f"{type(error).__name__}: {error}"
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    with os.fdopen(said, "w") as file:
-        json.dump({"steps": steps, "grown": grown, **answer}, file)
-    os._exit(0)
-
-
-def _end(child: int, said: int) -> dict[str, Any]:
-    """What became of a child. It says what it has to say into a file, which holds more than a pipe."""
-    _, status = os.waitpid(child, os.WUNTRACED)
-    if os.WIFSTOPPED(status):
-        return {"stopped": child}
-    if os.WIFSIGNALED(status):
-        return {"killed": os.WTERMSIG(status)}
-    with os.fdopen(said, "rb") as file:
-        file.seek(0)
-        answer: dict[str, Any] = json.load(file)
-    return answer
+    return {"steps": steps, "grown": grown, **answer}
 
 
 def _instrument(steps: list[str], at: int | None, name: str | None) -> None:

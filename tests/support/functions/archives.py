@@ -9,8 +9,6 @@ import json
 import os
 import shutil
 import ssl
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -24,14 +22,12 @@ import pytest
 
 from emulator.authority import Authority
 from emulator.postgres import Server
-from replay import verify
+from replay import Replayed, apply, verify
+from replay.apply import Options
 from tests.servers import secrets_manager
 from tests.servers.fixtures import PASSWORD, USER, Launch
 from tests.servers.secrets_manager import SecretsManager
-from tests.support import unmeasured
-
-ROOT = Path(__file__).parents[3]
-PATHS = (ROOT, ROOT / "functions", ROOT / "functions/log_archive")
+from tests.support.functions.children import Children
 
 SETTINGS = {
     "wal_level": "logical",
@@ -306,25 +302,11 @@ def archivers() -> Iterator[Archivers]:
     started.end()
 
 
-class Archivers:
-    """A process that forks one child per job, so that a child can be killed or stopped at any of its steps."""
+class Archivers(Children):
+    """Runs archivers and replays in children."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.functions.archive_runner"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**unmeasured.environment(), "PYTHONPATH": os.pathsep.join(map(str, PATHS))},
-            text=True,
-        )
-
-    def ask(self, **job: Any) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(job) + "\n")
-        self.process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return answer
+        super().__init__("tests.support.functions.archive_runner")
 
     def run(self, registry: Registry, **how: Any) -> dict[str, Any]:
         """``how``: ``at`` (index of a step, which is not made any more) and ``signal`` (SIGKILL, SIGSTOP)."""
@@ -340,13 +322,6 @@ class Archivers:
             "PGSSLROOTCERT": str(target.root),
         }
         return self.ask(environment=environment, replay=str(directory), start=start, **how)
-
-    def resume(self, child: int) -> dict[str, Any]:
-        """Lets a stopped child go on to its end."""
-        return self.ask(resume=child)
-
-    def end(self) -> None:
-        self.process.communicate()
 
 
 @contextmanager
@@ -377,3 +352,9 @@ def restoration(source: Server, launch: Launch, name: str) -> Iterator[Server]:
 def until_writable(registry: Registry) -> None:
     while registry.run("SELECT pg_is_in_recovery()")[0][0]:
         time.sleep(0.05)
+
+
+def replayed(source: Registry, target: Registry, **options: Any) -> Replayed:
+    """The source's archive on another database, from its beginning if nothing else is said."""
+    with target.login() as connection:
+        return apply(source.directory, connection, Options(**{"start": source.begins(), **options}))

@@ -6,10 +6,8 @@ here; a first run without a signal says which ones there are.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +19,7 @@ from probe import handler as probe
 from rotation import handler as rotation
 
 from tests.support import models
+from tests.support.functions import children
 
 POLLED = "DescribeUsers"  # asked until it is as it should be: several in a row count as one, however long that took
 HANDLERS = {"rotation": rotation.handler, "cache_rotation": cache_rotation.handler, "probe": probe.handler}
@@ -30,30 +29,10 @@ def main() -> None:
     models.read_once()
     for service in ("secretsmanager", "elasticache", "ec2"):
         boto3.client(service, region_name="us-east-1")  # loads what every child then has
-    children: dict[int, int] = {}
-    for line in sys.stdin:
-        job = json.loads(line)
-        if "resume" in job:
-            child = job["resume"]
-            os.kill(child, signal.SIGCONT)
-            answer = _end(child, children.pop(child))
-        else:
-            child, reader = _fork(job)
-            answer = _end(child, reader)
-            if "stopped" in answer:
-                children[child] = reader
-        print(json.dumps(answer), flush=True)
+    children.serve(_work)
 
 
-def _fork(job: dict[str, Any]) -> tuple[int, int]:
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child:
-        os.close(writer)
-        return child, reader
-    os.close(reader)
-    os.environ.update(job["environment"])
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _work(job: dict[str, Any]) -> dict[str, Any]:
     calls: list[str] = []
     outcomes: list[str] = []
     _instrument(calls, job.get("at"), job.get("when"), job.get("signal"))
@@ -66,20 +45,7 @@ def _fork(job: dict[str, Any]) -> tuple[int, int]:
         except Exception as error:
             outcomes.append(f"{type(error).__name__}: {error}")
             break
-    os.write(writer, json.dumps({"calls": calls, "outcomes": outcomes}).encode())
-    os._exit(0)
-
-
-def _end(child: int, reader: int) -> dict[str, Any]:
-    _, status = os.waitpid(child, os.WUNTRACED)
-    if os.WIFSTOPPED(status):
-        return {"stopped": child}
-    with os.fdopen(reader, "rb") as pipe:
-        said = pipe.read()
-    if os.WIFSIGNALED(status):
-        return {"killed": os.WTERMSIG(status)}
-    answer: dict[str, Any] = json.loads(said)
-    return answer
+    return {"calls": calls, "outcomes": outcomes}
 
 
 def _instrument(calls: list[str], at: int | None, when: str | None, signal_name: str | None) -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import ssl
-import subprocess
-import sys
 import traceback
 import uuid
 from collections.abc import Iterator, Mapping
@@ -22,7 +19,7 @@ import pytest
 from emulator.postgres import Server
 from tests.servers.fixtures import DATABASE, PASSWORD, USER
 from tests.servers.secrets_manager import SecretsManager
-from tests.support import unmeasured
+from tests.support.functions.children import Children
 
 ROOT = Path(__file__).parents[3]
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
@@ -163,37 +160,15 @@ class Rotator(Rotating):
         return str(caught.value)
 
 
-class Runner:
-    """A process that forks one child per job, so that a child can be killed or stopped at any of its calls."""
+class Runner(Children):
+    """Runs steps in children."""
 
     def __init__(self) -> None:
-        path = os.pathsep.join([str(ROOT), str(ROOT / "functions"), os.environ.get("PYTHONPATH", "")])
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.functions.rotation_runner"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**unmeasured.environment(), "PYTHONPATH": path},
-            text=True,
-        )
-
-    def ask(self, **job: Any) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(job) + "\n")
-        self.process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return answer
+        super().__init__("tests.support.functions.rotation_runner")
 
     def run(self, events: list[Mapping[str, str]], environment: Mapping[str, str], **how: Any) -> dict[str, Any]:
         """``how``: ``at`` (index of a call), ``when`` (before, after) and ``signal`` (SIGKILL, SIGSTOP)."""
         return self.ask(events=events, environment=dict(environment), **how)
-
-    def resume(self, child: int) -> dict[str, Any]:
-        """Lets a stopped child go on to its end."""
-        return self.ask(resume=child)
-
-    def end(self) -> None:
-        self.process.communicate()
 
 
 def loggable(error: BaseException | None) -> Iterator[str]:
