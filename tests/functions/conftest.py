@@ -1,4 +1,4 @@
-"""The rotation function as it stands in ``functions/``, a real PostgreSQL and a Secrets Manager that speaks HTTP."""
+"""Functions as they stand in ``functions/``, and what stands around them: a user, its secret, a global database."""
 
 from __future__ import annotations
 
