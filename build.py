@@ -35,6 +35,7 @@ SOURCES = (
     "model",
     "page",
     "parameters",
+    "protocol",
     "recovery",
     "requirements/run.lock",
 )
@@ -56,7 +57,7 @@ OUTPUTS = (
     "chain/types.json",
     "out/packages",
 )
-RENDERED_FROM = ("build.py", "compliance", "functions", "generator", "model", "recovery", "requirements/run.lock")
+RENDERED_FROM = ("build.py", "compliance", "functions", "generator", "model", "protocol", "recovery", "requirements/run.lock")
 """Of the sources those that templates and packages depend on; the others are of documents."""
 
 KEY = re.compile(r"^ *S3Key: (\S+)$", re.MULTILINE)

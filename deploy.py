@@ -25,6 +25,7 @@ from chain.outcome import (  # noqa: E402
     MovedError,
     NotReadyError,
 )
+from protocol.journal import DRY, FAILBACK, FAILOVER, SWITCHOVER  # noqa: E402
 
 HELP = {
     "plan": "show what a deployment would do",
@@ -37,7 +38,7 @@ HELP = {
     "destroy": "show what will be deleted, ask once, delete it, and audit what is left",
 }
 
-MODES = {"failover": ("dry-run", "switchover", "failover"), "failback": ("failback", "dry-run")}
+MODES = {FAILOVER: (DRY, SWITCHOVER, FAILOVER), FAILBACK: (FAILBACK, DRY)}
 
 RECORD = "the record of the run, as lines of JSON (chain/record.schema.json)"
 FOUND = "what was found or done, as lines of JSON (chain/lines.schema.json)"

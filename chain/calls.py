@@ -36,6 +36,7 @@ from chain import (
     vaults,
 )
 from model.calls import Calls
+from protocol.epoch import snapshot
 
 DECLARED: Sequence[Mapping[str, tuple[str, ...]]] = (
     account.CALLS,
@@ -73,7 +74,7 @@ VAULT, PLAN, REHEARSAL = "AWS::Backup::BackupVault", "AWS::Backup::BackupPlan", 
 STACKS = "cloudformation:{region}:*:stack/{system}-*"
 FILE_SYSTEMS = "elasticfilesystem:{region}:*:file-system/*"
 REMEMBERED = "ssm:{region}:*:parameter/{system}/*"
-EPOCHS = "rds:{region}:*:snapshot:*-epoch-*"
+EPOCHS = "rds:{region}:*:snapshot:" + snapshot("*", "*")
 
 
 def _calls(sid: str, on: str = "", *arns: str, reviewer: bool = False) -> Calls:

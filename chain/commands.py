@@ -19,6 +19,8 @@ from chain.progress import Board, Lines, progress
 from chain.record import Earlier, Record
 from chain.stack import Clients, News, Report
 from chain.templates import Template, load
+from protocol.journal import DRY, FAILBACK, FAILOVER, REFUSED, WAITING
+from protocol.topology import LAYER
 
 if TYPE_CHECKING:
     from chain.durations import Durations
@@ -64,7 +66,7 @@ def run(command: str, root: Path, options: Options, resume: str) -> Exit:
         record.writable(root / record.FOLDER)
     if command == "destroy":
         return _destroy(root, options, resume)
-    if command in ("failover", "failback"):
+    if command in (FAILOVER, FAILBACK):
         return _fail(command, root, options, resume)
     graph = open_environment(root, options.env, options.system)
     planned = _given(command, options)
@@ -344,10 +346,10 @@ def _fail(command: str, root: Path, options: Options, resume: str) -> Exit:
         raise InputError(problems)
     templates = load(root / "templates", options.system)
     if not (places := topology.places(templates, options.env)):
-        raise InputError([f"{options.system[0]} has no layer {topology.LAYER}: it does not leave its region"])
+        raise InputError([f"{options.system[0]} has no layer {LAYER}: it does not leave its region"])
     (place,) = places
     # A failback ends with what is declared: better to hear now than after hours that a file cannot be used.
-    graph = open_environment(root, options.env, options.system) if command == failover.FAILBACK else None
+    graph = open_environment(root, options.env, options.system) if command == FAILBACK else None
     clients = ordinary_clients()
     who = caller(clients, [place.region])
     record, function = topology.read(clients, place), failover.find(clients, place)
@@ -355,8 +357,8 @@ def _fail(command: str, root: Path, options: Options, resume: str) -> Exit:
     _say([str(who), "", *show.topology([record]), ""], out)
     _say(lines.topology([record]) if options.json else [])
 
-    dry = options.mode == failover.DRY and not options.approve
-    request = command if command == failover.FAILBACK else failover.FAILOVER if dry else options.mode
+    dry = options.mode == DRY and not options.approve
+    request = command if command == FAILBACK else FAILOVER if dry else options.mode
     event: dict[str, str] = {"by": who.arn}
     open_ = record.acting
     if open_ is not None and (open_.id == options.approve or (open_.request == request and not dry and not options.approve)):
@@ -367,17 +369,17 @@ def _fail(command: str, root: Path, options: Options, resume: str) -> Exit:
             told = ", ".join(waiting) or "none"
             raise InputError([f"{options.approve} waits for no approval; there wait: {told}"])
         request, event["approve"] = waiting[options.approve].request, options.approve
-        _say((f"    {sentence}" for sentence in waiting[options.approve].entries[topology.WAITING]["why"]), out)
+        _say((f"    {sentence}" for sentence in waiting[options.approve].entries[WAITING]["why"]), out)
     else:
         event["request"] = request
     ask: failover.Ask = function.ask
-    if request == failover.FAILBACK and function.makes_anew:
+    if request == FAILBACK and function.makes_anew:
         if why := failover.foreign(function, clients):
             _say([why], out)
-            _say([lines.execution({"outcome": "refused", "why": why})] if options.json else [])
+            _say([lines.execution({"outcome": REFUSED, "why": why})] if options.json else [])
             return Exit.REFUSED
         ask = function.here(root, failover.secret_of(templates, function, clients))
-    foretold = ask({"request": failover.DRY, "of": request})
+    foretold = ask({"request": DRY, "of": request})
     if "request" in event:
         _say(failover.forecast(foretold, request), out)
         _say([lines.forecast(foretold, request)] if options.json else [])
@@ -398,7 +400,7 @@ def _fail(command: str, root: Path, options: Options, resume: str) -> Exit:
         _say(lines.drift(found) if options.json else [])
         return not found.differences and not found.unseen
 
-    away = failover.files_of(templates, function, clients) if request == failover.FAILBACK else None
+    away = failover.files_of(templates, function, clients) if request == FAILBACK else None
     follower = failover.Follower(clients, place, lambda line: _say([line], out), ask, failover.patiently, away, as_declared)
     if "request" in event:  # named here: whoever asks again, because no answer came, asks for the same
         event["execution"] = failover.named()
@@ -407,7 +409,7 @@ def _fail(command: str, root: Path, options: Options, resume: str) -> Exit:
     after = topology.read(clients, place)
     _say(failover.ended(answer, after, resume), out)
     _say([*lines.topology([after]), lines.execution(answer)] if options.json else [])
-    if request == failover.FAILBACK and not function.makes_anew and failover.code(answer) is Exit.OK:
+    if request == FAILBACK and not function.makes_anew and failover.code(answer) is Exit.OK:
         return Exit.OK if as_declared() else Exit.DRIFT
     return failover.code(answer)
 

@@ -25,30 +25,37 @@ from chain.files import End, Files
 from chain.outcome import Exit, NotReadyError
 from chain.stack import Clients, StackError, Wait
 from chain.templates import Template
-from chain.topology import BEGAN, DECIDED, ENDED, Place, Record, read, remember
+from chain.topology import Place, Record, read, remember
+from protocol.journal import (
+    AWAITING_APPROVAL,
+    BEGAN,
+    COMPLETED,
+    DECIDED,
+    DRIFT_FREE,
+    ENDED,
+    REFUSED,
+    manual,
+    parameter,
+    step_of,
+)
+from protocol.refusals import ACT, REFUSE, WAIT
+from protocol.steps import FENCE, REPLICA, WRITES_STOPPED
+from protocol.topology import LAYER
 
 CALLS = {
     "AskForAFailover": ("lambda:GetFunctionConfiguration", "lambda:InvokeFunction"),
     "LookAtInstances": ("rds:DescribeDBInstances",),
 }
 
-DRY, SWITCHOVER, FAILOVER, FAILBACK = "dry-run", "switchover", "failover", "failback"
-MODES = (DRY, SWITCHOVER, FAILOVER)
 DIFFERS = "differs"
 """How a failback stays open that has done everything, and is not what is declared: run again, it looks again."""
 
-ENDS = {"completed": Exit.OK, "refused": Exit.REFUSED, "waiting-for-approval": Exit.WAITING, DIFFERS: Exit.DRIFT}
+ENDS = {COMPLETED: Exit.OK, REFUSED: Exit.REFUSED, AWAITING_APPROVAL: Exit.WAITING, DIFFERS: Exit.DRIFT}
 """How an execution ends, and the exit code of that; any other end is a failure."""
 
 ERRORS = 5  # invocations in a row that may fail
 SILENCE = 120.0
 """Seconds after which whoever watches is told again what is waited for, and why."""
-
-STOPPED = "writes-stopped"
-"""The entry of a failback after which nobody writes, until the primary does."""
-
-DRIFT_FREE = "drift-free"
-"""The step of a failback that waits for our word that everything is as declared; and the entry that is our word."""
 
 UNLIKE = (
     "The primary site writes, and what differs from its template stands above: so it is not recorded as home. Put that right, and"
@@ -71,7 +78,7 @@ class Function:
     @property
     def makes_anew(self) -> bool:
         """Whether a failback deletes and makes instances."""
-        return self.environment.get("KIND") == "replica"
+        return self.environment.get("KIND") == REPLICA
 
     def ask(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Invoke it."""
@@ -91,7 +98,7 @@ class Function:
             **ours,
             "AWS_REGION": self.place.region,
             "AWS_LAMBDA_FUNCTION_NAME": self.name,
-            "PYTHONPATH": os.pathsep.join(map(str, (sources / "failover", sources))),
+            "PYTHONPATH": os.pathsep.join(map(str, (sources / LAYER, sources, root))),
         }
 
         def ask(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,12 +115,12 @@ class Function:
 
 def named() -> str:
     """A new execution's name, in the form that the function takes."""
-    return f"manual-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    return manual(datetime.now(UTC), secrets.token_hex(4))
 
 
 def find(clients: Clients, place: Place) -> Function:
     """The function, by the output of its stack."""
-    name = f"{place.system}-failover-{place.suffix}"
+    name = f"{place.system}-{LAYER}-{place.suffix}"
     state = cfn.describe(clients("cloudformation", place.region), name)
     if state is None or "FunctionName" not in state.outputs:
         raise NotReadyError([f"{place.region}/{name} does not stand, so nothing can fail over: deploy it first"])
@@ -124,20 +131,20 @@ def find(clients: Clients, place: Place) -> Function:
 
 def forecast(answer: Mapping[str, Any], request: str) -> Iterator[str]:
     """What the function says it would do, and what would be lost."""
-    would = {"act": "would begin", "wait": "would wait for an approval", "refuse": "would be refused"}[answer["would"]]
+    would = {ACT: "would begin", WAIT: "would wait for an approval", REFUSE: "would be refused"}[answer["would"]]
     yield f"The {request} {would}."
     yield from (f"    against it: {sentence}" for sentence in answer["against"])
     lost = answer["lost_seconds"]
     yield f"    data lost: {'nobody can say how much' if lost is None else f'up to {lost:.0f} s' if lost else 'none'}"
     yield f"    evidence: {' and '.join(answer['evidence']) or 'none'}"
-    fences = "fence" in answer["steps"] or STOPPED in answer["steps"]
+    fences = bool({FENCE, WRITES_STOPPED} & set(answer["steps"]))
     yield f"    fences: {'the site that writes now, where it can be reached' if fences else 'nothing itself; the service does'}"
     yield f"    steps: {', '.join(answer['steps'])}"
 
 
 def outlook(answer: Mapping[str, Any]) -> Exit:
     """The exit code of a dry run: that of the request."""
-    return {"act": Exit.OK, "wait": Exit.WAITING, "refuse": Exit.REFUSED}[str(answer["would"])]
+    return {ACT: Exit.OK, WAIT: Exit.WAITING, REFUSE: Exit.REFUSED}[str(answer["would"])]
 
 
 @dataclass
@@ -164,7 +171,7 @@ class Follower:
             entries = self._tell(execution)
             if not answer.get("more") or ENDED in entries:
                 return {**answer, **entries.get(ENDED, {}), "execution": execution}
-            stopped = next((entries[name] for name in entries if name.endswith(STOPPED)), None)
+            stopped = next((entries[name] for name in entries if step_of(name) == WRITES_STOPPED), None)
             if self.files is not None and DECIDED in entries:  # before the next act: none may let clients write in between
                 moves = self.files.follow() if stopped is None else self.files.come_home(datetime.fromisoformat(stopped["at"]))
                 for text in moves:
@@ -172,7 +179,7 @@ class Follower:
             if answer.get("step") == DRIFT_FREE and DRIFT_FREE not in entries:
                 if not self.is_as_declared():
                     return {**answer, "execution": execution, "outcome": DIFFERS, "why": UNLIKE}
-                remember(self.clients, self.place, f"execution/{execution}/{DRIFT_FREE}", {"at": datetime.now(UTC).isoformat()})
+                remember(self.clients, self.place, parameter(execution, DRIFT_FREE), {"at": datetime.now(UTC).isoformat()})
             self._remind(answer)
             if len(self.told) > seen:
                 pause, seen = self.pause(), len(self.told)
@@ -220,7 +227,7 @@ def ended(answer: Mapping[str, Any], record: Record, again: str) -> Iterator[str
     why = answer.get("why") or ()
     yield f"{execution}: {outcome}"
     yield from (f"    {sentence}" for sentence in ([why] if isinstance(why, str) else why))
-    if outcome == "waiting-for-approval":
+    if outcome == AWAITING_APPROVAL:
         yield f"To approve it: {again} APPROVE={execution}"
     yield f"{record.place.system}-{record.place.suffix} is {record.topology}"
 

@@ -9,14 +9,13 @@ from typing import Any
 
 from chain.stack import Clients
 from chain.topology import Record
+from protocol.topology import AWAY, TAG
 
 CALLS = {
     "LookAround": ("tag:GetResources",),
     "SweepSnapshotsOfInstances": ("rds:DeleteDBSnapshot", "rds:DescribeDBSnapshots"),
     "SweepSnapshotsOfClusters": ("rds:DeleteDBClusterSnapshot", "rds:DescribeDBClusterSnapshots"),
 }
-
-TAG = "Topology"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def _is_ours(listed: Sequence[Mapping[str, str]], systems: Sequence[str], suffix
 def outside(record: Record, clients: Clients) -> Iterator[str]:
     """What bears our tags in the recovery region and says that a failover made it."""
     tagging = clients("resourcegroupstaggingapi", record.place.region)
-    wanted = {"System": record.place.system, "Environment": record.place.suffix, TAG: "failed-over"}
+    wanted = {"System": record.place.system, "Environment": record.place.suffix, TAG: AWAY}
     filters = [{"Key": key, "Values": [value]} for key, value in wanted.items()]
     for page in tagging.get_paginator("get_resources").paginate(TagFilters=filters):
         yield from (item["ResourceARN"] for item in page["ResourceTagMappingList"])

@@ -16,6 +16,12 @@ from chain.apart import answer
 from chain.graph import Graph
 from chain.stack import Clients
 from chain.templates import Template
+from model import RECOVERY
+from protocol import journal, lease, parameters, topology
+from protocol.journal import APPROVAL, BEGAN, DECIDED, PROMOTE_ASKED, WAITING, acted, step_of
+from protocol.parameters import DESTROYING
+from protocol.steps import ACCEPTED, HOME_PROMOTED, VERIFY
+from protocol.topology import HOME, LAYER
 
 CALLS = {
     "ReadWhichSiteWrites": ("ssm:GetParametersByPath",),
@@ -23,14 +29,7 @@ CALLS = {
     "RememberThatItIsDestroyed": ("ssm:AddTagsToResource", "ssm:DeleteParameters", "ssm:PutParameter"),
 }
 
-LAYER, SITE = "failover", "recovery"
-"""The layer that holds the failover function, and the site whose region remembers."""
-
-HOME, AWAY, BROKEN = "home", "failed-over", "broken"
-BEGAN, DECIDED, WAITING, APPROVAL, ENDED = "00-began", "01-decided", "01-waiting", "approval", "99-ended"
-ASKED, ACCEPTED, VERIFY = "promote-asked", ("-promote-acted", "-home-promoted-acted"), "verify"
 PROMOTES = "; a promotion was asked for, and until a write has proven it the topology is the one of before"
-DESTROYING = "state/destroying"
 MOST = 10  # names that DeleteParameters takes
 
 TYPES = {
@@ -55,7 +54,7 @@ class Place:
     @property
     def path(self) -> str:
         """What all names of its parameters begin with."""
-        return f"/{self.system}/{self.suffix}/"
+        return parameters.path(self.system, self.suffix)
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class Execution:
     @property
     def is_open(self) -> bool:
         """Whether it has not ended."""
-        return bool(self.began) and ENDED not in self.entries
+        return journal.is_open(self.entries)
 
     @property
     def acts(self) -> bool:
@@ -120,8 +119,9 @@ class Execution:
     @property
     def promotes(self) -> bool:
         """Whether a promotion was asked for that no write has proven yet: the newest topology is that of before."""
-        asked = any(name == ASKED or name.endswith(ACCEPTED) for name in self.entries)
-        return self.acts and asked and not any(name[3:] == VERIFY for name in self.entries)
+        steps = {step_of(name) for name in self.entries}
+        asked = PROMOTE_ASKED in self.entries or bool(steps & {ACCEPTED, acted(HOME_PROMOTED)})
+        return self.acts and asked and VERIFY not in steps
 
     def __str__(self) -> str:
         """One line for an operator."""
@@ -142,23 +142,14 @@ class Record:
     @property
     def topology(self) -> Topology:
         """The newest."""
-        names = sorted(name for name in self.values if name.startswith("topology/"))
-        if not names:
-            return Topology()
-        said = json.loads(self.values[names[-1]])
+        said = topology.newest(self.values)
         known = {name: said[name] for name in Topology.__dataclass_fields__ if name in said}
         return Topology(**{**known, "evidence": tuple(said.get("evidence", ()))})
 
     @property
     def executions(self) -> tuple[Execution, ...]:
         """All, the oldest first."""
-        found: dict[str, dict[str, Any]] = {}
-        for name, text in self.values.items():
-            kind, _, rest = name.partition("/")
-            id_, _, entry = rest.partition("/")
-            if kind == "execution" and entry:
-                found.setdefault(id_, {})[entry] = json.loads(text)
-        made = (Execution(id_, entries) for id_, entries in found.items())
+        made = (Execution(id_, entries) for id_, entries in journal.journals(self.values).items())
         return tuple(sorted(made, key=lambda one: (str(one.began.get("at", "")), one.id)))
 
     @property
@@ -178,10 +169,7 @@ class Record:
 
     def lease_ends(self) -> datetime | None:
         """Until when a run of the function may act; None if none does."""
-        names = sorted(name for name in self.values if name.startswith("lock/"))
-        if not names or f"released/{names[-1].partition('/')[2]}" in self.values:
-            return None
-        return datetime.fromisoformat(json.loads(self.values[names[-1]])["expires"])
+        return lease.ends(self.values)
 
     def why(self) -> str:
         """Why stacks do not describe what is real."""
@@ -193,8 +181,8 @@ class Record:
 
 def places(templates: Sequence[Template], suffix: str) -> list[Place]:
     """The systems that can fail over."""
-    found = (each for each in templates if each.layer == LAYER and SITE in each.sites)
-    return [Place(each.system, suffix, each.sites[SITE]) for each in found]
+    found = (each for each in templates if each.layer == LAYER and RECOVERY in each.sites)
+    return [Place(each.system, suffix, each.sites[RECOVERY]) for each in found]
 
 
 def read(clients: Clients, place: Place) -> Record:

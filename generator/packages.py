@@ -26,7 +26,9 @@ PYTHON = "3.12"
 
 LOCK = "requirements/run.lock"
 BROUGHT = ("boto3", "botocore")  # by Lambda's runtime
-SHARED = "common"
+SHARED = ("functions/common", "protocol")
+"""What is packed into each function, under the last part of its path."""
+
 LAMBDA = {
     "extra": "",
     "implementation_name": "cpython",
@@ -74,12 +76,14 @@ class Package:
 def package(name: str, root: Path = ROOT) -> Package:
     """The package of the function in ``functions/<name>``, with what all functions share and the distributions that it needs."""
     folder = root / "functions" / name
-    if name == SHARED or not (folder / "handler.py").is_file():
+    if not (folder / "handler.py").is_file():
         known = sorted(path.parent.name for path in (root / "functions").glob("*/handler.py"))
         raise PackageError(f"functions/{name} has no handler.py. The functions are {', '.join(known) or 'none yet'}.")
-    shared = root / "functions" / SHARED
+    shared = {path.name: path for path in (root / each for each in SHARED)}
     vendored = _vendored(_imported(folder, shared), root / LOCK)
-    files = {**_own(folder, ""), **_own(shared, f"{SHARED}/"), **vendored}
+    files = {**_own(folder, ""), **vendored}
+    for top, path in shared.items():
+        files |= _own(path, f"{top}/")
     return Package(name, f"{name}-{digest(files)[:8]}.zip", dict(sorted(files.items())))
 
 
@@ -99,7 +103,7 @@ def _text(content: bytes) -> bytes:
     return content.replace(b"\r\n", b"\n")
 
 
-def _imported(folder: Path, shared: Path) -> set[str]:
+def _imported(folder: Path, shared: Mapping[str, Path]) -> set[str]:
     """What the function imports that neither Python nor its runtime brings, itself or through what it imports of the shared.
 
     What is imported has the name of its distribution.
@@ -111,8 +115,8 @@ def _imported(folder: Path, shared: Path) -> set[str]:
         seen.add(source)
         for module in _modules(source):
             top, *rest = module.split(".")
-            if top == SHARED:
-                path = shared / f"{rest[0]}.py" if rest else shared / "__init__.py"
+            if top in shared:
+                path = shared[top] / f"{rest[0] if rest else '__init__'}.py"
                 waiting.extend(path for path in [path] if path.is_file() and path not in seen)
             elif top not in sys.stdlib_module_names and top not in own and top not in BROUGHT:
                 found.add(top)

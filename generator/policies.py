@@ -25,6 +25,8 @@ from model.calls import Calls
 from model.facts import fact
 from model.types import resource_type, resource_types
 from model.values import evaluate
+from protocol.steps import REPLICA
+from protocol.topology import LAYER
 
 MOST_CHARACTERS = 6144
 """Of a managed policy, white space not counted (IAM and AWS STS quotas)."""
@@ -98,7 +100,7 @@ def policies(templates: Iterable[Document], calls: Mapping[str, Sequence[Calls]]
     reference = _reference()
     looks = reviews(seen, reference, calls["reviewer"])
     files = {**split(deploys(seen, reference, calls["deployer"]), "deployer"), **split(looks, "reviewer")}
-    deciding = [template for template in listed if template["Metadata"]["Layer"].get("Name") == "failover"]
+    deciding = [template for template in listed if template["Metadata"]["Layer"].get("Name") == LAYER]
     here = facts(deciding).regions
     if deciding:
         files |= split(_statements(calls["operator"], seen, here), "operator")
@@ -117,7 +119,7 @@ def _and_looks(statements: list[Statement], looks: Iterable[Statement]) -> list[
 def _of_replica(template: Document) -> bool:
     """Whether a failover promotes a read replica, whose failback makes instances anew."""
     functions = (each for each in template["Resources"].values() if each["Type"] == "AWS::Lambda::Function")
-    return any(each["Properties"]["Environment"]["Variables"].get("KIND") == "replica" for each in functions)
+    return any(each["Properties"]["Environment"]["Variables"].get("KIND") == REPLICA for each in functions)
 
 
 def facts(templates: Sequence[Document]) -> Facts:

@@ -11,6 +11,7 @@ from troposphere import AWSObject, Join, Output, Parameter, Ref, Split, Sub
 
 from generator.names import TAILS, Space
 from model import Document
+from protocol.parameters import path
 
 OWN, IMPORTED = "Parameters of this layer", "Outputs of earlier layers"
 
@@ -92,7 +93,7 @@ class Template:
 
     def path(self, rest: str) -> Sub:
         """The name of an SSM parameter: below the system and the environment."""
-        return Sub("/" + self._system + "/${EnvironmentSuffix}/" + rest)
+        return Sub(path(self._system, "${EnvironmentSuffix}") + rest)
 
     def underscored(self, kind: str) -> Join:
         """The same name for the types of AWS Backup that take no hyphen: underscores stand in their place."""

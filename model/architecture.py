@@ -19,6 +19,7 @@ INSTANCE, CLUSTER, GLOBAL = "AWS::RDS::DBInstance", "AWS::RDS::DBCluster", "AWS:
 FILES, BUCKET, SECRET = "AWS::EFS::FileSystem", "AWS::S3::Bucket", "AWS::SecretsManager::Secret"
 PLAN, SELECTION = "AWS::Backup::BackupPlan", "AWS::Backup::BackupSelection"
 GROUP = "AWS::EC2::SecurityGroup"
+RULE, COMPOSITE, FUNCTION = "AWS::Events::Rule", "AWS::CloudWatch::CompositeAlarm", "AWS::Lambda::Function"
 
 SOURCES: Mapping[str, tuple[str, ...]] = {
     INSTANCE: ("SourceDBInstanceIdentifier", "SourceDBClusterIdentifier"),
@@ -173,6 +174,21 @@ def targets(rule: Resource) -> Iterator[tuple[Resource, Mapping[str, Any]]]:
         found = rule.view.follow(rule.layer, target.get("Arn"))
         if found is not None:
             yield found, target
+
+
+def alarms_followed(rule: Resource) -> Iterator[Resource]:
+    """The alarms whose change of state an event rule is about."""
+    if rule.get("EventPattern", "source") == ["aws.cloudwatch"]:
+        for each in rule.get("EventPattern", "resources") or []:
+            found = rule.view.follow(rule.layer, each)
+            if found is not None:
+                yield found
+
+
+def deciders(view: View) -> tuple[Resource, ...]:
+    """The functions that an event rule on a composite alarm invokes: they decide on a failover."""
+    rules = [rule for rule in view.resources(RULE) if any(alarm.type == COMPOSITE for alarm in alarms_followed(rule))]
+    return tuple(called for rule in rules for called, _ in targets(rule) if called.type == FUNCTION)
 
 
 def metrics_of(alarm: Resource) -> list[Document]:

@@ -7,36 +7,32 @@ from dataclasses import replace
 from datetime import timedelta
 
 from model import Disruption
-from model.architecture import copies_by, followers, members_of, targets
+from model.architecture import copies_by, deciders, followers, members_of, targets
 from model.view import Resource
+from protocol.journal import FAILOVER
+from protocol.metrics import REPLICA_DATA_AGE
+from protocol.parameters import AUTO, MODE
+from protocol.steps import AURORA, REPLICA, SECRET_HERE, STEPS, VERIFY
 from recovery.sight import ALARM, COMPOSITE, RULE, SILENCE, Sight, constituents, interval, number
 from recovery.stores import CLUSTER, FILES, INSTANCE, SNAPSHOT, copied, nothing, place, way
 from recovery.terms import Phase, Term
 from recovery.ways import Strategy, Way
 
-FUNCTION = "failover-"
-"""How the package begins that holds the failover function: it is named after its folder."""
-
 SERIES = (INSTANCE, FILES)
 """What is brought back one after the other, in this order; only then are clients sent elsewhere."""
 
-STEPS = {
-    INSTANCE: ("fence", "promote", "verify", "files", "secret", "secret-here", "rotation", "backup"),
-    CLUSTER: ("fence", "capacity", "promote", "verify", "backup"),
-}
-"""The steps of a failover that may lose data, as the function makes them (functions/failover/orchestration; a test compares)."""
-
-LAST = {INSTANCE: "secret-here", CLUSTER: "verify"}
+LAST = {REPLICA: SECRET_HERE, AURORA: VERIFY}
 """The step after which clients have all that they need; who writes is recorded with the verification."""
-
-AWAITED = ("promote", "files")
-"""Steps that AWS takes its time for, a term of its own; that it is over is seen by one more run."""
 
 
 def runs(kind: str) -> tuple[str, ...]:
-    """What each run of the function does until clients are sent elsewhere, at most one act in each; the last one tells where."""
-    steps = STEPS[kind][: STEPS[kind].index(LAST[kind]) + 1]
-    acts = [run for step in steps for run in ([step, f"{step} seen"] if step in AWAITED else [step])]
+    """What each run of the function does until clients are sent elsewhere, at most one act in each; the last one tells where.
+
+    What AWS takes its time for has a term of its own, and one more run to see that it is over.
+    """
+    steps = [step for step in STEPS[kind] if FAILOVER in step.requests and not step.mends]
+    last = [step.name for step in steps].index(LAST[kind])
+    acts = [run for step in steps[: last + 1] for run in ([step.name, f"{step.name} seen"] if step.awaited else [step.name])]
     return ("decide", *acts, "site told")
 
 
@@ -86,7 +82,7 @@ def _replica(sight: Sight, one: Resource) -> Replicated | None:
         where = place(other)
         if other.type == INSTANCE:
             source = place(other, copies_by(other.type, other.properties))
-            seen = sight.watched(other, "ReplicaDataAge", "ReplicaLag")
+            seen = sight.watched(other, REPLICA_DATA_AGE, "ReplicaLag")
             lag = sight.term(Phase.LOSS, "rds.replication", source, watched=_sooner(seen, _evidence_age(sight)))
             act = sight.term(Phase.ACT, "rds.promotion", source)
             return "The read replica is promoted", Strategy.WARM_STANDBY, (act,), lag
@@ -120,7 +116,7 @@ def _evidence_age(sight: Sight) -> timedelta | None:
     ages = [
         sight.in_alarm(alarm).worst
         for alarm in sight.at(str(sight.away), ALARM)
-        if alarm.get("MetricName") == "ReplicaDataAge" and alarm.get("TreatMissingData") == "breaching"
+        if alarm.get("MetricName") == REPLICA_DATA_AGE and alarm.get("TreatMissingData") == "breaching"
     ]
     return min((age for age in ages if age is not None), default=None)
 
@@ -152,18 +148,15 @@ def _evidence(composite: Resource) -> bool:
 
 def _begun(sight: Sight, region: str) -> tuple[Term, ...]:
     """Who notices, and how it comes that something is done: a function that runs every minute, or a person."""
-    function = next(
-        (one for one in sight.at(region, "AWS::Lambda::Function") if str(one.get("Code", "S3Key")).startswith(FUNCTION)), None
-    )
+    function = next((one for one in deciders(sight.view) if region in one.regions), None)
     noticed = _noticed(sight, region)
     if function is None:
         return (*noticed, sight.term(Phase.DECIDE, "person.decides"), sight.term(Phase.ACT, "person.acts"))
     rules = [rule for rule in sight.at(region, RULE) if any(function.is_(called) for called, _ in targets(rule))]
-    told = any(rule.get("EventPattern") for rule in rules)
     ticks = [(rule, interval(str(rule.get("ScheduleExpression")))) for rule in rules if rule.get("ScheduleExpression")]
-    begins = sight.term(Phase.DETECT, "eventbridge.delivery" if told else "person.notices", *(place(rule) for rule in rules))
+    begins = sight.term(Phase.DETECT, "eventbridge.delivery", *(place(rule) for rule in rules))
     replicas = [one for one in sight.at(region, INSTANCE) if copies_by(one.type, one.properties)]
-    made = runs(INSTANCE if replicas else CLUSTER)
+    made = runs(REPLICA if replicas else AURORA)
     steps = [
         Term(
             Phase.ACT,
@@ -182,12 +175,12 @@ def _begun(sight: Sight, region: str) -> tuple[Term, ...]:
 
 def _approved(sight: Sight, region: str, function: Resource) -> tuple[Term, ...]:
     """A person's approval: waited for where the mode asks for it, and at worst where an environment may choose so."""
-    modes = [one for one in sight.at(region, "AWS::SSM::Parameter") if str(one.text("Name") or "").endswith("/config/mode")]
+    modes = [one for one in sight.at(region, "AWS::SSM::Parameter") if str(one.text("Name") or "").endswith(f"/{MODE}")]
     places = tuple(place(one, "Value") for one in modes) or (place(function),)
     asked = sight.times["person.decides"]
-    if modes and all(one.proves(lambda mode: mode == "auto", "Value") for one in modes):
+    if modes and all(one.proves(lambda mode: mode == AUTO, "Value") for one in modes):
         return ()
-    automatic = bool(modes) and all(_by_default(one) == "auto" for one in modes)
+    automatic = bool(modes) and all(_by_default(one) == AUTO for one in modes)
     said = "a person approves, where an environment chooses so" if automatic else "a person approves"
     return (Term(Phase.DECIDE, said, timedelta() if automatic else asked.typical, asked.worst, places, asked.id),)
 

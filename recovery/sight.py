@@ -12,15 +12,16 @@ from model import schedule
 from model.architecture import alarm_rule, watches
 from model.values import Unknown, evaluate
 from model.view import Resource, View
+from protocol.metrics import ARCHIVE_LAG_SECONDS, PRIMARY_REACHABLE, REPLICA_DATA_AGE
 from recovery.measured import Measured
 from recovery.terms import Phase, Place, Term, longest, service, total
 from recovery.times import ServiceTimes
 
 ALARM, COMPOSITE, RULE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm", "AWS::Events::Rule"
 AGES = {
-    "ArchiveLagSeconds": 1,
+    ARCHIVE_LAG_SECONDS: 1,
     "AuroraGlobalDBRPOLag": 0.001,
-    "ReplicaDataAge": 1,
+    REPLICA_DATA_AGE: 1,
     "ReplicaLag": 1,
     "ReplicationLag": 1,
     "ReplicationLatency": 1,
@@ -28,7 +29,7 @@ AGES = {
 }
 """Metrics of how old data are, in what part of a second: a threshold is waited for as well."""
 
-SILENCE = {"ReplicaDataAge", "ReplicaLag", "PrimaryReachable"}
+SILENCE = {REPLICA_DATA_AGE, "ReplicaLag", PRIMARY_REACHABLE}
 """Metrics that tell at the recovery site that the primary is gone, where missing data count as trouble."""
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from model import Disruption, Document
 from model.architecture import backups, copied_by, is_copy, members_of, rules_of, targets
 from model.view import Resource
+from protocol.metrics import ARCHIVE_LAG_SECONDS, RESTORE_SECONDS
 from recovery.sight import Sight, interval, number
 from recovery.terms import Chain, Phase, Place, Term
 from recovery.ways import Reach, Strategy, Way
@@ -246,7 +247,7 @@ def _replayed(sight: Sight, one: Resource, region: str) -> Iterator[Way]:
             pause + run,
             None,
             (place(function, "Timeout"),),
-            watched=sight.watched(function, "ArchiveLagSeconds"),
+            watched=sight.watched(function, ARCHIVE_LAG_SECONDS),
             reckoned=f"a run every {pause.total_seconds():g} s of {run.total_seconds():g} s at most, while none fails",
         )
         restore = sight.restore("log_archive.replay", place(function))
@@ -339,6 +340,6 @@ def _rehearsal_alarm(sight: Sight, one: Resource) -> timedelta | None:
     limits = [
         number(alarm, "Threshold").worst
         for alarm in sight.view.resources("AWS::CloudWatch::Alarm")
-        if alarm.get("MetricName") == "RestoreSeconds" and str(alarm.get("ComparisonOperator")).startswith("GreaterThan")
+        if alarm.get("MetricName") == RESTORE_SECONDS and str(alarm.get("ComparisonOperator")).startswith("GreaterThan")
     ]
     return min((timedelta(seconds=limit) for limit in limits if limit is not None), default=None)

@@ -132,10 +132,11 @@ def test_git_holds_every_text_with_the_same_line_ends() -> None:
 
 
 def test_a_package_does_not_depend_on_line_ends(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "functions", tmp_path / "functions", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("functions", "protocol"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "requirements").mkdir()
     shutil.copy(ROOT / packages.LOCK, tmp_path / packages.LOCK)
-    for path in (path for path in (tmp_path / "functions").rglob("*") if path.suffix in packages.OWN):
+    for path in (path for path in tmp_path.rglob("*") if path.suffix in packages.OWN):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     for name in ("rotation", "failover"):
         assert packages.package(name, tmp_path).key == packages.package(name).key
@@ -153,7 +154,7 @@ def test_packages_are_made_without_a_build_only_where_git_holds_what_stands(
     (checkout / "parameters/ledger/mine.yaml").write_text("{}\n")
     assert build.packages(checkout)[1].startswith("templates as committed; ")
     assert built == []
-    for name in ("templates/ledger/new.yaml", "functions/common/new.py"):
+    for name in ("templates/ledger/new.yaml", "functions/common/new.py", "protocol/new.py"):
         (checkout / name).write_text("")
         assert build.packages(checkout)[1] == "built"
         (checkout / name).unlink()
@@ -163,4 +164,4 @@ def test_packages_are_made_without_a_build_only_where_git_holds_what_stands(
     assert build.packages(checkout)[1] == "built"
     changed.write_text(before, encoding="utf-8")
     assert build.packages(checkout)[1].startswith("templates as committed; ")
-    assert len(built) == 3
+    assert len(built) == 4

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -108,6 +109,12 @@ def test_a_circle_is_found_wherever_the_imports_stand(tmp_path: Path, monkeypatc
 def test_nothing_downstream_of_templates_needs_troposphere(path: Path) -> None:
     imported = {name.split(".")[0] for names in _modules(path) for name in names}
     assert not imported & {"troposphere", "awacs", "cfnlint", "cfn_flip"}
+
+
+@pytest.mark.parametrize("path", [path for path in PRODUCT if path.parts[0] == "protocol"], ids=str)
+def test_what_is_packed_into_every_function_needs_the_standard_library_alone(path: Path) -> None:
+    imported = {names[-1].split(".")[0] for names in _modules(path)}
+    assert imported <= {*sys.stdlib_module_names, "protocol"}
 
 
 @pytest.mark.xdist_group("one")

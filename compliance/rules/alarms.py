@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from model import Document, Rule
 from model.architecture import metrics_of
 from model.types import resource_type, resource_types
 from model.view import Resource
+from protocol.metrics import DIMENSION, NAMESPACE, PUBLISHED
 
 ALARM = "AWS::CloudWatch::Alarm"
 FUNCTION = "AWS::Lambda::Function"
@@ -77,42 +77,8 @@ NOT_IN_AURORA = {"BurstBalance", "FreeStorageSpace"}
 """Metrics of an instance with a disk of its own."""
 
 
-@dataclass(frozen=True)
-class Emitted:
-    """What a function of ours writes into its log for CloudWatch: the dimension beside FunctionName, if any, and the metrics."""
-
-    metrics: frozenset[str]
-    dimension: str = ""
-    values: frozenset[str] = frozenset()
-
-
 HOUR, DAY, WEEK = 3600, 86_400, 604_800
 """Seconds."""
-
-NAMESPACE = "Standby"
-"""Of functions/common/metrics.py; a test compares this table with the functions' sources."""
-
-EMITTED: Mapping[str, Emitted] = {
-    "failover": Emitted(frozenset({"PrimaryActive", "PrimaryReachable"})),
-    "heartbeat": Emitted(frozenset({"HeartbeatWritten"})),
-    "replica_age": Emitted(frozenset({"ReplicaDataAge"})),
-    "health": Emitted(frozenset({"Works", "Latency"}), "Dependency", frozenset({"secret", "database", "table", "bucket"})),
-    "log_archive": Emitted(
-        frozenset(
-            {
-                "ArchiveLagBytes",
-                "ArchiveLagSeconds",
-                "Gaps",
-                "SegmentsWritten",
-                "SlotSafeBytes",
-                "SlotUnbounded",
-                "TransactionsArchived",
-            }
-        )
-    ),
-    "restore_validator": Emitted(frozenset({"RestoreSeconds"})),
-}
-"""By the package that a function runs."""
 
 
 def _exists(alarm: Resource, metric: Document) -> bool:
@@ -127,7 +93,7 @@ def _exists(alarm: Resource, metric: Document) -> bool:
             and not (name in NOT_IN_AURORA and _in_cluster(alarm, given.get("DBInstanceIdentifier")))
         )
     if given:
-        return namespace == NAMESPACE and _emitted(alarm, name, given)
+        return namespace == NAMESPACE and _published(alarm, name, given)
     return any(
         transformation.get("MetricName") == name
         and filter_.view.text(filter_.layer, transformation.get("MetricNamespace")) == namespace is not None
@@ -138,16 +104,16 @@ def _exists(alarm: Resource, metric: Document) -> bool:
     )
 
 
-def _emitted(alarm: Resource, name: str, given: Mapping[str, Any]) -> bool:
+def _published(alarm: Resource, name: str, given: Mapping[str, Any]) -> bool:
     """Whether a function of the system writes this metric under these dimensions: its package says which."""
-    function = named(alarm, FUNCTION, given.get("FunctionName"))
+    function = named(alarm, FUNCTION, given.get(DIMENSION))
     package = (function.text("Code", "S3Key") or "").rpartition("-")[0] if function else ""
-    emitted = EMITTED.get(package)
-    if emitted is None or name not in emitted.metrics:
+    published = PUBLISHED.get(package)
+    if published is None or name not in published.units:
         return False
-    rest = {dimension: value for dimension, value in given.items() if dimension != "FunctionName"}
-    return set(rest) == ({emitted.dimension} if emitted.dimension else set()) and all(
-        value in emitted.values for value in rest.values()
+    rest = {dimension: value for dimension, value in given.items() if dimension != DIMENSION}
+    return set(rest) == ({published.dimension} if published.dimension else set()) and all(
+        value in published.values for value in rest.values()
     )
 
 

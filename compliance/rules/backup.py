@@ -10,6 +10,7 @@ from model import Document, Rule, schedule
 from model.architecture import backups, copied_by, rules_of, targets, watches
 from model.types import resource_type
 from model.view import Resource
+from protocol.metrics import RESTORE_SECONDS
 
 PLAN = ("AWS::Backup::BackupPlan",)
 VAULT = ("AWS::Backup::BackupVault",)
@@ -272,7 +273,7 @@ def _timed(function: Resource) -> bool:
     """Whether an alarm on the seconds that the function measures rings when they are too many."""
     return any(
         alarm.certain
-        and alarm.get("MetricName") == "RestoreSeconds"
+        and alarm.get("MetricName") == RESTORE_SECONDS
         and str(alarm.get("ComparisonOperator")).startswith("GreaterThan")
         and watches(alarm, function, "FunctionName")
         for alarm in function.view.resources(alarms.ALARM)

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
 from typing import Any
 
 from compliance import statements
 from compliance.rules import alarms
 from model import PRIMARY, RECOVERY, Rule
-from model.architecture import alarm_rule, metrics_of, sites, sites_named, targets
+from model.architecture import alarm_rule, alarms_followed, deciders, metrics_of, sites, sites_named, targets
 from model.view import Resource, View
+from protocol.lease import LEASE
+from protocol.metrics import DIMENSION, NAMESPACE
+from protocol.parameters import CONFIG
 
 ALARM, COMPOSITE, FUNCTION = alarms.ALARM, "AWS::CloudWatch::CompositeAlarm", alarms.FUNCTION
 EVENTS, QUEUE, TOPIC, PARAMETER = "AWS::Events::Rule", "AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::SSM::Parameter"
 PERMISSION, LOGS = "AWS::Lambda::Permission", "AWS::Logs::LogGroup"
 
-LEASE = timedelta(seconds=150)
-"""How long one run of the function may act alone (functions/failover/orchestration/state.py; a test compares the two)."""
-
-CONFIGURATION = "/config/"
+CONFIGURATION = f"/{CONFIG}"
 """What the path of every parameter has that only a deployment may change."""
 
 EVERY_MINUTE = ("rate(1 minute)", "cron(* * * * ? *)")
@@ -50,29 +49,14 @@ def pieces(composite: Resource) -> tuple[Resource, ...]:
 def publisher(alarm: Resource) -> Resource | None:
     """The function that writes what an alarm watches."""
     for each in alarm.get("Dimensions") or []:
-        if alarm.get("Namespace") == alarms.NAMESPACE and each.get("Name") == "FunctionName":
+        if alarm.get("Namespace") == NAMESPACE and each.get("Name") == DIMENSION:
             return alarms.named(alarm, FUNCTION, each.get("Value"))
     return None
-
-
-def _follows(rule: Resource) -> Iterator[Resource]:
-    """The alarms whose change of state an event rule is about."""
-    if rule.get("EventPattern", "source") == ["aws.cloudwatch"]:
-        for each in rule.get("EventPattern", "resources") or []:
-            found = rule.view.follow(rule.layer, each)
-            if found is not None:
-                yield found
 
 
 def _invoked(rule: Resource) -> Iterator[tuple[Resource, Mapping[str, Any]]]:
     """The functions that an event rule invokes, each with the target that says so."""
     return ((called, target) for called, target in targets(rule) if called.type == FUNCTION)
-
-
-def deciders(view: View) -> tuple[Resource, ...]:
-    """The functions that an event rule on a composite alarm invokes: they decide on a failover."""
-    rules = [rule for rule in view.resources(EVENTS) if any(alarm.type == COMPOSITE for alarm in _follows(rule))]
-    return tuple(function for rule in rules for function, _ in _invoked(rule))
 
 
 def decides(function: Resource) -> bool:
@@ -103,7 +87,7 @@ def _only_notifies(alarm: Resource) -> tuple[str, bool] | None:
         return None
     if any(alarm.is_(one) for composite in alarm.view.resources(COMPOSITE) for one in mentioned(composite)):
         return "MetricName", False
-    if any(alarm.is_(one) for rule in alarm.view.resources(EVENTS) for one in _follows(rule) if list(_invoked(rule))):
+    if any(alarm.is_(one) for rule in alarm.view.resources(EVENTS) for one in alarms_followed(rule) if list(_invoked(rule))):
         return "AlarmName", False
     told = [one for name in ("AlarmActions", "OKActions", "InsufficientDataActions") for one in alarm.members(name)]
     return "AlarmActions", all(one is not None and one.type == TOPIC for one in told)
@@ -123,7 +107,7 @@ def _brings(rule: Resource, composite: Resource, function: Resource, target: Map
     states = rule.get("EventPattern", "detail", "state", "value")
     kept = rule.view.follow(rule.layer, (target.get("DeadLetterConfig") or {}).get("Arn"))
     return (
-        any(composite.is_(one) for one in _follows(rule))
+        any(composite.is_(one) for one in alarms_followed(rule))
         and states == ["ALARM"]
         and _lets(rule, function)
         and kept is not None

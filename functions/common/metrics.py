@@ -5,24 +5,29 @@ No permission for PutMetricData and no endpoint for CloudWatch is needed; the lo
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 
 from common.report import say
+from protocol.metrics import DIMENSION, NAMESPACE, PUBLISHED
 
-NAMESPACE = "Standby"
 
-
-def emit(dimensions: Mapping[str, str], values: Mapping[str, tuple[float, str]]) -> None:
-    """One line with ``values`` (name to value and CloudWatch unit), all of them under these ``dimensions``."""
+def emit(package: str, values: Mapping[str, float], of: str = "") -> None:
+    """One line with ``values``, under this function's name and what they are ``of``; nothing that is not known of its package."""
+    known = PUBLISHED[package]
+    if (of and of not in known.values) or not values.keys() <= known.units.keys():
+        raise ValueError(f"{package} is not known to publish {', '.join(values)} {of}")
+    function = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", package.replace("_", "-"))
+    dimensions = {DIMENSION: function, **({known.dimension: of} if known.dimension else {})}
     about = {
         "Timestamp": int(time.time() * 1000),
         "CloudWatchMetrics": [
             {
                 "Namespace": NAMESPACE,
                 "Dimensions": [list(dimensions)],
-                "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in values.items()],
+                "Metrics": [{"Name": name, "Unit": known.units[name]} for name in values],
             }
         ],
     }
-    say(_aws=about, **dimensions, **{name: value for name, (value, _) in values.items()})
+    say(_aws=about, **dimensions, **values)

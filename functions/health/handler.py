@@ -24,6 +24,8 @@ from common.environment import needed
 from common.report import FunctionError, say
 from common.secret import CURRENT, PENDING, Credential
 
+from protocol.metrics import LATENCY, WORKS
+
 APPLICATION = "standby-health"
 MARKED = "health"  # what keys of our items and objects begin with
 # Seconds. Three calls of two attempts each that are never answered take about 40 (see common/clients.py), a login with each of
@@ -54,7 +56,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: 
     failed = {name: told["reason"] for name, told in report.items() if told["works"] is False}
     say(event="health", works=not failed, cluster=environment.get("DB_CLUSTER_ARN"), **report)
     for name, told in report.items():
-        _measure(environment.get("AWS_LAMBDA_FUNCTION_NAME", "health"), name, told)
+        _measure(name, told)
     if failed:
         raise FunctionError(
             f"{len(failed)} of {len(report)} dependencies fail. " + " ".join(f"{name}: {why}" for name, why in failed.items())
@@ -72,14 +74,14 @@ def _told(result: float | Exception) -> dict[str, Any]:
     return {"works": True, "milliseconds": round(result * 1000, 1)}
 
 
-def _measure(function: str, dependency: str, told: Mapping[str, Any]) -> None:
+def _measure(dependency: str, told: Mapping[str, Any]) -> None:
     """``Works`` is 1 or 0, ``Latency`` there only where it works; neither where nothing is known."""
     if told["works"] is None:
         return
-    values: dict[str, tuple[float, str]] = {"Works": (int(told["works"]), "Count")}
+    values: dict[str, float] = {WORKS: int(told["works"])}
     if "milliseconds" in told:
-        values["Latency"] = (told["milliseconds"], "Milliseconds")
-    metrics.emit({"FunctionName": function, "Dependency": dependency}, values)
+        values[LATENCY] = told["milliseconds"]
+    metrics.emit("health", values, dependency)
 
 
 def _secret(environment: Mapping[str, str], found: Future[Credential]) -> float:

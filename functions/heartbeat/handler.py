@@ -15,6 +15,8 @@ from common.database import Connection
 from common.report import say
 from pg8000.exceptions import DatabaseError
 
+from protocol.metrics import HEARTBEAT_WRITTEN
+
 APPLICATION = "standby-heartbeat"
 TABLE = (
     "CREATE TABLE IF NOT EXISTS dr_heartbeat ("
@@ -31,8 +33,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     """What a schedule invokes every minute."""
     report = site.asked(APPLICATION, _beat)
     say(event="heartbeat", **report)
-    name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "heartbeat")
-    metrics.emit({"FunctionName": name}, {"HeartbeatWritten": (int(report["written"]), "Count")})
+    metrics.emit("heartbeat", {HEARTBEAT_WRITTEN: int(report["written"])})
     return report
 
 

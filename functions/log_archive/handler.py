@@ -25,6 +25,16 @@ from common.report import FunctionError, say
 from common.secret import CURRENT, PENDING
 from pg8000.exceptions import DatabaseError
 
+from protocol.metrics import (
+    ARCHIVE_LAG_BYTES,
+    ARCHIVE_LAG_SECONDS,
+    GAPS,
+    SEGMENTS_WRITTEN,
+    SLOT_SAFE_BYTES,
+    SLOT_UNBOUNDED,
+    TRANSACTIONS_ARCHIVED,
+)
+
 APPLICATION = "standby-log-archive"
 RESERVE = 10.0  # seconds of the function's time that are left for ending in order
 SECONDS = 50.0  # where nobody says how much time there is
@@ -39,7 +49,6 @@ class Settings:
     directory: Path
     slot: str
     days: int
-    name: str
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Settings:
@@ -58,7 +67,7 @@ class Settings:
             raise FunctionError(f"ARCHIVE_DAYS is {days}. Keep one day at least.")
         if not directory.is_dir():
             raise FunctionError(f"ARCHIVE_DIRECTORY names {directory}, which is no directory. Mount the file system there.")
-        return cls(server, secret, directory, slot, days, environment.get("AWS_LAMBDA_FUNCTION_NAME", "log-archive"))
+        return cls(server, secret, directory, slot, days)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001  Lambda's signature
@@ -106,9 +115,9 @@ def _archive(settings: Settings, connection: Connection, deadline: float) -> dic
     try:
         archiver.run()
     except (DatabaseError, FunctionError):
-        _measure(settings, archiver)  # what could not be archived is what the metrics are for
+        _measure(archiver)  # what could not be archived is what the metrics are for
         raise
-    _measure(settings, archiver)
+    _measure(archiver)
     tally, head = archiver.tally, archiver.head
     outcome = {**vars(tally), "entry": head.number, "sha256": head.sha256, "position": lsn.show(head.position)} if head else {}
     # The digest of the newest entry, in another place than the archive: a chain alone cannot show that its end was cut off.
@@ -121,7 +130,7 @@ def _other(settings: Settings) -> dict[str, Any]:
     return {}
 
 
-def _measure(settings: Settings, archiver: Archiver) -> None:
+def _measure(archiver: Archiver) -> None:
     server, tally, head = archiver.server, archiver.tally, archiver.head
     try:
         limit, slot, now = server.limit(), server.find(), server.now()
@@ -131,18 +140,18 @@ def _measure(settings: Settings, archiver: Archiver) -> None:
     except database.BROKEN as error:
         say(event="unmeasured", reason=database.said(error))
         return
-    values: dict[str, tuple[float, str]] = {
-        "SegmentsWritten": (tally.segments, "Count"),
-        "TransactionsArchived": (tally.transactions, "Count"),
-        "Gaps": (tally.gaps, "Count"),
-        "SlotUnbounded": (int(limit < 0), "Count"),
+    values: dict[str, float] = {
+        SEGMENTS_WRITTEN: tally.segments,
+        TRANSACTIONS_ARCHIVED: tally.transactions,
+        GAPS: tally.gaps,
+        SLOT_UNBOUNDED: int(limit < 0),
     }
     if head is not None:
-        values["ArchiveLagSeconds"] = (round(behind, 3), "Seconds")
-        values["ArchiveLagBytes"] = (max(0, now.flushed - head.position), "Bytes")
+        values[ARCHIVE_LAG_SECONDS] = round(behind, 3)
+        values[ARCHIVE_LAG_BYTES] = max(0, now.flushed - head.position)
     if slot is not None and slot.safe is not None:
-        values["SlotSafeBytes"] = (slot.safe, "Bytes")
-    metrics.emit({"FunctionName": settings.name}, values)
+        values[SLOT_SAFE_BYTES] = slot.safe
+    metrics.emit("log_archive", values)
     if limit < 0:
         say(
             event="warning",

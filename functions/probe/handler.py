@@ -18,13 +18,14 @@ from typing import Any
 from common import clients, database, epoch, site
 from common.database import Connection, Server
 from common.environment import needed
-from common.epoch import LOCK, Epoch
 from common.report import FunctionError, say
 from pg8000.exceptions import DatabaseError
 
+from protocol.epoch import LOCK, TABLE, Epoch
+
 APPLICATION = "standby-probe"
 READ_ONLY = "25006"  # PostgreSQL's error code for a write in a transaction that must not write
-TABLE = "CREATE TABLE IF NOT EXISTS dr_probe (id integer PRIMARY KEY CHECK (id = 1), ts timestamptz NOT NULL)"
+OWN_TABLE = "CREATE TABLE IF NOT EXISTS dr_probe (id integer PRIMARY KEY CHECK (id = 1), ts timestamptz NOT NULL)"
 ABSENT = "SELECT to_regclass('dr_probe') IS NULL"
 WRITE = "INSERT INTO dr_probe (id, ts) VALUES (1, clock_timestamp()) ON CONFLICT (id) DO UPDATE SET ts = excluded.ts RETURNING ts"
 ANY = -1  # in the place of a token that the event does not give: below all others, and as good as the one that is known
@@ -157,7 +158,7 @@ def _probe(connection: Connection) -> dict[str, Any]:
 
 def _write(connection: Connection) -> datetime:
     if connection.scalar(ABSENT):  # IF NOT EXISTS asks for the right to create even where it creates nothing
-        connection.run(TABLE)
+        connection.run(OWN_TABLE)
     at: datetime = connection.scalar(WRITE)
     return at
 
@@ -193,7 +194,7 @@ def _change(connection: Connection, wanted: Epoch, setting: str, refuse: Callabl
     connection.run("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE")  # also behind the fence
     connection.run("BEGIN")
     connection.run(f"SELECT pg_advisory_xact_lock({LOCK})")
-    connection.run(epoch.TABLE)
+    connection.run(TABLE)
     now = epoch.read(connection, hold=True)
     if wanted.token == ANY:
         wanted = replace(wanted, token=now.token)

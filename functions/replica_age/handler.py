@@ -7,13 +7,14 @@ the evidence.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from common import metrics, site
 from common.database import Connection
 from common.report import FunctionError, say
+
+from protocol.metrics import REPLICA_DATA_AGE
 
 APPLICATION = "standby-replica-age"
 PRESENT = "SELECT to_regclass('dr_heartbeat') IS NOT NULL"
@@ -28,8 +29,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     """What a schedule invokes every minute, and a failover that wants to know at once."""
     report = site.asked(APPLICATION, _age)
     say(event="replica-age", **report)
-    name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "replica-age")
-    metrics.emit({"FunctionName": name}, {"ReplicaDataAge": (report["seconds"], "Seconds")})
+    metrics.emit("replica_age", {REPLICA_DATA_AGE: report["seconds"]})
     return report
 
 

@@ -24,6 +24,8 @@ from common.environment import needed
 from common.report import FunctionError, say
 from common.secret import CURRENT, PENDING, PREVIOUS, Credential
 
+from protocol.metrics import RESTORE_SECONDS, RESTORE_VALID
+
 APPLICATION = "standby-restore-validator"
 SUCCESSFUL, FAILED = "SUCCESSFUL", "FAILED"
 ENDED = (SUCCESSFUL, FAILED, "TIMED_OUT")
@@ -148,9 +150,8 @@ class Rehearsal:
         return Step(f"reported {status}: {said}", left=False, failure=not verdict.good)
 
     def _measure(self, verdict: Verdict) -> None:
-        function = self.environment.get("AWS_LAMBDA_FUNCTION_NAME", "restore-validator")
-        took: dict[str, tuple[float, str]] = {"RestoreSeconds": (round(verdict.seconds, 1), "Seconds")} if verdict.good else {}
-        metrics.emit({"FunctionName": function}, {"RestoreValid": (int(verdict.good), "Count"), **took})
+        took = {RESTORE_SECONDS: round(verdict.seconds, 1)} if verdict.good else {}
+        metrics.emit("restore_validator", {RESTORE_VALID: int(verdict.good), **took})
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:

@@ -8,9 +8,7 @@ from troposphere import And, Equals, If, Not, Ref, ssm
 from generator.layer import Layer
 from generator.template import Template
 from model import RECOVERY, Site
-
-MODES = ("auto", "approve", "disabled")
-"""What a failover that alarms ask for does: begin, wait for an operator's approval, or nothing."""
+from protocol.parameters import APPROVE, AUTO, CONFIG, COOLDOWN, MODE, MODES, MOST_LAG, RPO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,29 +35,29 @@ class Configuration(Layer):
         mode = t.parameter(
             "FailoverMode",
             "What a failover that alarms ask for does: begin, wait for an approval, or nothing.",
-            Default=MODES[0],
+            Default=AUTO,
             AllowedValues=list(MODES),
         )
         told: list[tuple[str, object, str]] = [
-            ("mode", self._decided(t, mode), "auto, approve or disabled: what a failover that alarms ask for does."),
-            ("rpo-seconds", _seconds(self.rpo), "How much may be lost, in seconds."),
+            (MODE, self._decided(t, mode), "auto, approve or disabled: what a failover that alarms ask for does."),
+            (RPO, _seconds(self.rpo), "How much may be lost, in seconds."),
             (
-                "max-lag-seconds",
+                MOST_LAG,
                 _seconds(self.most_lag),
                 "How far behind the target may be when a switchover begins, in seconds.",
             ),
-            ("cooldown-seconds", _seconds(self.cooldown), "How long after a failover no other begins by itself, in seconds."),
+            (COOLDOWN, _seconds(self.cooldown), "How long after a failover no other begins by itself, in seconds."),
         ]
         if self.whole:
             told += [
-                ("global-cluster-id", t.output_of(f"{self.whole}.GlobalClusterId"), "The global database."),
-                ("home-cluster-arn", t.output_of(f"{self.whole}.HomeClusterArn"), "The cluster that writes at home."),
-                ("target-cluster-arn", t.output_of(self.target), "The cluster that is promoted."),
+                (f"{CONFIG}global-cluster-id", t.output_of(f"{self.whole}.GlobalClusterId"), "The global database."),
+                (f"{CONFIG}home-cluster-arn", t.output_of(f"{self.whole}.HomeClusterArn"), "The cluster that writes at home."),
+                (f"{CONFIG}target-cluster-arn", t.output_of(self.target), "The cluster that is promoted."),
             ]
         parameters = [
             ssm.Parameter(
-                "".join(word.capitalize() for word in name.split("-")),
-                Name=t.path(f"config/{name}"),
+                "".join(word.capitalize() for word in name.removeprefix(CONFIG).split("-")),
+                Name=t.path(name),
                 Description=description,
                 Type="String",
                 Tier="Standard",
@@ -76,7 +74,7 @@ class Configuration(Layer):
         if not self.replica:
             return mode
         ours = Equals(*(t.output_of(f"{self.replica}.{name}") for name in ("SourceIdentifier", "InstanceIdentifier")))
-        return If(t.condition("APersonDecides", And(Equals(mode, MODES[0]), Not(ours))), MODES[1], mode)
+        return If(t.condition("APersonDecides", And(Equals(mode, AUTO), Not(ours))), APPROVE, mode)
 
 
 def _seconds(duration: timedelta) -> str:

@@ -6,11 +6,12 @@ from datetime import timedelta
 from troposphere import Ref, Select, Split, Sub, Tags, route53
 
 from generator.layer import Layer
-from generator.layers.evidence import FAILOVER, NAMESPACE
+from generator.layers.evidence import FAILOVER
 from generator.names import Space
 from generator.parts.alarm import Metric, alarm
 from generator.template import Template
 from model import RECOVERY, Site
+from protocol.metrics import DIMENSION, NAMESPACE, PRIMARY_ACTIVE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +38,9 @@ class Dns(Layer):
             "The failover function says that this site writes: the database's name leads here. It is over after the failback.",
             Metric(
                 namespace=NAMESPACE,
-                name="PrimaryActive",
+                name=PRIMARY_ACTIVE,
                 statistic="Minimum",
-                dimensions={"FunctionName": t.named(FAILOVER)},
+                dimensions={DIMENSION: t.named(FAILOVER)},
             ),
             "LessThanThreshold",
             1,

@@ -10,9 +10,10 @@ from generator.layer import Layer
 from generator.parts.alarm import Metric, alarm
 from generator.template import Template
 from model import RECOVERY, Site
+from protocol.metrics import DIMENSION, NAMESPACE, PRIMARY_REACHABLE, REPLICA_DATA_AGE
+from protocol.topology import LAYER
 
-NAMESPACE = "Standby"
-FAILOVER = "function-failover"
+FAILOVER = f"function-{LAYER}"
 """The function that publishes whether the primary answers; it needs these alarms, so they know it by its name."""
 
 
@@ -33,7 +34,7 @@ class Evidence(Layer):
         seconds = int(self.stale_after.total_seconds())
 
         def named(name: str, statistic: str, function: Any) -> Metric:
-            return Metric(namespace=NAMESPACE, name=name, statistic=statistic, dimensions={"FunctionName": function})
+            return Metric(namespace=NAMESPACE, name=name, statistic=statistic, dimensions={DIMENSION: function})
 
         stale = alarm(
             t,
@@ -41,7 +42,7 @@ class Evidence(Layer):
             "replica-data-stale",
             f"For 3 minutes the data at this site have been older than {seconds} seconds, or nobody could say how old they are. "
             "So much would be lost with the primary. Look at the replica, and at the heartbeat of the site that writes.",
-            named("ReplicaDataAge", "Maximum", t.output_of("replica-age.FunctionName")),
+            named(REPLICA_DATA_AGE, "Maximum", t.output_of("replica-age.FunctionName")),
             "GreaterThanThreshold",
             seconds,
             topic,
@@ -54,7 +55,7 @@ class Evidence(Layer):
             "primary-unreachable",
             "For 3 minutes the probe at the primary has not answered, or its database takes no write, or nobody asked. Look at "
             "the region's health and at the failover function's log.",
-            named("PrimaryReachable", "Maximum", t.named(FAILOVER)),
+            named(PRIMARY_REACHABLE, "Maximum", t.named(FAILOVER)),
             "LessThanThreshold",
             1,
             topic,

@@ -28,8 +28,12 @@ from generator.parts.log_group import WORKING_LOGS, log_group
 from generator.parts.rules import every
 from generator.template import Template
 from model import RECOVERY, Site
+from protocol.epoch import snapshot
+from protocol.parameters import CONFIG, LOCK, RELEASED
+from protocol.steps import AURORA, REPLICA
+from protocol.topology import LAYER
 
-NAME = "failover"
+NAME = LAYER
 TAG_ON_CREATE = (parameter_actions.AddTagsToResource, parameter_actions.PutParameter)
 
 
@@ -42,7 +46,7 @@ class Failover(Layer):
     with a replica.
     """
 
-    name: str = "failover"
+    name: str = LAYER
     sites: tuple[Site, ...] = (RECOVERY,)
     home: str
     target: str
@@ -140,7 +144,7 @@ class Failover(Layer):
         common = {
             "SYSTEM": t.owner()["System"],
             "SUFFIX": Ref("EnvironmentSuffix"),
-            "KIND": "aurora" if self.whole else "replica",
+            "KIND": AURORA if self.whole else REPLICA,
             "TOPIC_ARN": t.output_of("notify.TopicArn"),
             "ALARM_ARN": t.output_of("evidence.AlarmArn"),
             "EVIDENCE_ALARMS": Sub(
@@ -192,12 +196,12 @@ class Failover(Layer):
             policies.allow(
                 "ForgetSpentLeases",
                 [parameter_actions.DeleteParameters],
-                [_parameters(t, "lock/*"), _parameters(t, "released/*")],
+                [_parameters(t, f"{LOCK}*"), _parameters(t, f"{RELEASED}*")],
             ),
             policies.deny(
                 "NeverItsOwnConfiguration",
                 [parameter_actions.DeleteParameters, parameter_actions.PutParameter],
-                [_parameters(t, "config/*")],
+                [_parameters(t, f"{CONFIG}*")],
             ),
             policies.deny(
                 "NeverOverWhatIsRemembered",
@@ -325,7 +329,7 @@ class Failover(Layer):
 
 def _snapshots(kind: str, target: Any) -> Sub:
     """Those that are named after the database that was promoted."""
-    arn = "arn:${AWS::Partition}:rds:${AWS::Region}:${AWS::AccountId}:" + kind + ":${Database}-epoch-*"
+    arn = "arn:${AWS::Partition}:rds:${AWS::Region}:${AWS::AccountId}:" + f"{kind}:{snapshot('${Database}', '*')}"
     return Sub(arn, Database=Select(6, Split(":", target)))
 
 

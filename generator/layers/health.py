@@ -17,11 +17,11 @@ from generator.parts.function import function
 from generator.parts.rules import every
 from generator.parts.secret import reads
 from generator.template import Template
+from protocol.metrics import NAMESPACE, PUBLISHED, WORKS
 
-DEPENDENCIES = ("secret", "database", "table", "bucket")
-"""What the function reports on, each by the name that it gives to the dimension Dependency."""
+REPORTS = PUBLISHED["health"]
+"""What the function publishes: of each of its dependencies, whether it works."""
 
-NAMESPACE = "Standby"
 MARKED = "health"
 """What the keys of its own objects begin with; the bucket has to remove those that a run which was killed has left."""
 
@@ -134,13 +134,13 @@ class Health(Layer):
                 f"{dependency.capitalize()}Fails",
                 f"{dependency}-fails",
                 f"For three minutes the function could not use the {dependency}. Its log says why, and how the others are.",
-                Metric(namespace=NAMESPACE, name="Works", statistic="Maximum", dimensions={**own, "Dependency": dependency}),
+                Metric(namespace=NAMESPACE, name=WORKS, statistic="Maximum", dimensions={**own, REPORTS.dimension: dependency}),
                 "LessThanThreshold",
                 1,
                 topic,
                 periods=3,
             )
-            for dependency in DEPENDENCIES
+            for dependency in REPORTS.values
         ]
         silent = alarm(
             t,

@@ -14,10 +14,9 @@ from generator.parts.function import function
 from generator.parts.rules import every
 from generator.parts.secret import reads
 from generator.template import Template
+from protocol.metrics import ARCHIVE_LAG_SECONDS, GAPS, NAMESPACE
 
 MOUNTED_AT = "/mnt/archive"
-NAMESPACE = "Standby"
-"""Where functions publish their metrics (functions/common/metrics.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +86,7 @@ class LogArchive(Layer):
                 "archive-too-late",
                 f"The archive is {minutes} minutes behind the database, or nobody knows how far. Point-in-time recovery by AWS "
                 "is not touched. Read the archiver's log; if it catches up, wait; a gap begins at the backlog's limit.",
-                Metric(namespace=NAMESPACE, name="ArchiveLagSeconds", statistic="Maximum", dimensions=own),
+                Metric(namespace=NAMESPACE, name=ARCHIVE_LAG_SECONDS, statistic="Maximum", dimensions=own),
                 "GreaterThanThreshold",
                 seconds,
                 topic,
@@ -99,7 +98,7 @@ class LogArchive(Layer):
                 "archive-has-gap",
                 "Changes between two segments are missing for good. Take a snapshot now: it is the next point from which the "
                 "archive can bring a database forward.",
-                Metric(namespace=NAMESPACE, name="Gaps", statistic="Sum", dimensions=own),
+                Metric(namespace=NAMESPACE, name=GAPS, statistic="Sum", dimensions=own),
                 "GreaterThanThreshold",
                 0,
                 topic,

@@ -21,9 +21,8 @@ from generator.parts.log_group import WORKING_LOGS
 from generator.parts.protected import REHEARSED
 from generator.parts.secret import reads
 from generator.template import Template
+from protocol.metrics import NAMESPACE, RESTORE_SECONDS
 
-NAMESPACE = "Standby"
-MEASURED = "RestoreSeconds"
 """What the function measures: from the restore's beginning until the restored cluster has answered a query."""
 
 
@@ -152,7 +151,7 @@ class RestoreValidation(Layer):
         own = {"FunctionName": Ref(validator)}
 
         def measured(statistic: str) -> Metric:
-            return Metric(namespace=NAMESPACE, name=MEASURED, statistic=statistic, dimensions=own)
+            return Metric(namespace=NAMESPACE, name=RESTORE_SECONDS, statistic=statistic, dimensions=own)
 
         return [
             alarm(

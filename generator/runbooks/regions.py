@@ -5,19 +5,19 @@ What stands against a failover is the function's own table, which decides.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from generator.runbooks.chain import BEFORE
 from generator.runbooks.facts import Facts
 from generator.runbooks.page import Section, anchor, command, shell
 from model import RECOVERY
+from protocol.parameters import MODE, path
+from protocol.refusals import REFUSALS
+from protocol.topology import LAYER
 
 SWITCHOVER, LOSS, FAILBACK = "Planned switchover", "Loss of the region", "Failback"
 ZONE, CORRUPTION, AGENCY, AGAINST = "Loss of a zone", "Corruption", "The agency's own source", "What stands against a failover"
-DECISION = Path(__file__).resolve().parents[2] / "functions/failover/orchestration/decision.py"
 BROKEN = "A broken topology"
 ONCE = "It prints what it would do and lose, and asks once."
 
@@ -41,17 +41,7 @@ def sections(facts: Facts) -> Iterator[Section]:
 
 def leaves(facts: Facts) -> bool:
     """Whether the system can leave its region."""
-    return any(layer.name == "failover" for layer in facts.system.layers)
-
-
-def refusals(path: Path = DECISION) -> list[tuple[str, str, bool]]:
-    """The function's table, read and not run: id, what is to be done, and whether a person may approve it nevertheless."""
-    found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Refusal":
-            given = {each.arg: ast.literal_eval(each.value) for each in node.keywords if each.arg == "approvable"}
-            found.append((ast.literal_eval(node.args[0]), ast.literal_eval(node.args[3]), bool(given.get("approvable"))))
-    return found
+    return any(layer.name == LAYER for layer in facts.system.layers)
 
 
 def _make(target: str, facts: Facts, *more: str) -> str:
@@ -125,7 +115,7 @@ def _loss(facts: Facts) -> Section:
                     "--query 'CompositeAlarms[].[AlarmName,StateValue,StateUpdatedTimestamp]' --output text",
                 ),
                 command(
-                    f'aws ssm get-parameter --name "/{facts.system.name}/$ENV/config/mode"',
+                    f'aws ssm get-parameter --name "{path(facts.system.name, "$ENV")}{MODE}"',
                     "--query Parameter.Value --output text",
                 ),
             ),
@@ -198,7 +188,7 @@ def _broken(facts: Facts) -> Section:
 
 
 def _against() -> Section:
-    rows = [f"| `{id_}` | {'an approval' if approvable else 'nobody'} | {remedy} |" for id_, remedy, approvable in refusals()]
+    rows = [f"| `{one.id}` | {'an approval' if one.approvable else 'nobody'} | {one.remedy} |" for one in REFUSALS]
     return Section(
         AGAINST,
         (

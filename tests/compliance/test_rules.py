@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -524,34 +523,11 @@ def test_types_that_a_stack_does_not_tag_are_those_that_cloudformation_does_not_
     assert later == {type_: f"/properties/{known.tags}" for type_, known in resource_types().items() if known.tags}
 
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
-
-
-@pytest.mark.parametrize("package", sorted(path.parent.name for path in FUNCTIONS.glob("*/handler.py")))
-def test_functions_emit_the_metrics_that_alarms_may_watch(package: str) -> None:
-    source = "".join(path.read_text() for path in sorted((FUNCTIONS / package).rglob("*.py")))
-    emitted = alarms.EMITTED.get(package)
-    assert ("metrics.emit(" in source) is (emitted is not None)
-    for name in () if emitted is None else {*emitted.metrics, *emitted.values, *filter(None, [emitted.dimension])}:
-        assert f'"{name}"' in source, name
-
-
-def test_the_namespace_is_that_of_the_functions() -> None:
-    assert f'NAMESPACE = "{alarms.NAMESPACE}"' in (FUNCTIONS / "common/metrics.py").read_text()
-
-
 def test_every_dimension_under_which_something_is_published_says_what_it_names() -> None:
     listed = [*alarms.TOGETHER.items(), *((namespace, sets) for (namespace, _), sets in alarms.OTHERWISE.items())]
     for namespace, sets in listed:
         for dimension in set().union(*sets):
             assert (namespace, dimension) in alarms.DIMENSIONS
-
-
-def test_the_lease_is_that_of_the_failover_function() -> None:
-    [seconds] = re.findall(
-        r"^LEASE = timedelta\(seconds=(\d+)\)", (FUNCTIONS / "failover/orchestration/state.py").read_text(), re.M
-    )
-    assert failover.LEASE.total_seconds() == int(seconds)
 
 
 @pytest.mark.parametrize("system", ["federal-records", "healthcare"])

@@ -24,9 +24,9 @@ from replica_age import handler as replica_age
 import emulator
 from emulator.authority import Authority
 from emulator.postgres import SUPERUSER, Server
+from protocol.epoch import HONOURS
 from tests.servers import hanging
 from tests.servers.fixtures import DATABASE, PASSWORD, USER, Launch
-from tests.support.end_to_end.honouring import HONOURS
 from tests.support.functions.rotations import Runner
 
 REPLICATION = "Replication-password.of_the~super"

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from orchestration.decision import LASTING, REFUSALS, Decision, Observation, decide  # isort: skip
+from protocol.refusals import LASTING, REFUSALS, Decision, Observation, decide
 
 HOUR = 3600.0
 SEEN = {

@@ -24,10 +24,12 @@ WITH_NOTHING = {"failover"}  # it calls AWS only, by the runtime's own boto3
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A small checkout: one function, the shared folder and a lock."""
+    """A small checkout: one function, the shared folders and a lock."""
     root = tmp_path / "checkout"
     (root / "functions/hello/part").mkdir(parents=True)
     (root / "functions/common").mkdir()
+    (root / "protocol").mkdir()
+    (root / "protocol/words.py").write_text("import json\n")
     (root / "requirements").mkdir()
     (root / "functions/hello/handler.py").write_text("import json\n\nimport boto3\nimport pg8000.native\nfrom part import more\n")
     (root / "functions/hello/part/more.py").write_text("MORE = 1\n")
@@ -45,7 +47,7 @@ def _paths(root: Path) -> set[str]:
 
 
 def test_package_holds_the_function_and_what_it_shares(tree: Path) -> None:
-    assert _paths(tree) == {"handler.py", "part/more.py", "common/__init__.py", "common/roots.pem"}
+    assert _paths(tree) == {"handler.py", "part/more.py", "common/__init__.py", "common/roots.pem", "protocol/words.py"}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -183,6 +185,7 @@ def test_extras_and_scripts_of_a_distribution_are_not_packed(tree: Path, tmp_pat
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     (tree / "functions/hello/handler.py").write_text("import example\n")
     (tree / "requirements/run.lock").write_text("example==1.0\n" + PINNED)
-    vendored = set(package("hello", tree).files) - {"handler.py", "part/more.py", "common/__init__.py", "common/roots.pem"}
+    own = {"handler.py", "part/more.py", "common/__init__.py", "common/roots.pem", "protocol/words.py"}
+    vendored = set(package("hello", tree).files) - own
     assert {path for path in vendored if not path.startswith("six")} == {"example.py", "example-1.0.dist-info/METADATA"}
     assert "six.py" in vendored, "markers are those of the functions' Python and platform, not of this machine"

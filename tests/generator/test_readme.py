@@ -1,9 +1,9 @@
 """The page of a system shows its chain and how an application connects."""
 
 from generator.assemble import assemble
-from generator.readme import HONOURS, page
+from generator.readme import page
 from generator.systems import SYSTEMS
-from tests.support.end_to_end import honouring
+from protocol.epoch import HONOURS
 from tests.support.pieces import Piece, system_of
 
 
@@ -24,7 +24,6 @@ def test_every_system_with_a_database_says_how_to_connect() -> None:
 
 
 def test_where_the_writer_may_move_a_client_is_told_how_it_finds_and_honours_it() -> None:
-    assert HONOURS == honouring.HONOURS, "what stands on the page is what a client was tried with"
     texts = {system.name: page(system, assemble(system, str), "x.py") for system in SYSTEMS}
     told = {name for name, text in texts.items() if HONOURS in text}
     assert told == {"federal-records", "healthcare"}

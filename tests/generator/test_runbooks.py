@@ -400,12 +400,6 @@ def test_types_that_ref_to_an_arn_are_asked_of_their_stack() -> None:
     assert facts.PSEUDO["EnvironmentSuffix"] == "$ENV"
 
 
-def test_the_table_of_refusals_is_the_functions_own() -> None:
-    from orchestration.decision import REFUSALS
-
-    assert regions.refusals() == [(one.id, one.remedy, one.approvable) for one in REFUSALS]
-
-
 @pytest.mark.parametrize("system", [HEALTHCARE, FEDERAL_RECORDS], ids=lambda system: system.name)
 def test_what_leaves_its_region_says_how_and_the_way_back(system: System) -> None:
     documents = {site: Facts.of(system, built()[system.name], site) for site in system.regions}

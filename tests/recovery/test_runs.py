@@ -9,35 +9,28 @@ from orchestration import aurora, replica
 from orchestration.step import Run
 from orchestration.world import World
 
+from protocol.journal import FAILOVER, SWITCHOVER
+from protocol.steps import AURORA, REPLICA, STEPS
 from recovery import elsewhere
-from recovery.stores import CLUSTER, INSTANCE
 
-KINDS = {INSTANCE: replica, CLUSTER: aurora}
+KINDS = {REPLICA: replica, AURORA: aurora}
 WORLD = World({"FILE_SYSTEM_ID": "fs-1", "SECRET_ARN": "arn:aws:secretsmanager:eu-west-2:1:secret:x"})
 
 
+@pytest.mark.parametrize("request_", [SWITCHOVER, FAILOVER])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_steps_are_those_of_the_function(kind: str) -> None:
-    module: ModuleType = KINDS[kind]
-    run = Run(WORLD, "some", {"request": "failover"}, {}, 1)
-    assert elsewhere.STEPS[kind] == tuple(step.name for step in module.steps("failover") if step.only(run))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_awaited_is_what_says_that_it_is_under_way(kind: str) -> None:
+def test_what_mends_is_left_out_and_what_is_awaited_can_say_that_it_is_under_way(kind: str, request_: str) -> None:
     """An act that may return nothing has begun what takes its time."""
     module: ModuleType = KINDS[kind]
-    run = Run(WORLD, "some", {"request": "failover"}, {}, 1)
-    waiting = {
-        step.name
-        for step in module.steps("failover")
-        if step.only(run) and "None" in str(step.act.__annotations__["return"]) and step.done is not None
-    }
-    assert waiting == set(elsewhere.STEPS[kind]) & set(elsewhere.AWAITED)
+    made = [step for step in module.steps(request_) if step.only(Run(WORLD, "some", {"request": request_}, {}, 1))]
+    declared = [step for step in STEPS[kind] if request_ in step.requests and not step.mends]
+    assert [step.name for step in made] == [step.name for step in declared]
+    waiting = [step.name for step in made if "None" in str(step.act.__annotations__["return"]) and step.done is not None]
+    assert waiting == [step.name for step in declared if step.awaited]
 
 
 def test_a_cluster_is_over_in_seven_runs_and_a_replica_with_its_files_in_ten() -> None:
-    assert elsewhere.runs(CLUSTER) == (
+    assert elsewhere.runs(AURORA) == (
         "decide",
         "fence",
         "capacity",
@@ -46,4 +39,4 @@ def test_a_cluster_is_over_in_seven_runs_and_a_replica_with_its_files_in_ten() -
         "verify",
         "site told",
     )
-    assert len(elsewhere.runs(INSTANCE)) == 10
+    assert len(elsewhere.runs(REPLICA)) == 10

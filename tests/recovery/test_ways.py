@@ -311,7 +311,7 @@ def test_an_environment_that_may_ask_for_an_approval_waits_for_it_at_worst(mode:
 def test_the_first_alarm_that_falls_silent_tells_where_there_is_no_composite() -> None:
     (both,), (either,) = regional(**pair()), regional(**pair(composite=False))
     assert either.time.terms[0].name == "Stale stands"
-    assert (either.time.worst or timedelta.max) <= (both.time.worst or timedelta())
+    assert (either.time.terms[0].worst or timedelta.max) <= (both.time.terms[0].worst or timedelta())
 
 
 def test_a_composite_of_other_alarms_is_no_evidence() -> None:
@@ -337,12 +337,19 @@ def test_without_an_alarm_that_falls_silent_a_person_notices() -> None:
     assert way.loss.told == (900 + 240 + 180) * timedelta(seconds=1)
 
 
-def test_a_function_that_nothing_wakes_acts_at_no_known_pace() -> None:
+def test_a_function_that_no_clock_wakes_acts_at_no_known_pace() -> None:
     templates = pair(rate="rate(often)")
-    del templates["failover"]["Resources"]["Told"], templates["failover"]["Resources"]["Mode"]
+    del templates["failover"]["Resources"]["Mode"]
     (way,) = regional(**templates)
     assert way.time.worst is None
-    assert {"person.notices", "person.decides"} <= {term.source for term in way.time.terms}
+    assert "person.decides" in {term.source for term in way.time.terms}
+
+
+def test_a_function_that_no_evidence_wakes_decides_nothing() -> None:
+    templates = pair()
+    del templates["failover"]["Resources"]["Told"]
+    (way,) = regional(**templates)
+    assert [term.source for term in way.time.terms][1:3] == ["person.decides", "person.acts"]
 
 
 def test_a_record_whose_life_an_environment_chooses_has_no_bound() -> None:

@@ -66,9 +66,14 @@ def pair(mode: Any = "auto", *, ttl: int = 30, rate: str = "rate(1 minute)", com
     if composite:
         rule = {"Fn::Sub": ['ALARM("${A}") AND ALARM("${B}")', {"A": {"Ref": "Stale"}, "B": {"Ref": "Unreachable"}}]}
         evidence["Both"] = resource("CloudWatch::CompositeAlarm", AlarmRule=rule)
+    both = {"Both": "recovery:evidence.BothArn"}
     function = {
         "Function": resource("Lambda::Function", Code={"S3Key": "failover-0123abcd.zip"}, Timeout=60),
-        "Told": resource("Events::Rule", EventPattern={"source": ["aws.cloudwatch"]}, Targets=[{"Arn": {"Ref": "Function"}}]),
+        "Told": resource(
+            "Events::Rule",
+            EventPattern={"source": ["aws.cloudwatch"], "resources": [{"Ref": "Both"}]},
+            Targets=[{"Arn": {"Ref": "Function"}}],
+        ),
         "Ticks": resource("Events::Rule", ScheduleExpression=rate, Targets=[{"Arn": {"Fn::GetAtt": ["Function", "Arn"]}}]),
         "Mode": resource("SSM::Parameter", Name={"Fn::Sub": "/small/${EnvironmentSuffix}/config/mode"}, Value=mode),
     }
@@ -90,7 +95,7 @@ def pair(mode: Any = "auto", *, ttl: int = 30, rate: str = "rate(1 minute)", com
             AWAY,
             {"Source": "primary:database.InstanceArn"},
         ),
-        "evidence": template(evidence, AWAY),
-        "failover": template(function, AWAY, Parameters=modes),
+        "evidence": template(evidence, AWAY, Outputs=output(BothArn={"Fn::GetAtt": ["Both", "Arn"]})),
+        "failover": template(function, AWAY, both, Parameters=modes),
         "dns": template(dns, AWAY),
     }

@@ -8,10 +8,12 @@ from typing import Any
 from common.report import FunctionError
 
 from orchestration import shared
-from orchestration.decision import FAILBACK, FAILOVER
 from orchestration.state import instant, now
-from orchestration.step import A_WHILE, ACCEPTED, AT_ONCE, GIVING_UP, PROMOTE_ASKED, Run, Step
+from orchestration.step import A_WHILE, AT_ONCE, Run, Step, forward
 from orchestration.world import AWAY, World, arn_name
+from protocol.epoch import snapshot
+from protocol.journal import FAILBACK, FAILOVER, GIVING_UP, PROMOTE_ASKED
+from protocol.steps import ACCEPTED, AURORA, FENCE, PROMOTE, VERIFY
 
 PATIENCE = timedelta(minutes=15)
 """After so long a failover that AWS has not done is given up, and the target leaves the global database to write by itself."""
@@ -138,7 +140,7 @@ def _detach(run: Run) -> dict[str, Any]:
 
 
 def _snapshot(run: Run) -> str:
-    return f"{arn_name(run.world['TARGET_ARN'])}-epoch-{run.epoch}"
+    return snapshot(arn_name(run.world["TARGET_ARN"]), run.epoch)
 
 
 def _backup(run: Run) -> dict[str, Any]:
@@ -184,16 +186,17 @@ def steps(request: str) -> tuple[Step, ...]:
     if request == FAILBACK:
         return (
             Step("intact", _intact),
-            Step("promote", _promote, _promoted),
-            Step("verify", shared.verify),
+            Step(PROMOTE, _promote, _promoted),
+            Step(VERIFY, shared.verify),
             Step("home-open", _open_home, patience=A_WHILE),
             Step("capacity-lowered", _lower, _lowered),
         )
-    return (
-        Step("fence", shared.fence, patience=AT_ONCE, only=shared.lossy),
+    return forward(
+        AURORA,
+        Step(FENCE, shared.fence, patience=AT_ONCE),
         Step("capacity", _raise, _raised, patience=AT_ONCE),
-        Step("promote", _promote, _promoted),
-        Step("verify", shared.verify),
+        Step(PROMOTE, _promote, _promoted),
+        Step(VERIFY, shared.verify),
         Step("way-open", shared.open_way, only=shared.way_is_closed),
         Step("capacity-again", _raise, _raised, patience=A_WHILE, only=_is_low),
         Step("backup", _backup, patience=A_WHILE),

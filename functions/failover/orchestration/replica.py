@@ -15,9 +15,11 @@ from common.report import FunctionError, say
 from common.secret import code
 
 from orchestration import shared
-from orchestration.decision import FAILBACK, SWITCHOVER
-from orchestration.step import A_WHILE, ACCEPTED, AT_ONCE, GIVING_UP, PROMOTE_ASKED, Run, Step
+from orchestration.step import A_WHILE, AT_ONCE, Run, Step, forward
 from orchestration.world import AWAY, World, arn_name
+from protocol.epoch import snapshot
+from protocol.journal import DRIFT_FREE, FAILBACK, GIVING_UP, PROMOTE_ASKED, SWITCHOVER, acted, step_of
+from protocol.steps import ACCEPTED, FENCE, HOME_PROMOTED, PROMOTE, REPLICA, SECRET_HERE, VERIFY, WRITES_STOPPED
 
 HOME, TARGET = "HOME_ARN", "TARGET_ARN"
 GONE = "DBInstanceNotFound"
@@ -53,9 +55,6 @@ AFTERWARDS = ("PreferredBackupWindow", "PreferredMaintenanceWindow", "BackupRete
 
 FOR_GOOD = ("failed", "inaccessible-encryption-credentials", "incompatible-", "restore-error", "storage-full")
 """How the states begin that an instance does not leave by itself: what waits for it would wait for ever."""
-
-DRIFT_FREE = "drift-free"
-"""The entry of the journal by which the command says that it has read everything back and found no difference."""
 
 
 def _rds(world: World, which: str) -> Any:
@@ -197,7 +196,7 @@ def _snapshot(run: Run, which: str, why: str) -> dict[str, Any]:
     from botocore.exceptions import ClientError
 
     name = arn_name(run.world[which])
-    kept = f"{name}-epoch-{run.epoch}-{why}"
+    kept = f"{snapshot(name, run.epoch)}-{why}"
     try:
         _rds(run.world, which).create_db_snapshot(DBInstanceIdentifier=name, DBSnapshotIdentifier=kept, Tags=shared.tags(run))
     except ClientError as error:
@@ -241,7 +240,7 @@ def _remembered(run: Run, step: str) -> Mapping[str, Any]:
     if said := run.said(step):
         return said
     journals = run.world.store.read().journals.values()
-    told = [entry for journal in journals for name, entry in journal.items() if name[3:] == step]
+    told = [entry for journal in journals for name, entry in journal.items() if step_of(name) == step]
     if not told:
         raise FunctionError(
             f"The instance is gone, and no journal has {step}, which says how it was declared. Make it anew by its template."
@@ -489,7 +488,7 @@ def _copy_secret(run: Run) -> dict[str, Any] | None:
     if status is not None:  # of the replica that was promoted, or of an attempt that failed: there can be no other beside it
         home.remove_regions_from_replication(SecretId=name, RemoveReplicaRegions=[region])
         why = status.get("StatusMessage", "")
-        if status["Status"] == "Failed" and run.said("secret-home-acted"):  # of ours, and not of what was there before
+        if status["Status"] == "Failed" and run.said(acted("secret-home")):  # of ours, and not of what was there before
             raise FunctionError(f"The replica of {name} in {region} has failed, and is made anew. Secrets Manager says: {why}")
         return {"ended": status["Status"], "why": why}
     key = here.describe_secret(SecretId=run.world["SECRET_ARN"])["KmsKeyId"]
@@ -550,10 +549,10 @@ def failback() -> tuple[Step, ...]:
         Step("secret", shared.promote_secret, shared.secret_is_promoted, only=_carries_secret),
         *_again(HOME, "home"),
         Step("password-home", _password_home, only=_carries_secret),
-        Step("writes-stopped", _stop_writes, only=_has_left),
+        Step(WRITES_STOPPED, _stop_writes, only=_has_left),
         Step("home-caught-up", _wait, _home_has_the_fence, only=_has_left),
-        Step("home-promoted", lambda run: _promote(run, HOME), _home_promoted),
-        Step("verify", shared.verify),
+        Step(HOME_PROMOTED, lambda run: _promote(run, HOME), _home_promoted),
+        Step(VERIFY, shared.verify),
         Step("home-open", _open_home),
         *_again(TARGET, "recovery"),
         Step("secret-home", _copy_secret, _secret_follows, only=_has_home_secret),
@@ -570,15 +569,16 @@ def driven(request: str) -> bool:
 def steps(request: str) -> tuple[Step, ...]:
     if request == FAILBACK:
         return failback()
-    return (
-        Step("fence", _fenced, patience=None if request == SWITCHOVER else AT_ONCE),
-        Step("caught-up", _wait, _has_the_fence, only=lambda run: not shared.lossy(run)),
-        Step("promote", _promote, _promoted),
-        Step("verify", shared.verify),
+    return forward(
+        REPLICA,
+        Step(FENCE, _fenced, patience=None if request == SWITCHOVER else AT_ONCE),
+        Step("caught-up", _wait, _has_the_fence),
+        Step(PROMOTE, _promote, _promoted),
+        Step(VERIFY, shared.verify),
         Step("way-open", shared.open_way, only=shared.way_is_closed),
         Step("files", _open_files, _files_open, only=_has_files),
         Step("secret", shared.promote_secret, shared.secret_is_promoted, only=_has_secret),
-        Step("secret-here", _adopt, only=_has_secret),
+        Step(SECRET_HERE, _adopt, only=_has_secret),
         Step("rotation", shared.rotate, shared.rotation_is_on, patience=A_WHILE, only=_has_secret),
         Step("backup", _backup, patience=A_WHILE),
     )

@@ -20,56 +20,47 @@ from common.report import FunctionError, say
 from common.secret import code
 
 from orchestration import aurora, replica, shared
-from orchestration.decision import (
-    ACT,
-    ALARM,
-    AWAY,
-    BROKEN,
-    BUSY,
-    FAILBACK,
-    FAILOVER,
-    HOME,
-    OPERATOR,
-    PASSING,
-    PIECES,
-    SWITCHOVER,
-    WAIT,
-    Decision,
-    Observation,
-    decide,
-)
-from orchestration.state import (
-    APPROVAL,
-    BEGAN,
-    DECIDED,
-    ENDED,
-    WAITING,
-    LostLeaseError,
-    State,
-    identity,
-    instant,
-    is_approved,
-    is_recent,
-    now,
-)
-from orchestration.step import FENCE_ASKED, GIVING_UP, PROMOTE_ASKED, WITHDRAWN, NotLostError, Run, Step
+from orchestration.state import LostLeaseError, State, identity, instant, is_approved, is_recent, now
+from orchestration.step import NotLostError, Run, Step
 from orchestration.world import MEASURING, World, is_fenced, takes_writes
-
-KINDS: Mapping[str, Any] = {"aurora": aurora, "replica": replica}
-VERIFY = "verify"
-"""The step that proves by a write who writes now."""
-
-NAMED = "writer-named"
-"""The entry of an execution of before the row in the database named its writer, by which that was made up for."""
+from protocol.journal import (
+    ALARM,
+    APPROVAL,
+    AWAITING_APPROVAL,
+    BEGAN,
+    COMPLETED,
+    DECIDED,
+    DRY,
+    ENDED,
+    FAILBACK,
+    FAILED,
+    FAILOVER,
+    FENCE_ASKED,
+    GIVING_UP,
+    MANUAL,
+    OPERATOR,
+    PROMOTE_ASKED,
+    REFUSED,
+    REQUESTS,
+    SWITCHOVER,
+    WAITING,
+    WITHDRAWN,
+    WRITER_NAMED,
+    acted,
+    manual,
+    step_of,
+)
+from protocol.metrics import PRIMARY_ACTIVE, PRIMARY_REACHABLE
+from protocol.parameters import COOLDOWN, MODE, MOST_LAG, RPO, TOPOLOGY
+from protocol.refusals import ACT, BUSY, PASSING, PIECES, WAIT, Decision, Observation, decide
+from protocol.steps import AURORA, FENCE, REPLICA, VERIFY
+from protocol.topology import AWAY, BROKEN, HOME, LAYER
 
 OPENED = "home-opened"
 """The entry of an execution whose fence was taken off after its end."""
 
+KINDS: Mapping[str, Any] = {AURORA: aurora, REPLICA: replica}
 OTHER = {"primary": "recovery", "recovery": "primary"}
-REQUESTS = (SWITCHOVER, FAILOVER, FAILBACK)
-DRY = "dry-run"
-MANUAL = re.compile(r"manual-\d{8}T\d{6}Z-[0-9a-f]{4,16}")
-"""An execution that an operator's command names, so that asking twice is asking once."""
 
 DEADLINE = timedelta(hours=4)
 """After so long an execution has failed, unless its promotion was accepted and is not verified: that cannot be taken back, so
@@ -131,12 +122,9 @@ def tick(world: World) -> dict[str, Any]:
 def _tick(world: World, state: State) -> dict[str, Any]:
     away = state.topology["site"] == "recovery"
     answer = world.ask_primary(do="probe")
-    name = world["AWS_LAMBDA_FUNCTION_NAME"]
     writes = takes_writes(answer) is True
     reachable = answer is not None and (away or writes)
-    metrics.emit(
-        {"FunctionName": name}, {"PrimaryActive": (0.0 if away else 1.0, "None"), "PrimaryReachable": (float(reachable), "None")}
-    )
+    metrics.emit(LAYER, {PRIMARY_ACTIVE: 0.0 if away else 1.0, PRIMARY_REACHABLE: float(reachable)})
     if away and writes and not state.returning():
         outcome = "fenced" if _fence_late(world, state) else "not fenced"
         if not state.open():
@@ -187,7 +175,7 @@ def _lapsed(world: World, state: State, execution: str) -> str:
 def _lapse(world: World, execution: str, why: str, token: int, state: State) -> dict[str, Any]:  # noqa: ARG001  of what is leased
     if {APPROVAL, DECIDED, ENDED} & state.journal(execution).keys():  # somebody was quicker
         return {"outcome": "busy", "execution": execution, "more": True}
-    return _end(world, execution, "refused", why)
+    return _end(world, execution, REFUSED, why)
 
 
 def _forget_spent(world: World, state: State) -> None:
@@ -218,7 +206,7 @@ def _left_shut(state: State) -> list[str]:
     for execution, entries in state.begun.items():
         if not {FENCE_ASKED, WITHDRAWN, ENDED} <= entries.keys() or entries[DECIDED]["epoch"] <= state.topology["epoch"]:
             continue
-        opened = [said for name, said in entries.items() if name == OPENED or name[3:] == shared.HOME_OPEN]
+        opened = [said for name, said in entries.items() if name == OPENED or step_of(name) == shared.HOME_OPEN]
         if all("failed" in said for said in opened):
             found.append(execution)
     return found
@@ -252,8 +240,8 @@ def _unfence_home(world: World, token: int, state: State) -> dict[str, Any]:
 def _is_nameless(state: State) -> bool:
     """Whether the recovery site took over when no row named its writer yet, so that clients which ask for a name are shut out."""
     now_, entries = state.topology, state.journal(str(state.topology.get("execution")))
-    proofs = [entry for name, entry in entries.items() if name[3:] == VERIFY]
-    return bool(now_.get("writer") and proofs) and NAMED not in entries and not any(one.get("writer") for one in proofs)
+    proofs = [entry for name, entry in entries.items() if step_of(name) == VERIFY]
+    return bool(now_.get("writer") and proofs) and WRITER_NAMED not in entries and not any(one.get("writer") for one in proofs)
 
 
 def _name_writer(world: World, state: State) -> None:
@@ -265,7 +253,7 @@ def _name_writer(world: World, state: State) -> None:
     except (BotoCoreError, ClientError, FunctionError) as error:
         say(event="writer-not-named", error=f"{type(error).__name__}: {error}")
         return
-    world.store.note(state.topology["execution"], NAMED, writer=said.get("writer"))
+    world.store.note(state.topology["execution"], WRITER_NAMED, writer=said.get("writer"))
 
 
 def _unheard(world: World, state: State, *, writes: bool) -> dict[str, str]:
@@ -308,7 +296,7 @@ def asked(world: World, event: Mapping[str, Any]) -> dict[str, Any]:
     """An operator asks for something, approves what waits, or asks for the next act of what has begun."""
     state, execution = world.store.read(), str(event.get("approve") or event.get("execution") or "")
     if not event.get("approve") and (not execution or (MANUAL.fullmatch(execution) and not state.journal(execution))):
-        execution = execution or f"manual-{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        execution = execution or manual(now(), secrets.token_hex(2))
         _open(world, execution, request=event["request"], trigger=OPERATOR, by=str(event.get("by", "")), since=now().isoformat())
         return begin(world, execution)
     entries = state.journal(execution)
@@ -375,14 +363,14 @@ def observe(world: World, state: State, execution: str, began: Mapping[str, Any]
     return Observation(
         request=began["request"],
         trigger=began["trigger"],
-        mode=state.config("mode"),
+        mode=state.config(MODE),
         approved=is_approved(entries),
         outdated=APPROVAL in entries and not is_approved(entries),
         evidence=tuple(began["evidence"]),
         lag=began["lag"],
-        rpo=float(state.config("rpo-seconds")),
-        most_lag=float(state.config("max-lag-seconds")),
-        cooldown=float(state.config("cooldown-seconds")),
+        rpo=float(state.config(RPO)),
+        most_lag=float(state.config(MOST_LAG)),
+        cooldown=float(state.config(COOLDOWN)),
         target=target,
         topology=state.topology["state"],
         since=(now() - instant(since)).total_seconds() if since else None,
@@ -462,12 +450,12 @@ def _stand(world: World, execution: str, entries: Mapping[str, Mapping[str, Any]
     if decision.do == WAIT:
         if WAITING not in entries:
             world.tell(f"{began['request']} waits for an approval", execution=execution, why=why, **_lost(began))
-            world.store.note(execution, WAITING, outcome="waiting-for-approval", why=why)
-        return {"outcome": "waiting-for-approval", "execution": execution, "why": why, "more": False}
+            world.store.note(execution, WAITING, outcome=AWAITING_APPROVAL, why=why)
+        return {"outcome": AWAITING_APPROVAL, "execution": execution, "why": why, "more": False}
     ids = [one.id for one in decision.against]
     world.tell(f"{began['request']} refused", execution=execution, why=why, **_lost(began))
-    world.store.note(execution, ENDED, outcome="refused", refusals=ids, why=why)
-    return {"outcome": "refused", "execution": execution, "refusals": ids, "why": why, "more": False}
+    world.store.note(execution, ENDED, outcome=REFUSED, refusals=ids, why=why)
+    return {"outcome": REFUSED, "execution": execution, "refusals": ids, "why": why, "more": False}
 
 
 def advance(world: World, execution: str) -> dict[str, Any]:
@@ -486,7 +474,7 @@ def _advance(world: World, execution: str, token: int, state: State) -> dict[str
     run = Run(world, execution, began, entries, decided["epoch"], token, site, recorded)
     verified = run.said(VERIFY)
     if state.destroying and (verified or PROMOTE_ASKED not in entries):
-        return _end(world, execution, "failed", "The environment is being destroyed.")
+        return _end(world, execution, FAILED, "The environment is being destroyed.")
     if state.destroying:  # a destroy that ends without deleting anything would leave what was promoted unproven
         return {"outcome": "waiting", "execution": execution, "why": "The environment is being destroyed.", "more": False}
     most = PLANNED if began["request"] == SWITCHOVER and not verified else DEADLINE
@@ -520,7 +508,7 @@ def _tell_late(run: Run, waited: timedelta, most: timedelta) -> None:
         return
     target, before = run.world["TARGET_ARN" if run.site == "recovery" else "HOME_ARN"], OTHER[run.site]
     fenced = "may be fenced" if FENCE_ASKED in run.entries else "was not fenced by this execution"
-    if run.said("fence").get("fenced"):
+    if run.said(FENCE).get("fenced"):
         fenced = "is fenced: nobody writes"
     why = (
         f"The promotion of {target} was asked for, and no write has proven it yet. It is gone on with every minute, and nothing "
@@ -559,7 +547,7 @@ def _next(run: Run) -> dict[str, Any]:
             return _failed(run, step, entry, error)
         if result is None:
             return {"outcome": "waiting", **here}
-        noted = entry if step.done is None else f"{entry}-acted"
+        noted = entry if step.done is None else acted(entry)
         if noted not in run.entries:
             run.world.tell(f"{run.began['request']}: {step.name}", execution=run.execution, epoch=run.epoch, did=result)
             run.world.store.note(run.execution, noted, **result)
@@ -590,7 +578,7 @@ def _went_back(run: Run, left: Sequence[str] = ()) -> dict[str, Any]:
     What is ``left`` waits for a primary that answers; the way to the replica needs none.
     """
     said = run.entries[WITHDRAWN]
-    failed = [name[3:] for name, value in run.entries.items() if name[:2] >= str(BACK) and "failed" in value]
+    failed = [step_of(name) for name, value in run.entries.items() if name[:2] >= str(BACK) and "failed" in value]
     ends = [f"{' and '.join(failed)} failed: its journal says why."] if failed else []
     if left:
         rest = [name for name in left if name != shared.HOME_OPEN]
@@ -598,7 +586,7 @@ def _went_back(run: Run, left: Sequence[str] = ()) -> dict[str, Any]:
         ends.append(f"The primary is silent: {shared.HOME_OPEN} is left until it answers.{said_of_rest}{_open_replica(run)}")
     end = " ".join(ends) or "What this execution had changed is as before."
     return _end(
-        run.world, run.execution, "refused", f"{' '.join(said['why'])} Nothing was promoted. {end}", refusals=said["refusals"]
+        run.world, run.execution, REFUSED, f"{' '.join(said['why'])} Nothing was promoted. {end}", refusals=said["refusals"]
     )
 
 
@@ -650,7 +638,7 @@ def _record(run: Run, verified: Mapping[str, Any]) -> None:
     kind, away = KINDS[run.world["KIND"]], run.site == "recovery"
     seconds = (instant(str(verified["at"])) - instant(run.began["since"])).total_seconds()
     topology = {
-        "state": BROKEN if away and run.world["KIND"] == "aurora" and aurora.detached(run.world) else AWAY,
+        "state": BROKEN if away and run.world["KIND"] == AURORA and aurora.detached(run.world) else AWAY,
         "epoch": run.epoch,
         "site": run.site,
         "writer": _writer(run),
@@ -662,7 +650,7 @@ def _record(run: Run, verified: Mapping[str, Any]) -> None:
     }
     say(event="topology", writer_site=kind.writer_site(run), **topology)
     run.world.store.check(run.token)
-    run.world.store.create(f"topology/{run.epoch:08d}", topology)
+    run.world.store.create(f"{TOPOLOGY}{run.epoch:08d}", topology)
 
 
 def _complete(run: Run) -> dict[str, Any]:
@@ -671,8 +659,8 @@ def _complete(run: Run) -> dict[str, Any]:
     topology = run.world.store.read().topology
     if run.site == "primary":
         topology = {**topology, "state": HOME, "since": now().isoformat()}
-        run.world.store.create(f"topology/{run.epoch:08d}-home", topology)
-    return _end(run.world, run.execution, "completed", "", topology=topology)
+        run.world.store.create(f"{TOPOLOGY}{run.epoch:08d}-home", topology)
+    return _end(run.world, run.execution, COMPLETED, "", topology=topology)
 
 
 def _give_up(run: Run, most: timedelta) -> dict[str, Any]:
@@ -685,16 +673,16 @@ def _give_up(run: Run, most: timedelta) -> dict[str, Any]:
     if run.recorded:
         undone = ", ".join(step.name for _, step in _left(run))
         why += f" Who writes is recorded; what is left undone is {undone}. Its journal says why; a failback puts all of it right."
-        return _end(run.world, run.execution, "failed", why, topology=run.world.store.read().topology)
+        return _end(run.world, run.execution, FAILED, why, topology=run.world.store.read().topology)
     fenced = FENCE_ASKED in run.entries  # also where nobody said that it was done
     if fenced:
         fenced = run.world.ask_primary(do="unfence", epoch=run.epoch - 1, token=run.token) is None
     shut = _open_replica(run)
-    if run.said("capacity-acted"):
+    if run.said(acted("capacity")):
         shut += f" The capacity of {run.world['TARGET_ARN']} stays raised: lower it, if nothing is to follow."
     if not fenced:
         all_ = "but for that, all is as it was before" if shut else "all is as it was before"
-        return _end(run.world, run.execution, "failed", f"{why}{shut} Nothing was promoted, nothing is fenced: {all_}.")
+        return _end(run.world, run.execution, FAILED, f"{why}{shut} Nothing was promoted, nothing is fenced: {all_}.")
     why += f"{shut} Follow the runbook, A broken topology."
     topology = {
         "state": BROKEN,
@@ -708,9 +696,9 @@ def _give_up(run: Run, most: timedelta) -> dict[str, Any]:
         "rpo_seconds": None,
     }
     run.world.store.check(run.token)
-    run.world.store.create(f"topology/{run.epoch:08d}", topology)
+    run.world.store.create(f"{TOPOLOGY}{run.epoch:08d}", topology)
     why += " No database takes writes of clients that honour the epoch."
-    return _end(run.world, run.execution, "failed", why, topology=topology, fenced=fenced)
+    return _end(run.world, run.execution, FAILED, why, topology=topology, fenced=fenced)
 
 
 def _open_replica(run: Run) -> str:

@@ -9,10 +9,14 @@ from typing import Any
 from common.report import FunctionError
 from common.secret import code
 
-from orchestration.decision import ACT, ALARM, AUTO, FAILOVER, LASTING, Observation, decide
 from orchestration.state import age, is_approved, is_recent
-from orchestration.step import A_WHILE, ACCEPTED, FENCE_ASKED, PROMOTE_ASKED, WITHDRAWN, NotLostError, Run, Step
+from orchestration.step import A_WHILE, NotLostError, Run, Step
 from orchestration.world import HERE, TELLING, in_alarm, is_fenced, takes_writes
+from protocol.journal import ALARM, FAILOVER, FENCE_ASKED, PROMOTE_ASKED, WITHDRAWN
+from protocol.parameters import AUTO
+from protocol.refusals import ACT, LASTING, Observation, decide
+from protocol.steps import ACCEPTED, VERIFY
+from protocol.topology import AWAY, TAG
 
 ROTATE_AFTER_DAYS = 30
 HOME_OPEN, REPLICA_OPEN = "home-open", "replica-open"
@@ -108,7 +112,7 @@ def close_way(run: Run) -> dict[str, Any]:
 
 def way_is_closed(run: Run) -> bool:
     """Whether the verified database could not be opened to clients."""
-    return run.said("verify").get("group") == "closed"
+    return run.said(VERIFY).get("group") == "closed"
 
 
 def open_way(run: Run) -> dict[str, Any]:
@@ -206,5 +210,5 @@ def exists(error: Any, *codes: str) -> bool:
 
 def tags(run: Run) -> list[dict[str, str]]:
     """Of what stands outside a stack meanwhile."""
-    owner = {"System": run.world["SYSTEM"], "Environment": run.world["SUFFIX"], "Topology": "failed-over"}
+    owner = {"System": run.world["SYSTEM"], "Environment": run.world["SUFFIX"], TAG: AWAY}
     return [{"Key": key, "Value": value} for key, value in owner.items()]

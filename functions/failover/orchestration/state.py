@@ -17,11 +17,11 @@ from typing import Any
 from common.report import FunctionError
 from common.secret import code
 
-from orchestration.decision import FAILBACK, HOME
-
-BEGAN, DECIDED, WAITING, APPROVAL, ENDED = "00-began", "01-decided", "01-waiting", "approval", "99-ended"
-LEASE = timedelta(seconds=150)
-"""Longer than the function may run, so that no two runs hold one."""
+from protocol import journal, lease, parameters, topology
+from protocol.journal import APPROVAL, BEGAN, DECIDED, ENDED, FAILBACK, REFUSED
+from protocol.lease import LEASE
+from protocol.parameters import DESTROYING, LOCK, RELEASED
+from protocol.topology import HOME
 
 KEPT = timedelta(minutes=10)
 """So long after its end a lease is kept: who has read the leases before it was taken is over by then, and takes no old number."""
@@ -73,30 +73,24 @@ class State:
     values: Mapping[str, str]
 
     def config(self, name: str) -> str:
-        found = self.values.get(f"config/{name}")
+        found = self.values.get(name)
         if found is None:
-            raise FunctionError(f"There is no parameter config/{name}. Deploy the layer configuration.")
+            raise FunctionError(f"There is no parameter {name}. Deploy the layer configuration.")
         return found
 
     @property
     def topology(self) -> dict[str, Any]:
         """The newest; home at epoch 0 where none was recorded."""
-        names = sorted(name for name in self.values if name.startswith("topology/"))
-        return json.loads(self.values[names[-1]]) if names else {"state": HOME, "epoch": 0, "site": "primary", "since": None}
+        return topology.newest(self.values) or {"state": HOME, "epoch": 0, "site": "primary", "since": None}
 
     @property
     def destroying(self) -> bool:
-        return "state/destroying" in self.values
+        return DESTROYING in self.values
 
     @cached_property
     def journals(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Execution -> entry -> what it says; read once, for there are years of them."""
-        found: dict[str, dict[str, dict[str, Any]]] = {}
-        for name, text in self.values.items():
-            if name.startswith("execution/"):
-                _, execution, entry = name.split("/", 2)
-                found.setdefault(execution, {})[entry] = json.loads(text)
-        return found
+        return journal.journals(self.values)
 
     def journal(self, execution: str) -> dict[str, dict[str, Any]]:
         """Entry -> what it says."""
@@ -110,7 +104,7 @@ class State:
 
     def open(self) -> list[str]:
         """Executions that have not ended, the oldest first."""
-        return [one for one, entries in self.begun.items() if ENDED not in entries]
+        return [one for one, entries in self.begun.items() if journal.is_open(entries)]
 
     def returning(self) -> bool:
         """Whether a failback has begun: the primary's database is on its way to be the one that writes."""
@@ -126,25 +120,24 @@ class State:
         if began is None:
             return ""
         acted = (one for one in self.begun.items() if one[0] != execution and {DECIDED, ENDED} <= one[1].keys())
-        others = (one for one in acted if one[1][ENDED].get("outcome") != "refused")  # one that was withdrawn changed nothing
+        others = (one for one in acted if one[1][ENDED].get("outcome") != REFUSED)  # one that was withdrawn changed nothing
         return next((one for one, entries in others if instant(entries[ENDED]["at"]) > instant(began["at"])), "")
 
     def token(self) -> tuple[int, dict[str, Any]]:
         """The newest fencing token, and who holds it; 0 where nobody ever did."""
-        names = sorted(name for name in self.values if name.startswith("lock/"))
-        return (int(names[-1][5:]), json.loads(self.values[names[-1]])) if names else (0, {})
+        return lease.newest(self.values)
 
     def spent(self) -> list[str]:
         """Leases that have been over for long, and their returns: never the newest, whose number the next one follows."""
         newest = self.token()[0]
-        locks = {name[5:]: json.loads(text) for name, text in self.values.items() if name.startswith("lock/")}
+        locks = {name.removeprefix(LOCK): json.loads(text) for name, text in self.values.items() if name.startswith(LOCK)}
         alive = {number for number, lock in locks.items() if int(number) == newest or instant(lock["expires"]) + KEPT > now()}
-        numbered = ((name, name.partition("/")[2]) for name in self.values if name.startswith(("lock/", "released/")))
+        numbered = ((name, name.partition("/")[2]) for name in self.values if name.startswith((LOCK, RELEASED)))
         return sorted(name for name, number in numbered if number not in alive and int(number) < newest)
 
     def free(self) -> bool:
-        number, lock = self.token()
-        return not number or f"released/{number:08d}" in self.values or instant(lock["expires"]) <= now()
+        ends = lease.ends(self.values)
+        return ends is None or ends <= now()
 
 
 @dataclass(frozen=True)
@@ -157,7 +150,7 @@ class Store:
 
     @property
     def path(self) -> str:
-        return f"/{self.system}/{self.suffix}/"
+        return parameters.path(self.system, self.suffix)
 
     def read(self) -> State:
         pages = self.ssm.get_paginator("get_parameters_by_path").paginate(Path=self.path, Recursive=True)
@@ -182,7 +175,7 @@ class Store:
         return True
 
     def note(self, execution: str, entry: str, **value: Any) -> bool:
-        return self.create(f"execution/{execution}/{entry}", {"at": now().isoformat(), **value})
+        return self.create(journal.parameter(execution, entry), {"at": now().isoformat(), **value})
 
     def take(self, execution: str) -> int:
         """A new fencing token, above all others; 0 where somebody holds the lease.
@@ -194,18 +187,18 @@ class Store:
             return 0
         token = state.token()[0] + 1
         lock = {"execution": execution, "expires": (now() + LEASE).isoformat(), "run": secrets.token_hex(8)}
-        created = self.create(f"lock/{token:08d}", lock) or self.read().token() == (token, lock)
+        created = self.create(lease.lock(token), lock) or self.read().token() == (token, lock)
         return token if created else 0
 
     def check(self, token: int) -> None:
         """Right before every act: nobody has taken a newer token, and this one is not over."""
-        ours, newer = (f"{self.path}lock/{number:08d}" for number in (token, token + 1))
+        ours, newer = (self.path + lease.lock(number) for number in (token, token + 1))
         found = {one["Name"]: one["Value"] for one in self.ssm.get_parameters(Names=[ours, newer])["Parameters"]}
         if set(found) != {ours} or instant(json.loads(found[ours])["expires"]) <= now():
             raise LostLeaseError(f"The lease {token} is over. Nothing was done; whoever holds the newest one goes on.")
 
     def release(self, token: int) -> None:
-        self.create(f"released/{token:08d}", {"at": now().isoformat()})
+        self.create(lease.released(token), {"at": now().isoformat()})
 
     def forget(self, names: Sequence[str]) -> None:
         """Leases that nobody can hold any more: what is read before each act is not to grow with the hours."""

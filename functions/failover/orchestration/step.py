@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from common.report import FunctionError
 
-from orchestration.decision import Decision
 from orchestration.world import World
-
-FENCE_ASKED, PROMOTE_ASKED = "fence-asked", "promote-asked"
-"""Noted before each is asked for: whoever is killed in between may have done it."""
-
-ACCEPTED = "promote-acted"
-"""What a step's report is called that says of the promotion that the service has accepted it."""
-
-GIVING_UP = "giving-up"
-"""Noted where nothing is asked for any more, and what was asked for is given the time to show."""
-
-WITHDRAWN = "withdrawn"
-"""Noted where an execution that was decided promotes nothing any more."""
+from protocol.journal import step_of
+from protocol.refusals import Decision
+from protocol.steps import STEPS
 
 
 class NotLostError(FunctionError):
@@ -51,7 +41,7 @@ class Run:
 
     def said(self, step: str) -> Mapping[str, Any]:
         """What a step reported, or nothing."""
-        return next((value for name, value in self.entries.items() if name[3:] == step), {})
+        return next((value for name, value in self.entries.items() if step_of(name) == step), {})
 
 
 AT_ONCE = timedelta(0)
@@ -78,3 +68,13 @@ class Step:
     done: Callable[[Run], bool] | None = None
     patience: timedelta | None = None
     only: Callable[[Run], bool] = _always
+
+
+def forward(kind: str, *made: Step) -> tuple[Step, ...]:
+    """The steps of a failover in the protocol's order, each for the requests that have it; ``made`` is what we do for each."""
+    ours = {step.name: step for step in made}
+
+    def of(requests: tuple[str, ...], step: Step) -> Step:
+        return replace(step, only=lambda run: run.began["request"] in requests and step.only(run))
+
+    return tuple(of(each.requests, ours[each.name]) for each in STEPS[kind])

@@ -14,8 +14,9 @@ from typing import Any
 import pg8000
 import pg8000.native
 
+from protocol.epoch import HONOURS
+
 TABLE = "CREATE TABLE IF NOT EXISTS acknowledged (epoch bigint NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp())"
-HONOURS = "SELECT epoch = :epoch AND fenced IS NULL AND writer = :name FROM dr_epoch"
 FAILURES = (pg8000.exceptions.Error, pg8000.exceptions.InterfaceError, OSError)
 
 

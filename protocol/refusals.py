@@ -1,14 +1,14 @@
-"""What follows from what is seen. Pure: no call, no clock. ``REFUSALS`` is the one table of what stands against a failover."""
+"""What stands against a failover, in one table, and what follows from what is seen. Pure: no call, no clock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-ALARM, OPERATOR = "alarm", "operator"
-FAILOVER, SWITCHOVER, FAILBACK = "failover", "switchover", "failback"
-HOME, AWAY, BROKEN = "home", "failed-over", "broken"
-AUTO, APPROVE, DISABLED = "auto", "approve", "disabled"
+from protocol.journal import ALARM, FAILBACK, FAILOVER, OPERATOR, SWITCHOVER
+from protocol.parameters import APPROVE, DISABLED
+from protocol.topology import AWAY, BROKEN, HOME
+
 ACT, WAIT, REFUSE = "act", "wait", "refuse"
 BUSY = "target-not-available"
 PIECES = 2
