@@ -341,7 +341,9 @@ class Tree:
             "for path in Path('functions').glob('*/handler.py'):\n"
             "    print(package(path.parent.name).write(Path('out/packages')).name)"
         )
-        told = subprocess.run([sys.executable, "-c", program], cwd=self.root, capture_output=True, text=True, check=False)
+        told = subprocess.run(
+            [sys.executable, "-c", program], cwd=self.root, env=_environment(), capture_output=True, text=True, check=False
+        )
         names = {key.rsplit("-", 1)[0]: key for key in told.stdout.split()}
         for path in sorted((self.root / "templates").rglob("*.yaml")):
             old = path.read_text(encoding="utf-8")
@@ -355,7 +357,13 @@ class Tree:
         log = self.root / "out/faults.log"
         with log.open("w", encoding="utf-8") as out:
             process = subprocess.Popen(
-                command, cwd=self.root, stdout=out, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_bounded
+                command,
+                cwd=self.root,
+                env=_environment(),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_bounded,
             )
             try:
                 code = process.wait(limit)
@@ -381,7 +389,13 @@ class Tree:
         return self.sound[test]
 
 
+def _environment() -> dict[str, str]:
+    """As make's: where bytecode is not to be written, every process would compile all that it imports."""
+    return {**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, "PYTHONUTF8": "1"}
+
+
 def _bounded() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a shell's background jobs do not hear
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
 
@@ -406,7 +420,7 @@ def clone() -> Iterator[Tree]:
                 (root / name).symlink_to((ROOT / name).resolve())
         for lock in (root / "requirements").glob("*.lock"):
             os.utime(lock, (0, 0))
-        subprocess.run([sys.executable, "build.py"], cwd=root, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "build.py"], cwd=root, env=_environment(), check=True, stdout=subprocess.DEVNULL)
         yield Tree(root)
 
 
@@ -557,6 +571,7 @@ def main(arguments: list[str] | None = None) -> int:
     drawing.add_argument("--seed", type=int, default=SEED)
     drawing.set_defaults(do=anew)
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the clone goes, and what runs in it
     return int(options.do(options))
 
 
