@@ -32,6 +32,7 @@ COPIED = f"{_of('platform', 'Snapshots')}/BackupPlan/BackupPlanRule/0/CopyAction
 BACK = f"{_of('elsewhere', 'Files')}/BackupPlan/BackupPlanRule/0/CopyActions"
 NEARBY = ("elsewhere/Metadata/Layer/Sites", {"primary": "us-east-1"})
 KMS = _of("network", "KmsFipsEndpoint")
+RDS_MISSING = "elsewhere/Resources/RDSMissing/Properties"
 DAILY = f"{_of('elsewhere', 'Daily')}/BackupPlan/BackupPlanRule/0"
 
 BREAKS: list[tuple[str, str, Changes]] = [
@@ -75,8 +76,13 @@ BREAKS: list[tuple[str, str, Changes]] = [
         [(f"{TOO_OLD}/Dimensions/0/Value", "fs-1"), (f"{TOO_OLD}/Dimensions/1", GONE)],
     ),
     # the jobs of a plan that runs once a day may be 25 hours apart
-    ("backup.absence_told", "elsewhere.Daily", [("elsewhere/Resources/RDSMissing/Properties/EvaluationPeriods", 24)]),
-    ("backup.absence_told", "elsewhere.Daily", [("elsewhere/Resources/RDSMissing/Properties/DatapointsToAlarm", 1)]),
+    ("backup.absence_told", "elsewhere.Daily", [(f"{RDS_MISSING}/EvaluationPeriods", 24)]),
+    ("backup.absence_told", "elsewhere.Daily", [(f"{RDS_MISSING}/DatapointsToAlarm", 1)]),
+    (  # for how many periods it waits is not known, so how long each of them is does not matter
+        "backup.absence_told",
+        "elsewhere.Daily",
+        [(f"{RDS_MISSING}/Period", 604_800), (f"{RDS_MISSING}/EvaluationPeriods", GONE)],
+    ),
     ("backup.absence_told", "elsewhere.Daily", [(f"{DAILY}/ScheduleExpression", "cron(0 15 1 * ? *)")]),
     ("secrets.replicated", "data.Secret", [(SECRET, GONE)]),
     ("secrets.replicated", "data.Secret", [(f"{SECRET}/0/KmsKeyId", GONE)]),
