@@ -387,6 +387,16 @@ def test_buckets_are_counted_up_to_a_bound_and_may_be_gone(
     assert count(s3, name) == "more than 0"
 
 
+def test_an_emptied_bucket_holds_no_unfinished_upload_either(clients: Clients, checkout: Checkout) -> None:
+    s3 = clients("s3", REGION)
+    name = f"emptied-{checkout.suffix}"
+    s3.create_bucket(Bucket=name)
+    fill(clients, name)
+    empty(s3, name)
+    assert count(s3, name) == "0"
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=name)
+
+
 def test_a_bucket_that_refuses_is_told(clients: Clients, checkout: Checkout, between: Proxy) -> None:
     name = f"refuse-{checkout.suffix}"
     clients("s3", REGION).create_bucket(Bucket=name)
