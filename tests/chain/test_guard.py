@@ -58,6 +58,8 @@ def allow(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
         ("AWS::SNS::Topic", {"KmsMasterKeyId": "a"}, {"KmsMasterKeyId": "b"}, "would change how it is encrypted"),
         ("AWS::RDS::DBInstance", {"SourceDBInstanceIdentifier": "a"}, {}, "would end being a replica"),
         ("AWS::RDS::DBInstance", {}, {"PubliclyAccessible": True}, "would open or lose what was safe"),
+        ("AWS::DynamoDB::Table", {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}},
+         {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False}}, "would weaken recovery to a point in time"),
         ("AWS::RDS::DBInstance", {"DBInstanceIdentifier": "a"}, {"DBInstanceIdentifier": "b"}, "would be replaced"),
         ("AWS::IAM::Role", policy(allow("s3:GetObject", "a")), policy(allow("s3:*", "a")), "would widen access: Allow s3:*"),
         ("AWS::IAM::Role", policy(allow("s3:Get*", "a")), policy(allow("s3:GetObject", "b")), "would widen access: Allow s3:Get"),
