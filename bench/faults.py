@@ -45,6 +45,9 @@ ALONE = ("build.py", "deploy.py")
 PACKED = ("functions/", "protocol/")
 SHAPED = ("model/", "protocol/", "generator/", "compliance/", "recovery/", "documents/", "page/", "build.py")
 GOLDENS = "tests/test_build.py::test_every_generated_file_is_what_its_source_builds"
+PAGE = "AssertionError: assert ['docs/index.html'] == []"
+"""The page is not committed: every build makes it anew, so that the goldens alone find no fault in it."""
+
 KINDS = ("negated", "changed", "left out")
 PAIRS = (("==", "!="), ("<", ">="), (">", "<="), ("in", "not in"), ("is", "is not"), ("and", "or"))
 NEGATED = {old: new for one, other in PAIRS for old, new in ((one, other), (other, one))}
@@ -375,6 +378,8 @@ class Tree:
         if code is None:
             begun = re.findall(r"^(tests/\S+::\w+)", said, re.MULTILINE)
             return "hangs", begun[-1] if begun else ""
+        if PAGE in said:
+            return "passed", ""
         if code in (1, 2):
             failed = re.search(r"^(?:FAILED|ERROR) (tests/[\w/.]+(?:::\w+)*)", said, re.MULTILINE)
             return "failed", failed[1] if failed else ""
@@ -391,7 +396,11 @@ class Tree:
 
 def _environment() -> dict[str, str]:
     """As make's: where bytecode is not to be written, every process would compile all that it imports."""
-    return {**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, "PYTHONUTF8": "1"}
+    return {
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+        "PYTHONUTF8": "1",
+        "COLUMNS": "250",
+    }
 
 
 def _bounded() -> None:
