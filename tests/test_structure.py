@@ -25,8 +25,10 @@ FLOORS = {
     "functions": 3,
     "requirements": 3,
     ".ci": 3,
-    "tests": 4,
-    "bench": 5,
+    "tests/servers": 4,
+    "tests/support": 5,
+    "bench": 6,
+    "tests": 7,
 }
 APART = {"emulator": (), "functions": ("functions/common", "protocol")}
 """What these may import although it is not their own, however far down it lies: functions, what is packed beside each."""
