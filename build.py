@@ -135,7 +135,9 @@ def _committed(root: Path) -> bool:
 
 def generate(packages: dict[str, Package]) -> dict[str, str]:
     """Every generated text by its path, and the packages that templates name. Raises BuildError with all that is wrong."""
-    from chain import calls, outcome, statuses
+    from chain import calls
+    from chain.cloudformation import statuses
+    from chain.environment import outcome
     from compliance import annotate, matrix, oscal, packs, reachability, requirements
     from compliance.check import UnexplainedGapError, check
     from compliance.profiles.fedramp_high import FEDRAMP_HIGH
@@ -234,8 +236,8 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
 
 def lint(root: Path) -> tuple[list[str], str]:
     """cfn-lint over the committed templates in every region where they stand, with the values of every environment."""
-    from chain.graph import open_environment
-    from chain.outcome import InputError
+    from chain.environment.graph import open_environment
+    from chain.environment.outcome import InputError
     from compliance.lint import job
     from compliance.lint import lint as judge
 

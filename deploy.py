@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent
 if str(ROOT) not in sys.path:  # with PYTHONSAFEPATH=1
     sys.path.insert(0, str(ROOT))
 
-from chain.outcome import (  # noqa: E402
+from chain.environment.outcome import (  # noqa: E402
     MEANING,
     AccessError,
     BrokenError,
@@ -111,9 +111,9 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     if given.command == "show":
         return _show(root, given)
     resume = _again(given, given.command)
-    from chain import commands
-    from chain.account import access
-    from chain.stack import StackError
+    from chain.cli import commands
+    from chain.cloudformation.account import access
+    from chain.cloudformation.stack import StackError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled ends as one that is interrupted
     try:
@@ -160,7 +160,7 @@ def _again(given: argparse.Namespace, command: str) -> str:
 
 def _show(root: Path, given: argparse.Namespace) -> int:
     """Show a record; nothing is asked of AWS."""
-    from chain import commands
+    from chain.cli import commands
 
     try:
         return commands.read(root, given.run, html=given.html, verify=given.verify, json=given.json)

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bench import sceptre  # noqa: E402
-from chain.durations import memory_name  # noqa: E402
+from chain.cloudformation.durations import memory_name  # noqa: E402
 from tests.support.chain.checkout import Checkout, ref  # noqa: E402
 from tests.support.chain.cloud import Cloud, cloud  # noqa: E402
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from chain.graph import Graph
+from chain.environment.graph import Graph
 
 PROGRAM = os.environ.get("SCEPTRE", str(Path(__file__).parent.parent / "out" / "sceptre" / "bin" / "sceptre"))
 """Installed from requirements/bench.lock into a virtual environment of its own, for it pins other versions than we do."""

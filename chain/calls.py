@@ -9,59 +9,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chain import (
-    account,
-    apart,
-    buckets,
-    deploy,
-    destroy,
-    drift,
-    failover,
-    files,
-    final,
-    leftovers,
-    lock,
-    occupants,
-    outside,
-    packages,
-    preflight,
-    ready,
-    record,
-    rehearsed,
-    rotation,
-    stack,
-    status,
-    topology,
-    undeleted,
-    vaults,
-)
+from chain import drift
+from chain.changes import network_interfaces
+from chain.cloudformation import account, detach, retained, stack
+from chain.deploy import account_checks, deployment, packages, preflight, rotation, status
+from chain.destroy import buckets, destruction, final_snapshots, orphans, restore_tests, vaults
+from chain.failover import failover_artifacts, file_systems, function, topology
+from chain.run import lock, record
 from model.calls import Calls
 from protocol.epoch import snapshot
 
 DECLARED: Sequence[Mapping[str, tuple[str, ...]]] = (
     account.CALLS,
-    apart.CALLS,
+    detach.CALLS,
     buckets.CALLS,
-    deploy.CALLS,
-    destroy.CALLS,
+    deployment.CALLS,
+    destruction.CALLS,
     drift.CALLS,
-    failover.CALLS,
-    files.CALLS,
-    final.CALLS,
-    leftovers.CALLS,
+    function.CALLS,
+    file_systems.CALLS,
+    final_snapshots.CALLS,
+    orphans.CALLS,
     lock.CALLS,
-    occupants.CALLS,
-    outside.CALLS,
+    network_interfaces.CALLS,
+    failover_artifacts.CALLS,
     packages.CALLS,
     preflight.CALLS,
-    ready.CALLS,
+    account_checks.CALLS,
     record.CALLS,
-    rehearsed.CALLS,
+    restore_tests.CALLS,
     rotation.CALLS,
     stack.CALLS,
     status.CALLS,
     topology.CALLS,
-    undeleted.CALLS,
+    retained.CALLS,
     vaults.CALLS,
 )
 
@@ -149,7 +130,7 @@ OPERATES = (
     ),
     Calls("ReadWhichSiteWrites", topology.CALLS["ReadWhichSiteWrites"], arns=(REMEMBERED,), here=True),
     Calls(
-        "AskForAFailover", failover.CALLS["AskForAFailover"], FUNCTION, ("function",), named=("function-failover-",), here=True
+        "AskForAFailover", function.CALLS["AskForAFailover"], FUNCTION, ("function",), named=("function-failover-",), here=True
     ),
 )
 """All that ``make failover`` calls, and all of ``make failback`` that AWS does; everything in the recovery region."""
@@ -167,13 +148,13 @@ FAILS_BACK = (
     ),
     Calls(
         "BringFilesHome",
-        tuple(sorted({*files.CALLS["BringFilesHome"], *apart.CALLS["EndReplicationOfFiles"]})),
+        tuple(sorted({*file_systems.CALLS["BringFilesHome"], *detach.CALLS["EndReplicationOfFiles"]})),
         arns=(FILE_SYSTEMS,),
     ),
     # Whether a region answers at all is asked of all its instances; names of snapshots are AWS's lists too.
     Calls(
         "LookAtInstances",
-        (*failover.CALLS["LookAtInstances"], "rds:DescribeDBSnapshots"),
+        (*function.CALLS["LookAtInstances"], "rds:DescribeDBSnapshots"),
         arns=("rds:{region}:*:db:*", EPOCHS),
     ),
     Calls(

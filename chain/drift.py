@@ -16,15 +16,27 @@ from graphlib import TopologicalSorter
 from pathlib import Path as File
 from typing import Any
 
-from chain import stack as cfn
-from chain.account import REFUSED
-from chain.compare import ADDED, DIFFERS, NOT_RETURNED, SAME, STATES, UNREAD, Facts, Path, additions, compare, unread
-from chain.graph import Graph, Stack
-from chain.pace import THROTTLED
-from chain.reach import look
-from chain.resolve import lookup, pseudo
-from chain.stack import Clients
-from chain.statuses import DECISIONS, Decision
+from chain.changes.property_diff import (
+    ADDED,
+    DIFFERS,
+    NOT_RETURNED,
+    SAME,
+    STATES,
+    UNREAD,
+    Facts,
+    Path,
+    additions,
+    compare,
+    unread,
+)
+from chain.cloudformation import stack as cfn
+from chain.cloudformation.account import REFUSED
+from chain.cloudformation.rate_limit import THROTTLED
+from chain.cloudformation.region_state import look
+from chain.cloudformation.stack import Clients
+from chain.cloudformation.statuses import DECISIONS, Decision
+from chain.environment.graph import Graph, Stack
+from chain.environment.references import lookup, pseudo
 from model import Document
 from model.values import Unknown, evaluate, holds, mentions
 

@@ -14,8 +14,8 @@ import pytest
 
 import deploy
 import emulator
-from chain import stack as cfn
-from chain.outcome import MEANING, Exit
+from chain.cloudformation import stack as cfn
+from chain.environment.outcome import MEANING, Exit
 from tests.support.chain.checkout import GATE, REGION, REPOSITORY, Checkout, Clients, parameter, ref
 from tests.support.chain.resources import NO_ROLE, bucket, fill, logs
 from tests.support.chain.waiting import open_gate, until
@@ -264,7 +264,7 @@ def test_an_interrupt_in_this_process_is_an_exit_code(checkout: Checkout, monkey
     def interrupt(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chain.commands.run", interrupt)
+    monkeypatch.setattr("chain.cli.commands.run", interrupt)
     assert call(checkout, "plan") == Exit.INTERRUPTED
 
 
@@ -288,7 +288,7 @@ def test_help_is_there_at_once_and_holds_the_table_of_exit_codes() -> None:
     loaded -= _loading("-c", "pass")[1]  # what this Python loads whatever it runs
     assert "argparse" in loaded
     assert not loaded & {"asyncio", "concurrent.futures", "http.client", "subprocess"}
-    assert {name for name in loaded if name.startswith("chain")} == {"chain", "chain.outcome"}
+    assert {name for name in loaded if name.startswith("chain")} == {"chain", "chain.environment.outcome"}
     known = {*sys.stdlib_module_names, "chain", "coverage"}
     assert not {name for name in loaded if name.partition(".")[0] not in known}
     assert (

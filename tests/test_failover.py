@@ -15,9 +15,9 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 import emulator
-from chain.failover import Follower, named
-from chain.outcome import Exit
-from chain.topology import Place, read
+from chain.environment.outcome import Exit
+from chain.failover.function import Follower, named
+from chain.failover.topology import Place, read
 from protocol.journal import MANUAL
 from tests.support.chain import two_regions
 from tests.support.chain.checkout import Checkout, Clients, ref
@@ -43,7 +43,7 @@ def dark(aws: emulator.Emulator) -> Iterator[None]:
 def shop(checkout: Checkout, clients: Clients, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     """A system with a stand-in, deployed; its executions are counted."""
     names = (f"manual-{number}" for number in itertools.count(1))
-    monkeypatch.setattr("chain.failover.named", lambda: next(names))
+    monkeypatch.setattr("chain.failover.function.named", lambda: next(names))
     failover(checkout)
     checkout.layer("notes", sites={"primary": HOME})
     result = run(checkout, clients)
@@ -78,7 +78,7 @@ def test_a_failover_needs_nothing_of_the_primary_region(
 
 def test_whoever_watches_is_told_again_why_nothing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     execution = SimpleNamespace(id="manual-1", entries={})
-    monkeypatch.setattr("chain.failover.read", lambda *_: SimpleNamespace(executions=[execution]))
+    monkeypatch.setattr("chain.failover.function.read", lambda *_: SimpleNamespace(executions=[execution]))
     failing = {"more": True, "outcome": "step-failed", "step": "ready", "why": "FunctionError: no backups."}
     waiting = {"more": True, "outcome": "waiting", "step": "home-caught-up"}
     answers = iter([*[failing] * 9, *[waiting] * 5, {"more": False, "outcome": "completed"}])
@@ -226,7 +226,7 @@ def test_what_is_said_to_join_an_interrupted_command_joins_it(
     remember(shop, clients, "execution/manual-9/00-began", json.dumps(began))
     remember(shop, clients, "execution/manual-9/01-decided", json.dumps({"epoch": 1, "at": "2026"}))
     with monkeypatch.context() as patch:
-        patch.setattr("chain.failover.Follower.follow", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("chain.failover.function.Follower.follow", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert call(shop, "failover", "--system", "shop", "--yes", *given) == Exit.INTERRUPTED
     (said,) = re.findall(r"join it with: make failover ENV=\S+ SYSTEM='shop'(.*)", capsys.readouterr().err)
     words = [word for pair in re.findall(r"(MODE|APPROVE)='([^']+)'", said) for word in (f"--{pair[0].lower()}", pair[1])]
@@ -375,7 +375,7 @@ def test_a_failback_of_an_agencys_database_is_refused_before_anything_is_asked(
 
 
 def test_whose_a_database_is_that_nobody_can_see_is_left_to_the_function(checkout: Checkout, clients: Clients) -> None:
-    from chain.failover import Function, foreign
+    from chain.failover.function import Function, foreign
 
     arn = f"arn:aws:rds:{HOME}:123456789012:db:gone"
     function = Function(Place("shop", checkout.suffix, AWAY), "it", {"KIND": "replica", "HOME_ARN": arn}, clients("lambda", AWAY))
@@ -401,29 +401,27 @@ def _silence(**_: object) -> None:
 def test_files_of_another_are_left_alone(checkout: Checkout, clients: Clients) -> None:
     two_regions.files(checkout)
     failover(checkout, "replica", ref("FilesId"))
-    from chain import files
-    from chain.templates import load
+    from chain.environment.templates import load
+    from chain.failover import file_systems
 
-    assert (
-        files.of(load(checkout.root / "templates"), "shop", checkout.suffix, clients, files.End("fs-1", AWAY), lambda: None)
-        is None
-    )
-    assert files.of((), "shop", checkout.suffix, clients, files.End("fs-1", AWAY), lambda: None) is None
+    templates = load(checkout.root / "templates")
+    assert file_systems.of(templates, "shop", checkout.suffix, clients, file_systems.End("fs-1", AWAY), lambda: None) is None
+    assert file_systems.of((), "shop", checkout.suffix, clients, file_systems.End("fs-1", AWAY), lambda: None) is None
 
 
 def test_a_replication_is_waited_for_until_it_runs(clients: Clients) -> None:
-    from chain import files
+    from chain.failover import file_systems
 
     waited: list[bool] = []
     runs = iter([False, False, True])
-    both = files.End("fs-1", HOME), files.End("fs-2", AWAY)
-    files.Files(clients, *both, lambda: waited.append(True))._until(lambda: next(runs))
+    both = file_systems.End("fs-1", HOME), file_systems.End("fs-2", AWAY)
+    file_systems.Files(clients, *both, lambda: waited.append(True))._until(lambda: next(runs))
     assert len(waited) == 2
 
 
 def test_the_password_goes_home_to_the_secret_that_a_stack_of_ours_has(checkout: Checkout, clients: Clients) -> None:
-    from chain.failover import find, secret_of
-    from chain.templates import load
+    from chain.environment.templates import load
+    from chain.failover.function import find, secret_of
 
     failover(checkout)
     secret = {"Type": "AWS::SecretsManager::Secret", "Properties": {"SecretString": "{}"}}

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 import emulator
-from chain import show
-from chain import stack as cfn
+from chain.cli import text as show
+from chain.cloudformation import stack as cfn
 from chain.drift import Drift, drift
 from tests.support.chain.checkout import REGION, Checkout, Clients, parameter, ref, sub
 from tests.support.chain.deployment import run

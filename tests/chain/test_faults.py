@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from chain import packages
-from chain import stack as cfn
-from chain.compare import UNREAD
-from chain.deploy import deploy
+from chain.changes.property_diff import UNREAD
+from chain.cloudformation import stack as cfn
+from chain.cloudformation.schedule import StoppedError
+from chain.cloudformation.stack import Wait
+from chain.deploy import packages
+from chain.deploy.deployment import deploy
+from chain.deploy.plan import plan
 from chain.drift import drift
-from chain.plan import plan
-from chain.schedule import StoppedError
-from chain.stack import Wait
 from tests.support.chain.checkout import REGION, Checkout, Clients, Heard, parameter, sub
 from tests.support.chain.deployment import run
 from tests.support.chain.proxy import Answer, Proxy, fault
@@ -115,7 +115,7 @@ def test_a_head_that_is_refused_is_not_taken_for_a_missing_package(checkout: Che
 
 def test_a_stack_deleted_while_it_is_made_is_told(checkout: Checkout, between: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     checkout.layer("data")
-    monkeypatch.setattr("chain.watch.VISIBLE", 0.0)
+    monkeypatch.setattr("chain.cloudformation.poller.VISIBLE", 0.0)
     none = "<DescribeStacksResponse><DescribeStacksResult><Stacks/></DescribeStacksResult></DescribeStacksResponse>"
     between.says["DescribeStacks"] = lambda _: (200, none) if "CreateStack" in between.seen else None
     failure = deploy(checkout.graph(), between.clients(), Heard(), folder=checkout.root).failed[checkout.id("data")]

@@ -9,15 +9,21 @@ from typing import Any
 import pytest
 
 import deploy as program
-from chain import guard, lines, reach, record, saved, show
-from chain.changes import Difference, Property
-from chain.deploy import Result, deploy
-from chain.destroy import destroy, survey
-from chain.outcome import Exit, GuardedError, InputError, MovedError
-from chain.plan import plan
-from chain.review import review
-from chain.templates import load
-from chain.upgrades import Order, order
+from chain.changes import guard
+from chain.changes.review import review
+from chain.changes.template_diff import Difference, Property
+from chain.changes.upgrades import Order, order
+from chain.cli import json_lines
+from chain.cli import text as show
+from chain.cloudformation import region_state
+from chain.deploy import saved_plan
+from chain.deploy.deployment import Result, deploy
+from chain.deploy.plan import plan
+from chain.deploy.saved_plan import Saved
+from chain.destroy.destruction import destroy, survey
+from chain.environment.outcome import Exit, GuardedError, InputError, MovedError
+from chain.environment.templates import load
+from chain.run import record
 from tests.support.chain.checkout import REGION, Checkout, Heard, parameter, ref
 from tests.support.chain.cloud import ACCOUNT, Cloud
 
@@ -25,7 +31,7 @@ AWAY = "us-west-2"
 TABLE = {"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": "t"}}
 
 
-def put(checkout: Checkout, sky: Cloud, *allowed: str, heard: Heard | None = None, plan: saved.Saved | None = None) -> Result:
+def put(checkout: Checkout, sky: Cloud, *allowed: str, heard: Heard | None = None, plan: Saved | None = None) -> Result:
     """Deploy."""
     listen = heard if heard is not None else Heard()
     return deploy(checkout.graph(), sky.clients(), listen, folder=checkout.root / "out", allowed=allowed, saved=plan)
@@ -68,11 +74,11 @@ def test_a_replacement_that_only_the_change_set_shows_is_refused_and_left_undone
     assert (failure.status, "would be replaced" in failure.reason) == ("refused by the guard", True)
     assert not sky.sets
     graph, clients = checkout.graph(), sky.clients()
-    judged = review(graph, clients, reach.look(clients, graph.regions).standing)
+    judged = review(graph, clients, region_state.look(clients, graph.regions).standing)
     steps = plan(graph, clients, judged=judged)
     (danger,) = show.dangers(judged, steps)
     assert danger.what == "would be replaced"
-    assert {json.loads(line)["kind"] for line in lines.plan(graph, steps, judged, [danger], [])} == {"danger", "step"}
+    assert {json.loads(line)["kind"] for line in json_lines.plan(graph, steps, judged, [danger], [])} == {"danger", "step"}
     assert put(checkout, sky, "data.Table").done[checkout.id("data")].action == "updated"
 
 
@@ -84,11 +90,11 @@ def test_a_stack_whose_layer_is_gone_is_shown_and_removed_under_the_guard(checko
     assert put(checkout, sky).removed == (f"{REGION}/{checkout.stack('plain')}",)
     path.unlink()
     graph, clients = checkout.graph(), sky.clients()
-    judged = review(graph, clients, reach.look(clients, graph.regions).standing)
+    judged = review(graph, clients, region_state.look(clients, graph.regions).standing)
     text = "\n".join(show.plan(graph, plan(graph, clients, judged=judged), judged.orphans))
     assert "is removed, for its layer is gone\n    - Table (AWS::DynamoDB::Table)" in text
     assert text.endswith("1 of 1 stacks would change.")
-    assert '{"kind": "gone"' in "\n".join(lines.plan(graph, [], judged, [], []))
+    assert '{"kind": "gone"' in "\n".join(json_lines.plan(graph, [], judged, [], []))
     with pytest.raises(GuardedError, match="would be deleted with its stack"):
         put(checkout, sky)
     done = put(checkout, sky, "Table")
@@ -140,12 +146,12 @@ def test_protection_is_said_by_an_environment_as_true_or_false(checkout: Checkou
         checkout.graph()
 
 
-def plan_of(checkout: Checkout, sky: Cloud) -> saved.Saved:
+def plan_of(checkout: Checkout, sky: Cloud) -> Saved:
     """A plan, saved and read."""
     graph, clients = checkout.graph(), sky.clients()
-    seen, path = reach.look(clients, graph.regions), checkout.root / "plan.json"
-    saved.save(path, ACCOUNT, checkout.suffix, [], plan(graph, clients, seen), seen.standing)
-    return saved.load(path, checkout.suffix, [])
+    seen, path = region_state.look(clients, graph.regions), checkout.root / "plan.json"
+    saved_plan.save(path, ACCOUNT, checkout.suffix, [], plan(graph, clients, seen), seen.standing)
+    return saved_plan.load(path, checkout.suffix, [])
 
 
 def test_a_saved_plan_is_applied_or_refused_because_the_world_has_moved(checkout: Checkout, sky: Cloud) -> None:
@@ -181,7 +187,7 @@ def test_a_change_that_no_plan_showed_is_not_made(checkout: Checkout, sky: Cloud
     checkout.layer("data", {"Value": parameter("shop-data", "two")})
     planned = plan_of(checkout, sky)
     stacks = {id_: {**each, "changes": []} for id_, each in planned.content["stacks"].items()}
-    failure = put(checkout, sky, plan=saved.Saved({**planned.content, "stacks": stacks})).failed[checkout.id("data")]
+    failure = put(checkout, sky, plan=Saved({**planned.content, "stacks": stacks})).failed[checkout.id("data")]
     assert (failure.status, failure.reason) == ("not as planned", "this is not in the plan: Modify Value. Plan again")
 
 
@@ -189,11 +195,11 @@ def test_a_file_that_is_no_plan_or_anothers_is_refused(checkout: Checkout, sky: 
     checkout.layer("data")
     plan_of(checkout, sky)
     with pytest.raises(InputError, match="was planned for"):
-        saved.load(checkout.root / "plan.json", "other", [])
+        saved_plan.load(checkout.root / "plan.json", "other", [])
     with pytest.raises(InputError, match=f"was made in the account {ACCOUNT}, and this is 999: plan again"):
-        saved.load(checkout.root / "plan.json", checkout.suffix, []).of("999")
+        saved_plan.load(checkout.root / "plan.json", checkout.suffix, []).of("999")
     with pytest.raises(InputError, match="is no saved plan"):
-        saved.load(tmp_path / "none.json", checkout.suffix, [])
+        saved_plan.load(tmp_path / "none.json", checkout.suffix, [])
 
 
 def pair(checkout: Checkout, version: str, follower: str | None = None) -> None:
@@ -261,7 +267,7 @@ def test_the_wrong_order_of_upgrades_is_refused(
     with pytest.raises(GuardedError, match=what):
         put(checkout, sky)
     graph, clients = checkout.graph(), sky.clients()
-    found = review(graph, clients, reach.look(clients, graph.regions).standing).dangers
+    found = review(graph, clients, region_state.look(clients, graph.regions).standing).dangers
     assert bool(guard.refused(found, ["Db"])) is final
 
 
@@ -340,7 +346,7 @@ def test_what_was_allowed_before_a_kill_holds_for_the_same_values_only(
         graph = checkout.graph()
         one(
             "review",
-            **record.told(graph, review(graph, sky.clients(), reach.look(sky.clients(), graph.regions).standing), ["Db"]),
+            **record.told(graph, review(graph, sky.clients(), region_state.look(sky.clients(), graph.regions).standing), ["Db"]),
         )
         one.close(Exit.OK)
         one.path.write_bytes(b"".join(one.path.read_bytes().splitlines(keepends=True)[:-1]))

@@ -11,14 +11,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 import emulator
-from chain import rehearsed, show
-from chain import stack as cfn
-from chain.deploy import Result
-from chain.destroy import destroy, remove
-from chain.durations import Durations
-from chain.outcome import NotReadyError
-from chain.plan import plan
-from chain.templates import load
+from chain.cli import text as show
+from chain.cloudformation import stack as cfn
+from chain.cloudformation.durations import Durations
+from chain.deploy.deployment import Result
+from chain.deploy.plan import plan
+from chain.destroy import restore_tests
+from chain.destroy.destruction import destroy, remove
+from chain.environment.outcome import NotReadyError
+from chain.environment.templates import load
 from tests.support.chain import two_regions
 from tests.support.chain.checkout import Checkout, Clients, Heard, parameter, sub
 from tests.support.chain.cloud import ACCOUNT
@@ -225,7 +226,7 @@ def test_what_a_rehearsed_restore_left_goes_before_the_stacks(checkout: Checkout
     two_regions.network(checkout)
     rehearsal(checkout)
     actions(run(checkout, clients))
-    rds, name = clients("rds", HOME), f"{rehearsed.NAME}{checkout.suffix}"
+    rds, name = clients("rds", HOME), f"{restore_tests.NAME}{checkout.suffix}"
     rds.create_db_instance(
         DBInstanceIdentifier=name,
         Engine="postgres",

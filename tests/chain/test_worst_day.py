@@ -14,17 +14,18 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.retries.standard import ExponentialBackoff
 
-from chain import lock, watch
-from chain.deploy import Result, deploy
-from chain.destroy import destroy, survey
-from chain.durations import Durations
-from chain.lock import Locks
-from chain.outcome import Exit, LockedError
-from chain.pace import Pace, attach
-from chain.plan import plan
-from chain.statuses import DECISIONS, Decision
-from chain.templates import load
-from chain.watch import Waiter
+from chain.cloudformation import poller
+from chain.cloudformation.durations import Durations
+from chain.cloudformation.poller import Waiter
+from chain.cloudformation.rate_limit import Pace, attach
+from chain.cloudformation.statuses import DECISIONS, Decision
+from chain.deploy.deployment import Result, deploy
+from chain.deploy.plan import plan
+from chain.destroy.destruction import destroy, survey
+from chain.environment.outcome import Exit, LockedError
+from chain.environment.templates import load
+from chain.run import lock
+from chain.run.lock import Locks
 from tests.support.chain.checkout import REGION, Checkout, Clients, Heard, parameter, ref
 from tests.support.chain.cloud import ACCOUNT, FAILED, Cloud, Held
 from tests.support.chain.cloud_systems import ENVIRONMENT, artifacts, bucket, left
@@ -96,7 +97,7 @@ def test_what_is_remembered_is_asked_for_once_and_when_it_is_due(
         waited.append(Waiter(*given, **more))
         return waited[-1]
 
-    monkeypatch.setattr(watch, "Waiter", waiter)
+    monkeypatch.setattr(poller, "Waiter", waiter)
     put(checkout, sky, durations=kept)
     for region, stacks in sky.stacks.items():
         ends = [stack.created + sky.weather.seconds("create", name) for name, stack in stacks.items()]
@@ -104,7 +105,7 @@ def test_what_is_remembered_is_asked_for_once_and_when_it_is_due(
         asked = [at for at, where, operation in sky.calls if (where, operation) == (region, "DescribeStacks") and at > begun]
         assert 0 < len(asked) <= len(ends)
         assert all(sum(end <= at for end in ends) >= number for number, at in enumerate(asked, 1)), (ends, asked)
-    due = {each.name: round(each.due - each.begun - watch.SLACK, 2) for each in waited}
+    due = {each.name: round(each.due - each.begun - poller.SLACK, 2) for each in waited}
     assert due == {name: sky.weather.seconds("create", name) for stacks in sky.stacks.values() for name in stacks}
     assert len(sky.cloudformation()) <= 4.5 * 6
 
@@ -162,7 +163,7 @@ def test_a_pace_slows_down_at_a_refusal_and_tries_a_little_more_after_each_succe
 
 
 def test_no_more_than_a_few_calls_are_under_way_at_once() -> None:
-    from chain.pace import AT_ONCE
+    from chain.cloudformation.rate_limit import AT_ONCE
 
     pace = Pace()
     for _ in range(AT_ONCE):
@@ -537,7 +538,7 @@ def test_what_is_locked_where_a_region_answers_can_be_unlocked_while_another_is_
     checkout: Checkout, sky: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import deploy as program
-    from chain import account
+    from chain.cloudformation import account
 
     artifacts(checkout)
     checkout.layer("away", sites={"recovery": AWAY})

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from chain.outcome import Exit
-from chain.topology import Record
+from chain.environment.outcome import Exit
+from chain.failover.topology import Record
 from emulator import Emulator
 from tests.support.commands import ROOT
 from tests.support.end_to_end.failover import SUFFIX, SYSTEMS, Subject, standing

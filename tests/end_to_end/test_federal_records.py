@@ -14,7 +14,7 @@ import pg8000.native
 import pytest
 from botocore.exceptions import ClientError
 
-from chain.outcome import Exit
+from chain.environment.outcome import Exit
 from emulator import Emulator
 from tests.support.commands import ROOT, deploy_py, deployed
 from tests.support.emulator.databases import eventually

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chain.statuses import DECISIONS, REMEDIES, Decision
+from chain.cloudformation.statuses import DECISIONS, REMEDIES, Decision
 from generator import runbooks
 from generator.assemble import Built, assemble
 from generator.runbooks import chain, costs, facts, page, regions, stores

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chain import topology
+from chain.failover import topology
 from emulator import Emulator
 from generator.runbooks import regions, restored, stores
 from generator.systems import SYSTEMS

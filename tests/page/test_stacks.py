@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from chain.graph import open_environment
+from chain.environment.graph import open_environment
 from generator.systems import SYSTEMS
 from page.sources import Sources
 from page.stacks import chain, graph

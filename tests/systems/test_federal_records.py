@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from chain.graph import Graph, open_environment
-from chain.templates import load
+from chain.environment.graph import Graph, open_environment
+from chain.environment.templates import load
 from compliance.profiles.fedramp_high import FEDRAMP_HIGH
 from emulator import Emulator
 from generator.systems.federal_records import FEDERAL_RECORDS

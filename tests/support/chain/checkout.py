@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from chain.graph import Graph, open_environment
-from chain.stack import News
+from chain.cloudformation.stack import News
+from chain.environment.graph import Graph, open_environment
 
 REGION = "us-east-1"
 PROGRAM = "import sys, pathlib, deploy; sys.exit(deploy.main(sys.argv[2:], pathlib.Path(sys.argv[1])))"

@@ -6,9 +6,10 @@ import json
 import os
 from typing import Any
 
-from chain import lock, saved
-from chain.deploy import Result, deploy
-from chain.pace import Pace, attach
+from chain.cloudformation.rate_limit import Pace, attach
+from chain.deploy import saved_plan
+from chain.deploy.deployment import Result, deploy
+from chain.run import lock
 from tests.support.chain.checkout import REGION, Checkout, Clients, Heard, parameter, ref
 from tests.support.chain.cloud import Cloud
 
@@ -28,7 +29,7 @@ def impatient(sky: Cloud) -> Clients:
     return client
 
 
-def put(checkout: Checkout, sky: Cloud, heard: Heard | None = None, planned: saved.Saved | None = None) -> Result:
+def put(checkout: Checkout, sky: Cloud, heard: Heard | None = None, planned: saved_plan.Saved | None = None) -> Result:
     """Deploy."""
     listen = heard if heard is not None else Heard()
     return deploy(checkout.graph(), impatient(sky), listen, folder=checkout.root / "out", saved=planned)

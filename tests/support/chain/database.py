@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chain import reach, saved, show
-from chain.deploy import Result, deploy
-from chain.guard import Danger
-from chain.plan import Step, plan
-from chain.review import Review, review
+from chain.changes.guard import Danger
+from chain.changes.review import Review, review
+from chain.cli import text
+from chain.cloudformation import region_state
+from chain.deploy import saved_plan
+from chain.deploy.deployment import Result, deploy
+from chain.deploy.plan import Step, plan
 from tests.support.chain.checkout import Checkout, Clients, Heard, get, ref, sub
 
 ZONES = {
@@ -68,7 +70,7 @@ def database(checkout: Checkout, sites: Mapping[str, str] | None = None) -> None
     checkout.layer("database", {"Subnets": group, "Instance": instance}, imports=imports, sites=sites)
 
 
-def put(checkout: Checkout, clients: Clients, *allowed: str, given: saved.Saved | None = None) -> Result:
+def put(checkout: Checkout, clients: Clients, *allowed: str, given: saved_plan.Saved | None = None) -> Result:
     """Deploy."""
     return deploy(checkout.graph(), clients, Heard(), folder=checkout.root / "out", allowed=allowed, saved=given)
 
@@ -76,9 +78,9 @@ def put(checkout: Checkout, clients: Clients, *allowed: str, given: saved.Saved 
 def judge(checkout: Checkout, clients: Clients) -> tuple[Review, list[Step], list[Danger]]:
     """Plan: what is reviewed, the steps, and every danger."""
     graph = checkout.graph()
-    judged = review(graph, clients, reach.look(clients, graph.regions).standing)
+    judged = review(graph, clients, region_state.look(clients, graph.regions).standing)
     steps = plan(graph, clients, judged=judged)
-    return judged, steps, show.dangers(judged, steps)
+    return judged, steps, text.dangers(judged, steps)
 
 
 def finals(checkout: Checkout, clients: Clients) -> list[Danger]:

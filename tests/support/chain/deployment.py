@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chain.deploy import Result, deploy
+from chain.deploy.deployment import Result, deploy
 from tests.support.chain.checkout import REGION, Checkout, Clients, Heard
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chain.destroy import Result, Survey, destroy, survey
-from chain.templates import load
+from chain.destroy.destruction import Result, Survey, destroy, survey
+from chain.environment.templates import load
 from tests.support.chain.checkout import Checkout, Clients, Heard
 from tests.support.chain.cloud import ACCOUNT
 

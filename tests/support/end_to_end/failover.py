@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from chain.outcome import Exit
-from chain.topology import Place, Record, read
+from chain.environment.outcome import Exit
+from chain.failover.topology import Place, Record, read
 from emulator import Emulator
 from tests.support import unmeasured
 from tests.support.commands import deploy_py

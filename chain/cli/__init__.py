@@ -1,0 +1,1 @@
+"""The commands of `deploy.py`, and how their results are written."""

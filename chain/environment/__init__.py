@@ -1,0 +1,1 @@
+"""What is deployed, and with which values: committed templates, parameter files, and the graph of stacks that both make."""

@@ -1,0 +1,1 @@
+"""The topology after a failover, and the function that fails over and back, as the chain sees them."""
