@@ -30,10 +30,10 @@ SOURCES = (
     "chain",
     "compliance",
     "docs/measured",
+    "documents",
     "functions",
     "generator",
     "model",
-    "page",
     "parameters",
     "protocol",
     "recovery",
@@ -138,20 +138,21 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
     from chain import calls
     from chain.cloudformation import statuses
     from chain.environment import outcome
-    from compliance import annotate, matrix, oscal, packs, reachability, requirements
+    from compliance import annotate
     from compliance.check import UnexplainedGapError, check
     from compliance.profiles.fedramp_high import FEDRAMP_HIGH
-    from generator import fips, policies, readme, runbooks, types
+    from documents import conformance_packs, fips, matrix, oscal, policies, reachability, readme, requirements, runbooks
+    from documents import recovery as recoveries
+    from documents.page.document import Subject
+    from documents.page.document import document as page
+    from documents.runbooks import costs
+    from documents.runbooks.facts import Facts
+    from generator import types
     from generator.assemble import BuildError, assemble, inspect, too_large
     from generator.packages import package
     from generator.render import render
-    from generator.runbooks import costs
-    from generator.runbooks.facts import Facts
     from generator.systems import SYSTEMS
     from model import read
-    from page import document as page
-    from page.document import Subject
-    from recovery import render as recoveries
     from recovery.assess import UnheldObjectiveError, assess
     from recovery.measured import measured
     from recovery.times import service_times
@@ -200,7 +201,7 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
     evidenced = {
         "docs/compliance.md": matrix.document(judged, texts),
         "docs/compliance.csv": matrix.table(judged, texts),
-        "docs/conformance-packs.md": packs.document(),
+        "docs/conformance-packs.md": conformance_packs.document(),
         "docs/requirements.md": requirements.document(SYSTEMS, texts),
         "docs/reachability.md": reachability.document(
             [(system, {name: one.document for name, one in built[system.name].items()}) for system in SYSTEMS]
@@ -230,7 +231,7 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
         for system in SYSTEMS
     ]
     shown = texts | {f"parameters/{name}/default.yaml": text for name, text in files.items()}
-    texts["docs/index.html"] = page.document(subjects, shown, times)
+    texts["docs/index.html"] = page(subjects, shown, times)
     return texts
 
 

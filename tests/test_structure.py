@@ -18,7 +18,7 @@ FLOORS = {
     "chain": 1,
     "replay": 1,
     "generator/systems": 2,
-    "page": 2,
+    "documents": 2,
     "build.py": 3,
     "deploy.py": 3,
     "emulator": 3,

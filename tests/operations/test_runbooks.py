@@ -20,8 +20,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chain.failover import topology
+from documents.runbooks import regions, restored, stores
 from emulator import Emulator
-from generator.runbooks import regions, restored, stores
 from generator.systems import SYSTEMS
 from model import PRIMARY
 from tests.operations import cli, runbook

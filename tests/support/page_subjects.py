@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from compliance.check import findings
-from generator.runbooks.costs import bill
-from generator.runbooks.facts import Facts
+from documents.page.document import Subject
+from documents.page.world import World
+from documents.runbooks.costs import bill
+from documents.runbooks.facts import Facts
 from generator.systems import SYSTEMS
 from generator.systems.ledger import LEDGER
 from model import PRIMARY, RECOVERY, Document, System, read
-from page.document import Subject
-from page.world import World
 from recovery import assess
 from recovery.measured import Measured, measured
 from recovery.times import service_times
