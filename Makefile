@@ -91,7 +91,7 @@ check: build second ## types, style, unchanged templates, cfn-lint, second opini
 	! git ls-files --others --exclude-standard -- templates docs chain/types.json | grep .  # generated, and not committed
 
 second: build $(CHECKOV)/.checkov $(VENV)/.test ## what checkov and policy_sentry say of every template and policy
-	$(PYTHON) -m compliance.second --checkov $(CHECKOV)/bin/checkov
+	$(PYTHON) -m compliance.external_checks --checkov $(CHECKOV)/bin/checkov
 
 # Where bytecode is not to be written, thousands of processes would compile all that they import.
 test: $(VENV)/.test ## all tests; installs PostgreSQL 15, Redis and Chromium where they are missing

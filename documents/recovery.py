@@ -9,9 +9,9 @@ from model import Disruption, System
 from model.locate import Lines
 from recovery.assess import Assessment, Verdict
 from recovery.measured import Measured
+from recovery.paths import Strategy
 from recovery.terms import Chain, Place, Term
 from recovery.times import ServiceTimes
-from recovery.ways import Strategy
 
 Assessed = Sequence[tuple[System, Sequence[Assessment]]]
 

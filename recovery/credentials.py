@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from model import Disruption
 from model.view import Resource
-from recovery.sight import Sight, number
-from recovery.stores import place
+from recovery.data_stores import place
+from recovery.evidence import Sight, number
+from recovery.paths import Reach, Strategy, Way
 from recovery.terms import Chain, Phase, Term
-from recovery.ways import Reach, Strategy, Way
 
 STEPS = 4
 """Secrets Manager calls a rotation function once for each of createSecret, setSecret, testSecret and finishSecret."""

@@ -6,7 +6,7 @@ Where templates speak to a control its title is in our words; the other titles, 
 
 from compliance.profiles import fedramp_moderate
 from compliance.profiles.fedramp import controls
-from compliance.rules import backup, ec2, elasticache, failover, files, kms, rds, secrets, trail
+from compliance.rules import backup, cloudtrail, ec2, elasticache, failover, files, kms, rds, secrets
 from model import Profile
 
 SHOWN = {
@@ -55,7 +55,7 @@ BEYOND = {
     failover.apart: ("CP-7(1)", "CP-7(4)"),
     ec2.fips_reached: ("SC-13",),
     kms.delegated: ("SC-12(1)",),
-    trail.complete: ("AU-9(3)", "AU-12(1)"),
+    cloudtrail.complete: ("AU-9(3)", "AU-12(1)"),
 }
 """What rules are evidence for beside the controls of Moderate."""
 

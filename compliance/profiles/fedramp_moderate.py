@@ -7,6 +7,8 @@ from compliance.profiles.fedramp import controls
 from compliance.rules import (
     alarms,
     backup,
+    cloudtrail,
+    connectivity,
     ec2,
     elasticache,
     files,
@@ -16,13 +18,11 @@ from compliance.rules import (
     logs,
     policies,
     rds,
-    reach,
     resources,
     s3,
     secrets,
     sns,
     tables,
-    trail,
 )
 from model import Profile
 
@@ -93,7 +93,7 @@ FEDRAMP_MODERATE = Profile(
         ec2.flow_logged: ("AU-12", "SI-4"),
         ec2.addresses_private: ("SC-7", "SC-7(3)"),
         ec2.no_open_route: ("AC-4", "SC-7"),
-        reach.endpoints: ("SC-7",),
+        connectivity.endpoints: ("SC-7",),
         policies.endpoint_narrow: ("AC-4", "AC-6"),
         policies.nobody_named: ("AC-3",),
         policies.not_public: ("AC-3", "SC-7"),
@@ -155,10 +155,10 @@ FEDRAMP_MODERATE = Profile(
         alarms.silence_is_unhealthy: ("SI-4",),
         logs.retained: ("AU-11", "SI-12"),
         logs.encrypted: ("AU-9", "SC-28(1)"),
-        trail.complete: ("AC-6(9)", "AU-2", "AU-9", "AU-12", "SI-7"),
-        trail.encrypted: ("AU-9", "SC-28(1)"),
-        trail.delivered: ("AU-12",),
-        trail.data_events: ("AU-2", "AU-12"),
-        trail.watched: ("AU-6", "SI-4(5)"),
+        cloudtrail.complete: ("AC-6(9)", "AU-2", "AU-9", "AU-12", "SI-7"),
+        cloudtrail.encrypted: ("AU-9", "SC-28(1)"),
+        cloudtrail.delivered: ("AU-12",),
+        cloudtrail.data_events: ("AU-2", "AU-12"),
+        cloudtrail.watched: ("AU-6", "SI-4(5)"),
     },
 )

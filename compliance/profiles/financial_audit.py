@@ -7,7 +7,7 @@ Confidentiality and Processing Integrity. Titles are our words; the criteria the
 """
 
 from compliance.profiles import Control, Status
-from compliance.rules import alarms, ec2, functions, iam, kms, logs, policies, rds, s3, secrets, sns, trail
+from compliance.rules import alarms, cloudtrail, ec2, functions, iam, kms, logs, policies, rds, s3, secrets, sns
 from model import Profile
 
 ORGANISATION = "Organisational: answered by the company, not by templates."
@@ -126,9 +126,9 @@ FINANCIAL_AUDIT = Profile(
         alarms.metric_exists: ("CC7.2",),
         logs.retained: ("CC2.1", "C1.2"),
         logs.encrypted: ("CC6.1", "C1.1"),
-        trail.complete: ("CC2.1", "CC7.1", "CC7.2"),
-        trail.encrypted: ("CC6.1", "C1.1"),
-        trail.delivered: ("CC7.2",),
-        trail.watched: ("CC7.1", "CC7.3"),
+        cloudtrail.complete: ("CC2.1", "CC7.1", "CC7.2"),
+        cloudtrail.encrypted: ("CC6.1", "C1.1"),
+        cloudtrail.delivered: ("CC7.2",),
+        cloudtrail.watched: ("CC7.1", "CC7.3"),
     },
 )

@@ -11,11 +11,11 @@ from typing import Any
 
 from documents.page import bars
 from documents.page.controls import compliance, deviations
+from documents.page.inventory import World
 from documents.page.markup import Html, escaped, joined, row, sentence, table, tag
 from documents.page.picture import picture
 from documents.page.sources import Sources
 from documents.page.stacks import chain, graph
-from documents.page.world import World
 from documents.recovery import said
 from documents.runbooks.costs import Bill, Price
 from documents.runbooks.facts import Resource

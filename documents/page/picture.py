@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from documents.page.inventory import Subnet, Thing, World
 from documents.page.markup import Html, escaped, joined, row, tag
 from documents.page.sources import Sources
-from documents.page.world import Subnet, Thing, World
 from documents.reachability import matrix
 from model import Site, System
 from model.architecture import LIVE, Address, Edge

@@ -7,8 +7,8 @@ from typing import Any
 from troposphere import GetAtt, Join, Ref, Select, Split, Sub, rds, secretsmanager
 
 from generator.layer import Layer
+from generator.parts.aurora_instance import ENGINE, MAINTENANCE, apply_immediately, member, told
 from generator.parts.log_group import log_group
-from generator.parts.member import ENGINE, MAINTENANCE, apply_immediately, member, told
 from generator.parts.os_metrics import monitoring_role
 from generator.parts.secret import credential
 from generator.template import Template

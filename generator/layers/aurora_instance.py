@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from troposphere import Ref
 
 from generator.layer import Layer
-from generator.parts.member import apply_immediately, member, told
+from generator.parts.aurora_instance import apply_immediately, member, told
 from generator.template import Template
 
 

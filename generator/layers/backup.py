@@ -14,7 +14,7 @@ from generator.layer import Layer
 from generator.names import Space
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
-from generator.parts.protected import FILE_SYSTEM, INSTANCE, Protected
+from generator.parts.backup_targets import FILE_SYSTEM, INSTANCE, Protected
 from generator.parts.rules import told
 from generator.template import Template
 from model import Site, schedule

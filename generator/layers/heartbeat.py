@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from generator.parts.at_database import SECRET, Asking, by_the_clock
+from generator.parts.database_function import SECRET, Asking, by_the_clock
 from generator.template import Template
 
 

@@ -11,7 +11,7 @@ from troposphere import AWSObject, GetAtt, Ref, Sub, Tags, ec2
 from generator.layer import Layer
 from generator.layers.network import CLIENT_RULE_DESCRIPTION, HTTPS, POSTGRESQL
 from generator.parts import policies
-from generator.parts.at_database import SECRET, at_database, fails
+from generator.parts.database_function import SECRET, at_database, fails
 from generator.parts.group import closed_group
 from generator.parts.log_group import WORKING_LOGS
 from generator.template import Template

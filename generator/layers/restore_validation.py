@@ -15,10 +15,10 @@ from generator.layer import Layer
 from generator.layers.network import HTTPS
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
+from generator.parts.backup_targets import REHEARSED
 from generator.parts.function import function
 from generator.parts.group import closed_group
 from generator.parts.log_group import WORKING_LOGS
-from generator.parts.protected import REHEARSED
 from generator.parts.secret import reads
 from generator.template import Template
 from protocol.metrics import NAMESPACE, RESTORE_SECONDS

@@ -26,7 +26,7 @@ from generator.layers.replica_age import ReplicaAge
 from generator.layers.rotation import Rotation
 from generator.layers.secrets import Secrets
 from generator.layers.vault import Vault
-from generator.parts.protected import FILE_SYSTEM, INSTANCE, Protected
+from generator.parts.backup_targets import FILE_SYSTEM, INSTANCE, Protected
 from generator.parts.publishers import ALARMS, RDS_EVENTS, RULES
 from model import BOTH, PRIMARY, RECOVERY, Deviation, Disruption, Objectives, Site, System
 

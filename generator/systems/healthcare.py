@@ -27,7 +27,7 @@ from generator.layers.restore_validation import RestoreValidation
 from generator.layers.rotation import Rotation
 from generator.layers.secrets import Secrets
 from generator.layers.vault import Vault
-from generator.parts import protected
+from generator.parts import backup_targets
 from generator.parts.publishers import ALARMS, RDS_EVENTS, RULES
 from model import BOTH, PRIMARY, RECOVERY, Deviation, Disruption, Objectives, System
 
@@ -131,19 +131,19 @@ HEALTHCARE = System(
         Vault(sites=BOTH),
         Backup(
             plans=(
-                Plan((Rule("continuous", EVERY_HOUR, CONTINUOUS_RETENTION, continuous=True),), (protected.CLUSTER,)),
+                Plan((Rule("continuous", EVERY_HOUR, CONTINUOUS_RETENTION, continuous=True),), (backup_targets.CLUSTER,)),
                 Plan(
                     (
                         Rule("hourly", EVERY_OTHER_HOUR, CONTINUOUS_RETENTION),
                         Rule("daily-copy", OFF_PEAK, CONTINUOUS_RETENTION, copy_to=RECOVERY),
                     ),
-                    (protected.CLUSTER,),
+                    (backup_targets.CLUSTER,),
                     kind="snapshots",
                 ),
             ),
             rehearsal="cron(0 10 ? * MON,THU *)",
             rehearsed_within=timedelta(days=1),
-            validated=(protected.CLUSTER.type,),
+            validated=(backup_targets.CLUSTER.type,),
         ),
         RestoreValidation(held_to="nothing holds it to less", log_retention=WORKING),
         ClusterMonitoring(other="recovery:aurora-secondary.ClusterArn", objects=Replication(**OBJECTS_OF, at_source=True)),

@@ -18,7 +18,7 @@ from generator.layers.rotation import Rotation
 from generator.layers.secrets import Secrets
 from generator.layers.table import Table
 from generator.layers.vault import Vault
-from generator.parts import protected
+from generator.parts import backup_targets
 from generator.parts.publishers import ALARMS, RDS_EVENTS, RULES
 from model import PRIMARY, Deviation, Disruption, Objectives, System
 
@@ -49,12 +49,12 @@ REGIONAL_PLATFORM = System(
         Vault(kind="vault"),
         Backup(
             plans=(
-                Plan((Rule("hourly-continuous", HOURLY, CONTINUOUS_RETENTION, continuous=True),), (protected.CLUSTER,)),
-                Plan((Rule("hourly-snapshot", HOURLY, CONTINUOUS_RETENTION),), (protected.TABLE,), kind="table"),
+                Plan((Rule("hourly-continuous", HOURLY, CONTINUOUS_RETENTION, continuous=True),), (backup_targets.CLUSTER,)),
+                Plan((Rule("hourly-snapshot", HOURLY, CONTINUOUS_RETENTION),), (backup_targets.TABLE,), kind="table"),
             ),
             rehearsal="cron(0 10 ? * MON,THU *)",
             rehearsed_within=timedelta(days=1),
-            validated=(protected.CLUSTER.type,),
+            validated=(backup_targets.CLUSTER.type,),
             told_of=EVERY_END,
         ),
         RestoreValidation(),

@@ -6,16 +6,16 @@ from compliance.profiles.baseline import BASELINE
 from compliance.profiles.fedramp_high import FEDRAMP_HIGH
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.hipaa import HIPAA
-from compliance.rules import backup, ec2, elasticache, failover, iam, reach, s3
+from compliance.rules import backup, connectivity, ec2, elasticache, failover, iam, s3
 from model import Profile, Rule
 
 
 @pytest.mark.parametrize(
     ("profile", "rule", "control", "why"),
     [
-        (HIPAA, reach.peers, "164.312(a)(1)", "that a function can connect shows of nobody that they cannot"),
-        (HIPAA, reach.endpoints, "164.312(a)(1)", "that a function can connect shows of nobody that they cannot"),
-        (FEDRAMP_MODERATE, reach.peers, "AC-4", "that a flow is possible does not show that others are not"),
+        (HIPAA, connectivity.peers, "164.312(a)(1)", "that a function can connect shows of nobody that they cannot"),
+        (HIPAA, connectivity.endpoints, "164.312(a)(1)", "that a function can connect shows of nobody that they cannot"),
+        (FEDRAMP_MODERATE, connectivity.peers, "AC-4", "that a flow is possible does not show that others are not"),
         (HIPAA, iam.trusted_service, "164.312(d)", "which service may assume a role says nothing of a person's claim"),
         (HIPAA, failover.apart, "164.308(a)(7)(ii)(B)", "an alarm that stands apart restores no data"),
         (FEDRAMP_HIGH, failover.apart, "CP-6(2)", "what decides on a failover is no storage site"),

@@ -20,7 +20,7 @@ from redis.retry import Retry
 
 import deploy
 from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
-from compliance.rules import elasticache, reach
+from compliance.rules import connectivity, elasticache
 from emulator import Emulator
 from generator.assemble import assemble, inspect
 from generator.layers.artifacts import Artifacts
@@ -99,7 +99,7 @@ def _documents() -> dict[str, Document]:
 
 @pytest.mark.parametrize(
     "rule",
-    [*(one for one in vars(elasticache).values() if isinstance(one, Rule)), reach.endpoints, reach.peers],
+    [*(one for one in vars(elasticache).values() if isinstance(one, Rule)), connectivity.endpoints, connectivity.peers],
     ids=lambda one: one.id,
 )
 def test_layers_meet_the_rules(rule: Rule) -> None:
@@ -113,7 +113,7 @@ def test_rotation_that_may_not_reach_the_cache_breaks_a_rule() -> None:
     del documents["cache-rotation"]["Resources"]["CacheDoor"]
     function = View(documents).resource("cache-rotation", "Function")
     assert function is not None
-    assert verdict(reach.peers, function) is False
+    assert verdict(connectivity.peers, function) is False
 
 
 def _version(aws: Emulator, label: str = "AWSCURRENT") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from orchestration.world import World
 
 from protocol.journal import FAILOVER, SWITCHOVER
 from protocol.steps import AURORA, REPLICA, STEPS
-from recovery import elsewhere
+from recovery import region_loss
 
 KINDS = {REPLICA: replica, AURORA: aurora}
 WORLD = World({"FILE_SYSTEM_ID": "fs-1", "SECRET_ARN": "arn:aws:secretsmanager:eu-west-2:1:secret:x"})
@@ -30,7 +30,7 @@ def test_what_mends_is_left_out_and_what_is_awaited_can_say_that_it_is_under_way
 
 
 def test_a_cluster_is_over_in_seven_runs_and_a_replica_with_its_files_in_ten() -> None:
-    assert elsewhere.runs(AURORA) == (
+    assert region_loss.runs(AURORA) == (
         "decide",
         "fence",
         "capacity",
@@ -39,4 +39,4 @@ def test_a_cluster_is_over_in_seven_runs_and_a_replica_with_its_files_in_ten() -
         "verify",
         "site told",
     )
-    assert len(elsewhere.runs(REPLICA)) == 10
+    assert len(region_loss.runs(REPLICA)) == 10

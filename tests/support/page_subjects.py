@@ -7,7 +7,7 @@ from typing import Any
 
 from compliance.check import findings
 from documents.page.document import Subject
-from documents.page.world import World
+from documents.page.inventory import World
 from documents.runbooks.costs import bill
 from documents.runbooks.facts import Facts
 from generator.systems import SYSTEMS

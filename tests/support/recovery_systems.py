@@ -4,7 +4,7 @@ from typing import Any
 
 from model import Document
 from model.view import View
-from recovery.sight import Sight
+from recovery.evidence import Sight
 from recovery.times import service_times
 
 HOME, AWAY = "eu-west-2", "eu-west-1"

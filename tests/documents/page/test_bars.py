@@ -9,8 +9,8 @@ from documents.page.sources import Sources
 from generator.systems.ledger import LEDGER
 from model import Disruption
 from recovery.assess import Assessment, Verdict
+from recovery.paths import Reach, Strategy, Way
 from recovery.terms import Chain, Phase, Place, Term
-from recovery.ways import Reach, Strategy, Way
 from tests.support.page_subjects import subject, texts
 
 PLACE = Place("database", "Instance", "BackupRetentionPeriod")

@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from documents.page.inventory import World
 from documents.page.picture import picture
 from documents.page.sources import Sources
-from documents.page.world import World
 from generator.systems import SYSTEMS
 from model import RECOVERY
 from tests.support.page_subjects import small, subject, texts

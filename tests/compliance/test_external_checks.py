@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from compliance import second, stars
-from compliance.second import Opinion
+from compliance import external_checks, wildcards
+from compliance.external_checks import Opinion
 from model import read
 
 ROOT = Path(__file__).parents[2]
@@ -50,29 +50,31 @@ def opinions(policy: dict[str, Any], type_: str = "AWS::IAM::Role") -> list[str]
     roles = {"AssumeRolePolicyDocument": trust, "Policies": [{"PolicyName": "p", "PolicyDocument": {"Statement": policy}}]}
     properties = roles if type_ == "AWS::IAM::Role" else {"KeyPolicy": {"Statement": [policy]}}
     template = {"Resources": {"It": {"Type": type_, "Properties": properties}, "Other": {"Type": "AWS::SNS::Topic"}}}
-    return [f"{each.where} {each.check}" for each in second.policy_sentry({"small/base": template})]
+    return [f"{each.where} {each.check}" for each in external_checks.policy_sentry({"small/base": template})]
 
 
 def test_a_finding_that_is_neither_mended_nor_accepted_is_told_with_where_it_is() -> None:
-    (problem,) = second.unsettled([Opinion("CKV_AWS_18", WHERE, "Ensure it logs")] * 2, {})
+    (problem,) = external_checks.unsettled([Opinion("CKV_AWS_18", WHERE, "Ensure it logs")] * 2, {})
     assert problem.startswith(f"{WHERE}: CKV_AWS_18 Ensure it logs; mend the layer, or accept it")
 
 
 def test_a_finding_that_is_accepted_for_another_resource_is_told() -> None:
-    problems = second.unsettled([Opinion("CKV_AWS_18", WHERE, "Ensure it logs")], {("CKV_AWS_18", "small/base.Other"): "why"})
+    problems = external_checks.unsettled(
+        [Opinion("CKV_AWS_18", WHERE, "Ensure it logs")], {("CKV_AWS_18", "small/base.Other"): "why"}
+    )
     assert len(problems) == 2
 
 
 def test_an_acceptance_of_what_is_no_longer_found_is_told() -> None:
-    assert second.unsettled([], {("CKV_AWS_18", WHERE): "why"}) == [
+    assert external_checks.unsettled([], {("CKV_AWS_18", WHERE): "why"}) == [
         f"{WHERE}: CKV_AWS_18 is no longer found; take it out of second_opinions.yaml"
     ]
 
 
 def test_what_is_found_and_accepted_is_settled() -> None:
-    reasons = second.accepted(f"accepted: [{{check: CKV_AWS_18, reason: Because., where: [{WHERE}]}}]")
+    reasons = external_checks.accepted(f"accepted: [{{check: CKV_AWS_18, reason: Because., where: [{WHERE}]}}]")
     assert reasons == {("CKV_AWS_18", WHERE): "Because."}
-    assert second.unsettled([Opinion("CKV_AWS_18", WHERE, "Ensure it logs")], reasons) == []
+    assert external_checks.unsettled([Opinion("CKV_AWS_18", WHERE, "Ensure it logs")], reasons) == []
 
 
 @pytest.mark.parametrize(
@@ -85,11 +87,11 @@ def test_what_is_found_and_accepted_is_settled() -> None:
 )
 def test_an_acceptance_is_given_once_and_says_why(entry: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        second.accepted(f"accepted: [{entry}]")
+        external_checks.accepted(f"accepted: [{entry}]")
 
 
 def test_a_failed_check_is_an_opinion_on_a_resource() -> None:
-    assert second.opinions_of(report(), 2) == [Opinion("CKV_AWS_18", WHERE, "Ensure it logs")]
+    assert external_checks.opinions_of(report(), 2) == [Opinion("CKV_AWS_18", WHERE, "Ensure it logs")]
 
 
 @pytest.mark.parametrize(
@@ -97,17 +99,17 @@ def test_a_failed_check_is_an_opinion_on_a_resource() -> None:
 )
 def test_a_report_that_does_not_cover_every_resource_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="did not judge all 2 resources"):
-        second.opinions_of(wrong, 2)
+        external_checks.opinions_of(wrong, 2)
 
 
 def test_what_is_silenced_in_a_template_is_refused() -> None:
     with pytest.raises(ValueError, match="1 checks of checkov are silenced in the templates"):
-        second.opinions_of(report(skipped=1), 2)
+        external_checks.opinions_of(report(skipped=1), 2)
 
 
 def test_checkov_runs_offline_beside_nothing_but_the_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BC_API_KEY", "a-key")
-    assert second.checkov(program(tmp_path, json.dumps(report())), tmp_path, 2)
+    assert external_checks.checkov(program(tmp_path, json.dumps(report())), tmp_path, 2)
     started = (tmp_path / "started").read_text()
     assert "'--directory', 'templates'" in started
     assert "--skip-download" in started
@@ -118,7 +120,7 @@ def test_checkov_runs_offline_beside_nothing_but_the_templates(tmp_path: Path, m
 
 def test_a_run_of_checkov_without_a_report_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="gave no report"):
-        second.checkov(program(tmp_path, "Traceback"), tmp_path, 2)
+        external_checks.checkov(program(tmp_path, "Traceback"), tmp_path, 2)
 
 
 @NEEDS_POLICY_SENTRY
@@ -156,10 +158,10 @@ def test_every_finding_of_policy_sentry_here_is_accepted_and_nothing_more() -> N
         str(path.relative_to(ROOT / "templates").with_suffix("")): read(path.read_text())
         for path in (ROOT / "templates").glob("*/*.yaml")
     }
-    reasons = second.accepted(second.ACCEPTED.read_text())
+    reasons = external_checks.accepted(external_checks.ACCEPTED.read_text())
     own = {key: why for key, why in reasons.items() if key[0].startswith("PS_")}
     assert own
-    assert second.unsettled(second.policy_sentry(templates), own) == []
+    assert external_checks.unsettled(external_checks.policy_sentry(templates), own) == []
 
 
 @NEEDS_POLICY_SENTRY
@@ -177,15 +179,15 @@ def test_the_command_fails_while_anything_is_unsettled(
     statement = "{Sid: Mine, Effect: Deny, Action: 's3:*', Resource: arn, Principal: {AWS: arn}}"
     policy = f"{{Type: AWS::S3::BucketPolicy, Properties: {{PolicyDocument: {{Statement: {statement}}}}}}}"
     (templates / "small/base.yaml").write_text(f"Resources: {{Bucket: {{Type: AWS::S3::Bucket}}, Policy: {policy}}}\n")
-    why = tmp_path / "stars.yaml"
+    why = tmp_path / "wildcards.yaml"
     why.write_text(f"stars: [{'{why: Because., types: [AWS::S3::BucketPolicy], part: Action}' if explained else ''}]\n")
-    monkeypatch.setattr(stars, "REASONS", why)
+    monkeypatch.setattr(wildcards, "REASONS", why)
     entry = f"{{check: CKV_AWS_18, reason: Because., where: [{WHERE}]}}" if mended else ""
     accepted = tmp_path / "accepted.yaml"
     accepted.write_text(f"accepted: [{entry}]\n")
-    monkeypatch.setattr(second, "ACCEPTED", accepted)
+    monkeypatch.setattr(external_checks, "ACCEPTED", accepted)
     arguments = ["--checkov", str(program(tmp_path, json.dumps(report()))), "--templates", str(templates)]
-    assert second.main(arguments) == status
+    assert external_checks.main(arguments) == status
     *_, opinions, wild = capsys.readouterr().out.splitlines()
     assert opinions == f"1 findings of checkov and policy_sentry, {int(not mended)} of them unsettled"
     assert wild == f"1 times a * in a policy, {int(not explained)} of them, or of their reasons, unsettled"

@@ -1,4 +1,4 @@
-"""Why a ``*`` stands in a policy: every one that is rendered has one reason in ``stars.yaml``."""
+"""Why a ``*`` stands in a policy: every one that is rendered has one reason in ``wildcards.yaml``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from compliance.statements import documents, listed
 from model import Document, read
 
-REASONS = Path(__file__).with_name("stars.yaml")
+REASONS = Path(__file__).with_name("wildcards.yaml")
 PARTS = ("Action", "Principal", "Resource")
 
 
@@ -45,7 +45,7 @@ class Reason:
 
 
 def reasons(text: str) -> tuple[Reason, ...]:
-    """The table of ``stars.yaml``."""
+    """The table of ``wildcards.yaml``."""
     return tuple(
         Reason(
             each["why"],

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from compliance import second
-from compliance.stars import REASONS, Star, reasons, stars, unexplained
+from compliance import external_checks
+from compliance.wildcards import REASONS, Star, reasons, stars, unexplained
 from model import Document, read
 
 ROOT = Path(__file__).parents[2] / "templates"
@@ -38,8 +38,8 @@ def test_reasons_are_sentences() -> None:
 def test_where_a_reason_says_that_aws_defines_no_resource_it_defines_none() -> None:
     said = [star for star in stars(TEMPLATES) for reason in TABLE if reason.without_resource and reason.covers(star)]
     assert said
-    assert second.with_resource(action for star in said for action in star.actions) == []
-    assert second.with_resource(["s3:GetObject"]) == ["s3:GetObject"]
+    assert external_checks.with_resource(action for star in said for action in star.actions) == []
+    assert external_checks.with_resource(["s3:GetObject"]) == ["s3:GetObject"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_star_with_two_reasons_is_told() -> None:
     (problem,) = unexplained(
         [star(sid="")], reasons(f"stars: [{ENTRY.replace(', sids: [Mine]', '')}, {ENTRY.replace(', sids: [Mine]', '')}]")
     )
-    assert "Action of a statement without Sid holds a * for which stars.yaml gives 2 reasons" in problem
+    assert "Action of a statement without Sid holds a * for which wildcards.yaml gives 2 reasons" in problem
 
 
 def test_a_reason_without_sids_that_is_for_nothing_is_told() -> None:

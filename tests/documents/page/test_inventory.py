@@ -1,6 +1,6 @@
 """What a picture shows is what the templates say."""
 
-from documents.page.world import World
+from documents.page.inventory import World
 from generator.systems.federal_records import FEDERAL_RECORDS
 from generator.systems.healthcare import HEALTHCARE
 from generator.systems.ledger import LEDGER

@@ -13,10 +13,10 @@ from protocol.journal import FAILOVER
 from protocol.metrics import REPLICA_DATA_AGE
 from protocol.parameters import AUTO, MODE
 from protocol.steps import AURORA, REPLICA, SECRET_HERE, STEPS, VERIFY
-from recovery.sight import ALARM, COMPOSITE, RULE, SILENCE, Sight, constituents, interval, number
-from recovery.stores import CLUSTER, FILES, INSTANCE, SNAPSHOT, copied, nothing, place, way
+from recovery.data_stores import CLUSTER, FILES, INSTANCE, SNAPSHOT, copied, nothing, place, way
+from recovery.evidence import ALARM, COMPOSITE, RULE, SILENCE, Sight, constituents, interval, number
+from recovery.paths import Strategy, Way
 from recovery.terms import Phase, Term
-from recovery.ways import Strategy, Way
 
 SERIES = (INSTANCE, FILES)
 """What is brought back one after the other, in this order; only then are clients sent elsewhere."""

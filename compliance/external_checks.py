@@ -1,8 +1,8 @@
 """Second opinions on what is committed: checkov on every template, policy_sentry on every policy.
 
 Each of their findings is mended or accepted, with its reason, in ``second_opinions.yaml``; none is silenced in a template.
-``python -m compliance.second`` fails on a finding that is neither, on an acceptance of what is no longer found, and on a ``*``
-that has no reason in ``stars.yaml``.
+``python -m compliance.external_checks`` fails on a finding that is neither, on an acceptance of what is no longer found, and on a
+``*`` that has no reason in ``wildcards.yaml``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compliance import stars
+from compliance import wildcards
 from compliance.statements import documents, listed, matches
 from model import Document, read
 
@@ -157,7 +157,7 @@ def with_resource(actions: Iterable[str]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Ask both, print what is unsettled, and return how a command ends."""
-    parser = argparse.ArgumentParser(prog="python -m compliance.second", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m compliance.external_checks", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--checkov", type=Path, required=True, help="the program, in an environment of its own")
     parser.add_argument("--templates", type=Path, default=Path("templates"))
     given = parser.parse_args(arguments)
@@ -168,8 +168,8 @@ def main(arguments: list[str] | None = None) -> int:
     resources = sum(len(template["Resources"]) for template in templates.values())
     found = [*checkov(given.checkov, given.templates, resources), *policy_sentry(templates)]
     opinions = unsettled(found, accepted(ACCEPTED.read_text(encoding="utf-8")))
-    wild = list(stars.stars(templates))
-    puzzles = stars.unexplained(wild, stars.reasons(stars.REASONS.read_text(encoding="utf-8")))
+    wild = list(wildcards.stars(templates))
+    puzzles = wildcards.unexplained(wild, wildcards.reasons(wildcards.REASONS.read_text(encoding="utf-8")))
     for line in (*opinions, *puzzles):
         print(line)
     print(f"{len(set(found))} findings of checkov and policy_sentry, {len(opinions)} of them unsettled")
