@@ -283,13 +283,13 @@ def _loading(*words: str) -> tuple[str, set[str]]:
 
 
 def test_help_is_there_at_once_and_holds_the_table_of_exit_codes() -> None:
-    """At once: nothing is loaded that is installed, and of ours the table alone. How long it takes is in bench/README.md."""
+    """At once: nothing is loaded that is installed, and of ours the table and the protocol's words alone."""
     shown, loaded = _loading("deploy.py", "--help")
     loaded -= _loading("-c", "pass")[1]  # what this Python loads whatever it runs
     assert "argparse" in loaded
     assert not loaded & {"asyncio", "concurrent.futures", "http.client", "subprocess"}
-    assert {name for name in loaded if name.startswith("chain")} == {"chain", "chain.environment.outcome"}
-    known = {*sys.stdlib_module_names, "chain", "coverage"}
+    assert {name for name in loaded if name.startswith("chain")} == {"chain", "chain.environment", "chain.environment.outcome"}
+    known = {*sys.stdlib_module_names, "chain", "protocol", "coverage"}
     assert not {name for name in loaded if name.partition(".")[0] not in known}
     assert (
         {int(code) for code in re.findall(r"^ +(\d+)  ", shown, re.MULTILINE)}

@@ -823,5 +823,5 @@ def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
     settings = Settings.of(
         {"DATABASE_HOST": "h", "DATABASE_PORT": "5432", "SECRET_ARN": "arn", "ARCHIVE_DIRECTORY": str(tmp_path)}
     )
-    assert (settings.slot, settings.days, settings.name) == ("efs_archiver", 35, "log-archive")
+    assert (settings.slot, settings.days) == ("efs_archiver", 35)
     assert Credential.parse('{"username": "u", "password": "p"}', "x").database == "postgres"
