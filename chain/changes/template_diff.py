@@ -88,7 +88,7 @@ def differences(
 
 @cache
 def _types() -> Mapping[str, Any]:
-    types: Mapping[str, Any] = json.loads((Path(__file__).parent / "types.json").read_bytes())
+    types: Mapping[str, Any] = json.loads((Path(__file__).parents[1] / "types.json").read_bytes())
     return types
 
 
