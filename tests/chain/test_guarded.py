@@ -133,9 +133,11 @@ def test_protected_stacks_that_hold_data_are_named_and_freed_only_by_destroy(che
     clients, templates = sky.clients(), load(checkout.root / "templates")
     found = survey(templates, checkout.suffix, clients, ACCOUNT)
     assert "\n".join(show.doomed(found)).count("PROTECTED against termination") == 3
-    result = destroy(found, templates, clients, Heard(), ACCOUNT, patience=0)
+    heard = Heard()
+    result = destroy(found, templates, clients, heard, ACCOUNT, patience=0)
     assert not result.failed
     assert not stacks
+    assert set(heard.order("unprotected")) == {checkout.id(layer) for layer in ("data", "late", "new")}
 
 
 @pytest.mark.parametrize(("name", "content"), [("default", True), ("own", "yes please")])

@@ -172,28 +172,6 @@ def test_kinds_of_arns_are_those_of_the_service_authorization_reference() -> Non
         assert set(known.arns) <= {kind for action in actions for kind in action.get("Resources", [])}, type_
 
 
-def test_whoever_deploys_can_do_what_the_handlers_of_a_type_ask() -> None:
-    for action in (
-        "rds:CreateDBInstance",
-        "s3:PutBucketPolicy",
-        "secretsmanager:PutSecretValue",
-        "kms:CreateKey",
-        "sns:CreateTopic",
-    ):
-        assert action in allowed("deployer")
-
-
-def test_the_deployer_may_make_file_systems_caches_and_health_checks() -> None:
-    asked = {
-        "elasticfilesystem:CreateFileSystem",
-        "elasticfilesystem:CreateReplicationConfiguration",
-        "elasticache:CreateReplicationGroup",
-        "elasticache:ModifyUser",
-        "route53:DeleteHealthCheck",
-    }
-    assert asked <= allowed("deployer")
-
-
 def test_what_no_template_uses_is_not_allowed() -> None:
     services = {action.partition(":")[0] for action in allowed("deployer")}
     assert not services & {"s3tables", "redshift", "glue", "organizations"}

@@ -12,13 +12,16 @@ from typing import Any
 
 import pg8000.native
 import pytest
+import redis
 from botocore.exceptions import ClientError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from chain.environment.outcome import Exit
 from emulator import Emulator
-from tests.support.commands import ROOT, deploy_py, deployed
+from tests.support.commands import ROOT, deployed
 from tests.support.emulator.databases import eventually
-from tests.support.end_to_end.roles import ON_BEHALF, granted
+from tests.support.end_to_end.roles import ON_BEHALF, granted, permissions, without
 from tests.support.end_to_end.sessions import session
 from tests.support.reference_primary import REFERENCE_PRIMARY
 
@@ -26,14 +29,7 @@ pytestmark = pytest.mark.xdist_group("federal-records")
 
 HERE, THERE = "eu-west-2", "eu-west-1"
 SUFFIX, AGENCY = "e2e", "agency"
-
-PLAN = re.compile(r"^(\S+)/federal-records-(\S+?)-\w+: ", re.MULTILINE)
-
-
-def _run(aws: Emulator, command: str, *arguments: str) -> str:
-    ended = deploy_py(aws, command, "--system", "federal-records", *arguments, suffix=SUFFIX)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+CACHE = f"secret-cache-{SUFFIX}"
 
 
 def _run_in(root: Path, aws: Emulator, suffix: str, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -153,24 +149,6 @@ def test_the_hourly_backup_of_files_is_copied_into_the_vault_of_the_other_region
     aws.back_up(_outputs(aws, region, layer)["EFSPlanId"], region)
     aws.settle()
     assert held() == before + 1
-
-
-def test_at_least_95_percent_of_what_is_declared_is_read_back_and_none_differs(aws: Emulator) -> None:
-    text = _run(aws, "drift")
-    match = re.search(r"([0-9.]+) % *\), (\d+) different|([0-9.]+) %", text)
-    assert match, text
-    assert float(match[1] or match[3]) >= 95
-    assert " 0 different" in text
-
-
-def test_a_value_changed_at_one_site_changes_one_stack(aws: Emulator, tmp_path: Path) -> None:
-    root = _checkout(tmp_path, SUFFIX, "recovery:notify: {OperatorEmail: records@example.org}\n")
-    planned = _run_in(root, aws, SUFFIX, "plan")
-    assert planned.returncode == 0, planned.stderr
-    changed = [
-        line for line in planned.stdout.splitlines() if re.match(r"\S+/federal-records-", line) and "no change" not in line
-    ]
-    assert [line.partition(":")[0] for line in changed] == [f"{HERE}/federal-records-notify-{SUFFIX}"]
 
 
 @pytest.fixture
@@ -298,6 +276,62 @@ def test_every_permission_of_a_rotation_is_used_by_it_or_by_aws_on_its_behalf(
     _accounted_for(aws, f"role-{role}-{region}-{SUFFIX}", region, f"{secret}-{SUFFIX}")
 
 
+def _cache(aws: Emulator, label: str = "AWSCURRENT") -> redis.Redis:
+    text = aws.client("secretsmanager", HERE).get_secret_value(SecretId=CACHE, VersionStage=label)["SecretString"]
+    (group,) = aws.client("elasticache", HERE).describe_replication_groups()["ReplicationGroups"]
+    place, login = group["NodeGroups"][0]["PrimaryEndpoint"], json.loads(text)
+    return redis.Redis(
+        host=place["Address"],
+        port=place["Port"],
+        username=login["username"],
+        password=login["password"],
+        ssl=True,
+        ssl_ca_certs=str(aws.root),
+        retry=Retry(NoBackoff(), 0),
+        single_connection_client=True,
+    )
+
+
+def test_the_application_may_keep_sessions_in_the_cache_and_nothing_else(aws: Emulator) -> None:
+    assert _cache(aws, "AWSPREVIOUS").set("session:1", "value")
+    session = _cache(aws)
+    assert session.set("session:2", "value", ex=60)
+    assert session.hset("session:3", mapping={"user": "4711"}) == 1
+    assert session.pipeline(transaction=True).get("session:2").expire("session:3", 60).execute() == [b"value", True]
+    forbidden = (
+        lambda: session.get("other"),
+        lambda: session.keys("*"),
+        session.flushall,
+        session.dbsize,
+        session.acl_list,
+        lambda: session.config_get("*"),
+        session.client_list,
+        lambda: session.publish("channel", "message"),
+    )
+    for call in forbidden:
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            call()
+
+
+@pytest.mark.parametrize(("sid", "action"), permissions("federal-records", "cache-rotation"))
+def test_without_any_single_permission_the_rotation_of_the_caches_password_does_not_end(
+    aws: Emulator, sid: str, action: str
+) -> None:
+    def rotate() -> None:
+        secrets = aws.client("secretsmanager", HERE)
+        with contextlib.suppress(secrets.exceptions.InvalidRequestException):  # one is under way already, and is tried again
+            secrets.rotate_secret(SecretId=CACHE)
+        aws.settle()
+
+    before = _secret(aws, HERE, CACHE)
+    with without(aws, f"role-cache-rotation-{HERE}-{SUFFIX}", sid, action):
+        rotate()
+        assert _secret(aws, HERE, CACHE) == before
+        assert _cache(aws).ping()
+    rotate()
+    assert _secret(aws, HERE, CACHE)["password"] != before["password"]
+
+
 def test_the_standby_rotation_once_armed_rotates_the_promoted_secret_with_no_permission_left_over(aws: Emulator) -> None:
     rds, secrets, name = aws.client("rds", HERE), aws.client("secretsmanager", HERE), f"secret-database-{SUFFIX}"
     rds.promote_read_replica(DBInstanceIdentifier=f"rds-{SUFFIX}", BackupRetentionPeriod=7)
@@ -314,12 +348,3 @@ def test_the_standby_rotation_once_armed_rotates_the_promoted_secret_with_no_per
     with _replica(aws) as writer:
         assert writer.run("select pg_is_in_recovery()") == [[False]]
     assert _secret(aws, THERE)["password"] != _secret(aws, HERE)["password"]
-
-
-def test_an_environment_with_replicas_and_recovery_points_is_destroyed_clean(aws: Emulator) -> None:
-    _run(aws, "destroy", "--yes")
-    for region in (HERE, THERE):
-        assert _stacks(aws, region, SUFFIX) == set()
-        assert aws.client("backup", region).list_backup_vaults()["BackupVaultList"] == []
-        assert aws.client("efs", region).describe_file_systems()["FileSystems"] == []
-        assert aws.client("rds", region).describe_db_instances()["DBInstances"] == []

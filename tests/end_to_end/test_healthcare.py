@@ -18,7 +18,7 @@ from emulator import Emulator
 from tests.support import unmeasured
 from tests.support.commands import ROOT, deploy_py, deployed
 from tests.support.emulator.databases import eventually
-from tests.support.end_to_end.roles import ON_BEHALF, granted, permissions, without
+from tests.support.end_to_end.roles import ON_BEHALF, granted
 from tests.support.end_to_end.sessions import session
 
 pytestmark = pytest.mark.xdist_group("healthcare")
@@ -191,17 +191,6 @@ def test_every_permission_of_a_function_is_used_by_it_or_by_aws_on_its_behalf(aw
     assert granted(aws, ROLES[layer]) == used | ON_BEHALF
 
 
-@pytest.mark.parametrize(("sid", "action"), permissions(SYSTEM, "rotation"))
-def test_without_any_single_permission_the_rotation_fails_and_the_current_password_stays(
-    aws: Emulator, sid: str, action: str
-) -> None:
-    with without(aws, ROLES["rotation"], sid, action):
-        assert not _rotate(aws)
-    assert _rotate(aws), "with the permission back, the pending rotation is finished"
-    with _writer(aws) as connection:
-        assert connection.run("select count(*) from visits") == [[2]]
-
-
 def test_failover_finds_its_configuration_in_the_region_where_it_will_run(aws: Emulator) -> None:
     path = f"/healthcare/{SUFFIX}/config/"
     found = aws.client("ssm", THERE).get_parameters_by_path(Path=path)["Parameters"]
@@ -219,14 +208,6 @@ def test_the_lag_is_published_where_the_secondary_is_under_the_dimension_that_th
     published = cloudwatch.list_metrics(Namespace="AWS/RDS", MetricName=alarm["MetricName"])["Metrics"]
     assert alarm["Dimensions"] in [metric["Dimensions"] for metric in published]
     assert alarm["StateValue"] != "ALARM"
-
-
-def test_at_least_95_percent_of_what_is_declared_is_read_back_and_none_differs(aws: Emulator) -> None:
-    text = _run(aws, "drift")
-    match = re.search(r"([0-9.]+) %\), (\d+) different", text)
-    assert match, text
-    assert float(match[1]) >= 95
-    assert match[2] == "0"
 
 
 def test_a_second_deployment_changes_nothing(aws: Emulator) -> None:

@@ -1,4 +1,6 @@
-"""The rendered policies are enough for whoever deploys and for whoever reviews, and the reviewer's changes nothing."""
+"""The rendered policies are enough for whoever deploys and for whoever reviews, whom an environment shows what was declared."""
+
+import re
 
 import boto3
 import pytest
@@ -38,6 +40,8 @@ def test_an_environment_lives_and_ends_under_the_deployers_policy_and_the_review
         for command in ("status", "drift"):
             code, said = run(who, command)
             assert code == 0, said
+        (share,) = re.findall(r"([0-9.]+) %", said)
+        assert float(share) >= 95, "of what is declared, read back; and none differs, which is the code"
     code, said = run(reviewer, "destroy", "--yes")
     assert code != 0, said
     for region in system.regions.values():

@@ -156,17 +156,6 @@ def test_without_any_single_permission_the_health_function_fails_and_names_what_
     assert _health(aws)[0]
 
 
-@pytest.mark.parametrize(("sid", "action"), permissions(PLATFORM, "rotation"))
-def test_without_any_single_permission_the_rotation_fails_and_the_current_password_stays(
-    aws: Emulator, sid: str, action: str
-) -> None:
-    with without(aws, ROLES["rotation"], sid, action):
-        assert not _rotate(aws)
-    assert _rotate(aws), "with the permission back, the pending rotation is finished"
-    with _database(aws) as connection:
-        assert connection.run("select count(*) from orders") == [[2]]
-
-
 @contextlib.contextmanager
 def _told(aws: Emulator, **variables: str) -> Iterator[None]:
     """The health function has other values in its environment for a while."""
@@ -262,16 +251,6 @@ def test_the_instance_that_the_validator_adds_says_whose_it_is(aws: Emulator) ->
     assert {"System": PLATFORM, "Environment": SUFFIX}.items() <= tags.items()
     aws.client("lambda").invoke(FunctionName=VALIDATOR, Payload=json.dumps({"detail": {"restoreJobId": job}}).encode())
     assert _instances(aws) == STANDING
-
-
-def test_at_least_95_percent_of_what_is_declared_is_read_back_and_none_differs(aws: Emulator) -> None:
-    match = re.search(r"([0-9.]+) %", _run(aws, "drift"))
-    assert match
-    assert float(match[1]) >= 95
-
-
-def test_a_second_deployment_changes_nothing(aws: Emulator) -> None:
-    assert re.search(r"^15 stacks: 15 (unchanged|current)", _run(aws, "deploy"), re.MULTILINE)
 
 
 def test_an_environment_with_recovery_points_is_destroyed_and_leaves_nothing_but_keys(aws: Emulator) -> None:

@@ -1,4 +1,4 @@
-"""The rotation package as Lambda runs it: unpacked, its handler at the top, nothing beside it but the runtime's own boto3."""
+"""Packages as Lambda runs them: unpacked, the handler at the top, nothing beside it but the runtime's own boto3."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from generator.packages import package
 from tests.support.functions.rotations import STEPS, Rotator
 
-RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3")  # what Lambda's Python brings; dateutil and six are ours
+RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "dateutil", "six")  # what Lambda's Python brings
 
 LAMBDA = """
 import json, sys
@@ -24,18 +24,22 @@ sys.path[:0] = sys.argv[1:3]
 import handler
 for event in json.load(sys.stdin):
     handler.handler(event, None)
-own = ("handler", "common", "pg8000", "scramp", "asn1crypto", "dateutil", "six")
+own = ("handler", "common", "pg8000", "scramp", "asn1crypto", "dateutil", "six", "redis")
 loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name.split(".")[0] in own}
 print(json.dumps({name: file for name, file in loaded.items() if file}))
 """
 
 
+def _unpacked(name: str, folder: Path) -> Path:
+    with zipfile.ZipFile(package(name).write(folder)) as archive:
+        archive.extractall(folder / "task")
+    return folder / "task"
+
+
 @pytest.fixture
 def task(tmp_path: Path) -> Path:
-    """The package, written and unpacked."""
-    with zipfile.ZipFile(package("rotation").write(tmp_path)) as archive:
-        archive.extractall(tmp_path / "task")
-    return tmp_path / "task"
+    """The rotation's package, written and unpacked."""
+    return _unpacked("rotation", tmp_path)
 
 
 @pytest.fixture
@@ -47,7 +51,9 @@ def runtime(tmp_path: Path) -> Path:
         found = importlib.util.find_spec(name)
         assert found is not None
         assert found.origin is not None
-        (folder / name).symlink_to(Path(found.origin).parent)
+        origin = Path(found.origin)
+        part = origin.parent if origin.name == "__init__.py" else origin
+        (folder / part.name).symlink_to(part)
     return folder
 
 
@@ -74,6 +80,13 @@ def test_package_rotates_with_nothing_but_itself_and_the_runtime(rotator: Rotato
     )
     assert all(Path(file).is_relative_to(task) for file in modules.values())
     rotator.check_one_valid_current(token, rotator.first)
+
+
+def test_package_of_the_caches_rotation_brings_its_own_client_and_none_of_databases(tmp_path: Path, runtime: Path) -> None:
+    task = _unpacked("cache_rotation", tmp_path)
+    loaded = json.loads(_invoke(task, runtime, [], {}).stdout)
+    assert loaded["redis"] == str(task / "redis/__init__.py")
+    assert "pg8000" not in loaded
 
 
 def test_package_brings_amazons_roots(rotator: Rotator, task: Path, runtime: Path) -> None:

@@ -23,7 +23,6 @@ from restore_validator import handler as validator
 
 import emulator
 from emulator.authority import Authority
-from generator.packages import package
 from tests.servers import backup as stand_in
 
 pytestmark = pytest.mark.xdist_group("restore validator")  # else every worker would set up what they share
@@ -460,46 +459,3 @@ def test_verdict_survives_the_tag_that_it_is_written_to() -> None:
     assert (recalled.good, recalled.seconds) == (False, 13)
     assert recalled.said.startswith("It said:  no")
     assert validator.Verdict.recalled([]) is None
-
-
-# What the function may do for a cluster, on what; jobs of AWS Backup have no ARN.
-RESTORED, OWN = f"{ACCOUNT}:cluster:awsbackup-restore-test-*", f"{ACCOUNT}:db:{INSTANCE}"
-NEEDED = {
-    "backup:DescribeRestoreJob": ["*"],
-    "backup:PutRestoreValidationResult": ["*"],
-    # Of the cluster and the instance, on AWS; the emulator does not tell policies what is tagged.
-    "rds:AddTagsToResource": ["*"],
-    "rds:CreateDBInstance": [RESTORED, OWN, f"{ACCOUNT}:subgrp:subnets", f"{ACCOUNT}:pg:default.*", f"{ACCOUNT}:og:default:*"],
-    "rds:DeleteDBInstance": [OWN],
-    "rds:DescribeDBClusters": [RESTORED],
-    "rds:DescribeDBInstances": [OWN],
-    "secretsmanager:GetSecretValue": ["arn:aws:secretsmanager:us-east-1:123456789012:secret:secret-*"],
-}
-
-
-def test_deployed_function_validates_a_cluster_under_its_own_role(world: World, tmp_path: Path) -> None:
-    iam, functions, name = world.aws.client("iam"), world.aws.client("lambda"), "restore-validator"
-    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    statements = [{"Effect": "Allow", "Action": action, "Resource": arns} for action, arns in NEEDED.items()]
-    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
-    iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=_policy(*statements))
-    names = ("DB_SECRET_ARN", "INSTANCE_IDENTIFIER", "INSTANCE_CLASS", "SUBNET_GROUP")
-    functions.create_function(
-        FunctionName=name,
-        Runtime="python3.12",
-        Handler="handler.handler",
-        Role=role,
-        Code={"ZipFile": package("restore_validator").write(tmp_path).read_bytes()},
-        Timeout=900,
-        Environment={"Variables": {one: os.environ[one] for one in names}},
-    )
-    job = world.restore()
-    world.aws.forget_calls()
-    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"detail": {"restoreJobId": job}}).encode())
-    assert "FunctionError" not in answer, answer["Payload"].read()
-    assert (world.job(job)["ValidationStatus"], world.job(job)["DeletionStatus"]) == ("SUCCESSFUL", "SUCCESSFUL")
-    assert {call.action for call in world.aws.calls() if call.role == name and call.allowed and not call.via} == set(NEEDED)
-
-
-def _policy(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})

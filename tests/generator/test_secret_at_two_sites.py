@@ -34,12 +34,6 @@ def test_a_secret_without_a_replica_key_has_no_replica() -> None:
     assert list(document["Outputs"]) == ["DatabaseSecretArn"]
 
 
-def test_the_replica_stands_in_the_region_of_its_key_under_that_key() -> None:
-    document = _document(Secrets(replica_key="recovery:keys.SecretsKeyArn"))
-    replicas = document["Resources"]["DatabaseSecret"]["Properties"]["ReplicaRegions"]
-    assert _resolved(document, replicas, RecoveryKeysSecretsKeyArn=KEY) == [{"Region": "eu-west-2", "KmsKeyId": KEY}]
-
-
 def test_the_replicas_arn_differs_in_the_region_alone_even_where_the_suffix_is_a_region() -> None:
     document = _document(Secrets(replica_key="recovery:keys.SecretsKeyArn"))
     arn = document["Outputs"]["ReplicaSecretArn"]["Value"]
@@ -58,14 +52,6 @@ def standby() -> Document:
             standby=True,
         )
     )
-
-
-def test_a_standby_rotation_has_function_and_permission_and_no_schedule(standby: Document) -> None:
-    types = [body["Type"] for body in standby["Resources"].values()]
-    assert "AWS::Lambda::Function" in types
-    assert "AWS::SecretsManager::RotationSchedule" not in types
-    assert standby["Resources"]["InvokedBySecretsManager"]["Properties"]["SourceArn"] == {"Ref": "SourceSecretArn"}
-    assert "AWS::SecretsManager::RotationSchedule" in [body["Type"] for body in _document(Rotation())["Resources"].values()]
 
 
 def test_a_standby_decrypts_what_either_region_encrypted_for_this_secret_and_no_other(standby: Document) -> None:

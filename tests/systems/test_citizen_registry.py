@@ -107,14 +107,3 @@ def test_cr_12_tls_is_forced() -> None:
 def test_cr_13_key_identifiers_are_outputs() -> None:
     for layer, output in (("database", "Endpoint"), ("files", "FileSystemId"), ("vault", "VaultArn"), ("notify", "TopicArn")):
         assert output in templates(SYSTEM)[layer]["Outputs"]
-
-
-def test_what_is_backed_up_is_rehearsed_with_the_overrides_that_it_needs() -> None:
-    rehearsed = {
-        body["Properties"]["ProtectedResourceType"]: body["Properties"]
-        for _, body in resources(SYSTEM, "AWS::Backup::RestoreTestingSelection")
-    }
-    assert set(rehearsed) == {"RDS", "EFS"}
-    assert {"dbSubnetGroupName", "vpcSecurityGroupIds"} <= set(rehearsed["RDS"]["RestoreMetadataOverrides"])
-    selection = only(SYSTEM, "AWS::Backup::BackupSelection")["BackupSelection"]["Resources"]
-    assert selection == [one["ProtectedResourceArns"][0] for one in rehearsed.values()]

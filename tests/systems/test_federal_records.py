@@ -263,6 +263,7 @@ def test_fr_11_database_files_and_secret_go_over_by_a_function_of_the_recovery_s
     function = _properties("failover.Function")
     assert _sites("failover") == _sites("evidence") == _sites("configuration") == {"recovery": "eu-west-2"}
     assert "VpcConfig" not in function
+    assert len(resources_of("failover", "AWS::Lambda::Permission")) == 2, "its clock and its evidence, and nobody else"
     variables = function["Environment"]["Variables"]
     assert variables["KIND"] == "replica"
     imports = _layer("failover")["Metadata"]["Layer"]["Imports"]

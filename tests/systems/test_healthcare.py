@@ -150,12 +150,6 @@ def test_hc_03_a_copy_a_day_off_peak_reaches_the_vault_of_the_other_region_under
     assert _wired("vault", only(SYSTEM, "AWS::Backup::BackupVault")["EncryptionKeyArn"]) == "keys.BackupKeyArn"
 
 
-def test_hc_03_the_cluster_keeps_backups_as_long_as_the_rule_that_owns_them() -> None:
-    cluster = _all("AWS::RDS::DBCluster")[PRIMARY_CLUSTER]
-    assert cluster["BackupRetentionPeriod"] == aurora.CONTINUOUS_RETENTION.days == 7
-    assert all("PreferredBackupWindow" not in each for each in _all("AWS::RDS::DBCluster").values())
-
-
 def test_hc_03_a_rehearsed_restore_is_asked_by_a_function_and_selects_the_cluster_once() -> None:
     selections = _all("AWS::Backup::RestoreTestingSelection")
     assert list(selections) == ["backup.RehearseAurora"]
@@ -176,17 +170,6 @@ def test_hc_04_the_engine_is_the_newest_postgresql_15_that_the_region_creates(la
     assert aurora.ENGINE_VERSION.split(".")[0] == "15"
     assert _judged(layer, aurora.ENGINE_VERSION) == []
     assert _judged(layer, "15.3"), "what was asked for is gone"
-
-
-@pytest.mark.parametrize("layer", ["aurora", "aurora-secondary"])
-def test_hc_04_postgresql_logs_are_exported_to_a_group_of_30_days_that_stands_first(layer: str) -> None:
-    template = templates(SYSTEM)[layer]["Resources"]
-    (group,) = template["Cluster"]["DependsOn"]
-    cluster = template["Cluster"]["Properties"]
-    assert cluster["EnableCloudwatchLogsExports"] == ["postgresql"]
-    assert _name(template[group]["Properties"]["LogGroupName"]) == (
-        f"/aws/rds/cluster/{_name(cluster['DBClusterIdentifier'])}/postgresql"
-    )
 
 
 def test_hc_04_the_credential_is_generated_and_has_a_replica_under_the_other_regions_key() -> None:
@@ -380,6 +363,7 @@ def test_hc_10_the_function_is_triggered_by_alarms_describes_and_modifies_cluste
     resources_ = templates(SYSTEM)["failover"]["Resources"]
     assert _sites("failover") == _sites("evidence") == {RECOVERY: "eu-west-1"}
     assert "VpcConfig" not in resources_["Function"]["Properties"]
+    assert len(_of_type("failover", "AWS::Lambda::Permission")) == 2, "its clock and its evidence, and nobody else"
     (alarm,) = resources_["Evidence"]["Properties"]["EventPattern"]["resources"]
     assert _wired("failover", alarm) == "evidence.AlarmArn"
     may = {one["Sid"]: one for one in _granted("failover")}

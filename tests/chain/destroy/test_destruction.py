@@ -12,7 +12,7 @@ import pytest
 import emulator
 from chain.cli import text as show
 from chain.cloudformation import stack as cfn
-from chain.cloudformation.stack import StackError, State
+from chain.cloudformation.stack import News, StackError, State
 from chain.destroy import orphans
 from chain.destroy.buckets import count, empty
 from chain.destroy.destruction import Doomed, _reversed, destroy, survey
@@ -315,6 +315,21 @@ def test_late_logs_and_retained_backups_are_swept(checkout: Checkout, clients: C
     }
     assert remaining >= set(theirs)
     assert not remaining & set(ours)
+
+
+def test_logs_that_come_late_of_a_layer_that_no_longer_exists_are_swept_too(checkout: Checkout, clients: Clients) -> None:
+    name = f"/late/{checkout.suffix}"
+    gone = checkout.layer("gone", {"Group": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": name}}})
+    checkout.layer("data")
+    run(checkout, clients)
+    gone.unlink()
+
+    class Late(Heard):
+        def __call__(self, news: News) -> None:
+            if (news.stack, news.status) == (checkout.id("gone"), "deleted"):
+                clients("logs", REGION).create_log_group(logGroupName=name)
+
+    assert take_down(checkout, clients, Late()).swept == (f"us-east-1  log group {name}",)
 
 
 def test_what_is_left_is_listed_and_ends_the_wait_when_it_is_gone(checkout: Checkout, clients: Clients) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -58,12 +59,17 @@ def written(tmp_path: Path, *, end: bool = True, name: str = "1-t-deploy", shelf
 
 
 def test_a_record_fits_its_schema_is_copied_and_proves_itself(tmp_path: Path) -> None:
-    shelf = Shelf()
+    class Slow(Shelf):
+        def put_object(self, **given: Any) -> None:
+            time.sleep(0.05)
+            super().put_object(**given)
+
+    shelf = Slow()
     path = written(tmp_path, shelf=shelf)
     for event in record.read(path):
         assert not list(SCHEMA.iter_errors(event)), event
     assert "an unbroken chain, and says how it ended" in record.prove(path)
-    assert shelf.copies[-1] == ("shelf", "runs/1-t-deploy.ndjson", path.read_bytes())
+    assert shelf.copies[-1] == ("shelf", "runs/1-t-deploy.ndjson", path.read_bytes()), "its end is waited for"
     assert list(SCHEMA.iter_errors({**event, "kind": "no such"}))
 
 
