@@ -185,7 +185,7 @@ def generate(packages: dict[str, Package]) -> dict[str, str]:
         for name, one in layers.items():
             one.document["Metadata"]["Compliance"] = annotate.metadata(found, system.deviations, name)
             above = {title: line for (layer, title), line in evidence.items() if layer == name}
-            text = render(one.document, one.source, one.headings, above)
+            text = render(one.document, one.source, one.headings, above, one.reasons)
             problems += too_large(system.name, name, text)
             texts[f"templates/{system.name}/{name}.yaml"] = text
         texts[f"templates/{system.name}/README.md"] = readme.page(

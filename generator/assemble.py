@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from generator import accepted, names
 from generator.layer import purpose
-from generator.template import Template
+from generator.template import Place, Template
 from model import Document, Layer, System, address
 from model.architecture import Stack, fed_by
 from model.types import resource_type
@@ -32,6 +32,7 @@ class Built:
     source: str  # the module that writes it
     document: Document
     headings: Mapping[str, str]
+    reasons: Mapping[Place, str]
 
     @property
     def imports(self) -> Mapping[str, str]:
@@ -94,7 +95,7 @@ def _build(system: System, layer: Layer, package: Callable[[str], str]) -> Built
         "Packages": list(t.packages),
         "Optional": layer.optional,
     }
-    return Built(layer, type(layer).__module__.replace(".", "/") + ".py", document, dict(t.headings))
+    return Built(layer, type(layer).__module__.replace(".", "/") + ".py", document, dict(t.headings), dict(t.reasons))
 
 
 def _wires(system: System, built: Mapping[str, Built]) -> list[str]:

@@ -4,16 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
 import troposphere
-from troposphere import AWSObject, Join, Output, Parameter, Ref, Split, Sub
+from troposphere import AWSHelperFn, AWSObject, Join, Output, Parameter, Ref, Split, Sub
 
 from generator.names import TAILS, Space
 from model import Document
 from protocol.parameters import path
 
-OWN, IMPORTED = "Parameters of this layer", "Outputs of earlier layers"
+Place = tuple[str | int, ...]
+"""Where a value stands in a document: the names, and the numbers in lists, that lead to it."""
+
+
+class Group(StrEnum):
+    """What a parameter is about: the heading above it, in the YAML as in CloudFormation's console, in this order."""
+
+    ENVIRONMENT = "Environment"
+    SIZE = "Size"
+    OPERATION = "Operation"
+    NETWORK = "Network"
+    SHARED = "Keys and topics"
+    LAYERS = "Earlier layers"
+
+
+IMPORTED = {"network": Group.NETWORK, "keys": Group.SHARED, "trail-key": Group.SHARED, "notify": Group.SHARED}
+"""The group of an earlier layer's outputs, where it is not just an earlier layer."""
+
+
+class Explained(AWSHelperFn):  # type: ignore[misc]  # troposphere has no types
+    """A value with the reason for it, which a reviewer reads as a comment beside the property."""
+
+    def __init__(self, value: object, why: str) -> None:
+        self.data = {"Explained": [value, why]}
 
 
 class Template:
@@ -25,26 +49,30 @@ class Template:
 
     def __init__(self, description: str, *, prefix: str = "", package: Callable[[str], str] = str, system: str = "") -> None:
         self.headings: dict[str, str] = {}
+        self.reasons: dict[Place, str] = {}
         self.imports: dict[str, str] = {}
         self.packages: list[str] = []
         self._prefix = prefix
         self._package = package
         self._system = system
-        self._groups: dict[str, list[str]] = {OWN: [], IMPORTED: []}
+        self._groups: dict[Group, list[str]] = {group: [] for group in Group}
         self._template = troposphere.Template(Description=description)
         self._template.set_version("2010-09-09")
         self.parameter(
             "EnvironmentSuffix",
             "Ends every resource name, so that environments never collide.",
+            group=Group.ENVIRONMENT,
             MinLength=2,
             MaxLength=16,
             AllowedPattern="^[a-z0-9]+(-[a-z0-9]+)*$",
             ConstraintDescription="2 to 16 lower-case letters, digits and single hyphens between them",
         )
 
-    def parameter(self, name: str, description: str, type_: str = "String", **limits: object) -> Ref:
+    def parameter(
+        self, name: str, description: str, type_: str = "String", *, group: Group = Group.OPERATION, **limits: object
+    ) -> Ref:
         """Declare a value that differs between environments; the parameter file answers it."""
-        return self._declare(OWN, Parameter(name, Type=type_, Description=description, **limits))
+        return self._declare(group, Parameter(name, Type=type_, Description=description, **limits))
 
     def output_of(self, address: str, type_: str = "String", *, name: str = "") -> Ref:
         """Import an output of an earlier layer: ``network.VpcId``, or ``primary:database.InstanceArn`` of a certain site.
@@ -57,7 +85,8 @@ class Template:
         if name not in self.imports:
             self.imports[name] = address
             place = f"{layer} layer" + (f" at the {site} site" if site else "")
-            self._declare(IMPORTED, Parameter(name, Type=type_, Description=f"{output} of the {place}."))
+            parameter = Parameter(name, Type=type_, Description=f"{output} of the {place}.")
+            self._declare(IMPORTED.get(layer, Group.LAYERS), parameter)
         return Ref(name)
 
     def section(self, heading: str, *resources: AWSObject) -> None:
@@ -110,29 +139,24 @@ class Template:
         return key
 
     def document(self) -> Document:
-        """The template as plain data, its parts in reading order."""
+        """The template as plain data, its parts in reading order; ``reasons`` holds what was ``Explained`` from then on."""
         raw: Document = self._template.to_dict()
-        parameters = {name: raw["Parameters"][name] for names in self._groups.values() for name in names}
         document: Document = {
             "AWSTemplateFormatVersion": raw["AWSTemplateFormatVersion"],
             "Description": raw["Description"],
-            "Metadata": {
-                "AWS::CloudFormation::Interface": {
-                    "ParameterGroups": [
-                        {"Label": {"default": label}, "Parameters": list(names)} for label, names in self._groups.items() if names
-                    ]
-                }
-            },
-            "Parameters": parameters,
+            "Parameters": {name: raw["Parameters"][name] for names in self._groups.values() for name in names},
         }
         if "Conditions" in raw:
             document["Conditions"] = raw["Conditions"]
-        document["Resources"] = {title: _ordered(_plain(body)) for title, body in raw.get("Resources", {}).items()}
+        document["Resources"] = {title: _ordered(body) for title, body in raw.get("Resources", {}).items()}
         if "Outputs" in raw:
-            document["Outputs"] = _plain(raw["Outputs"])
-        return document
+            document["Outputs"] = raw["Outputs"]
+        groups = [{"Label": {"default": group.value}, "Parameters": names} for group, names in self._groups.items() if names]
+        document["Metadata"] = {"AWS::CloudFormation::Interface": {"ParameterGroups": groups}}
+        plain: Document = _plain(document, (), self.reasons)
+        return plain
 
-    def _declare(self, group: str, parameter: Parameter) -> Ref:
+    def _declare(self, group: Group, parameter: Parameter) -> Ref:
         self._template.add_parameter(parameter)
         self._groups[group].append(parameter.title)
         return Ref(parameter)
@@ -146,12 +170,15 @@ def _ordered(resource: Document) -> Document:
     return {name: resource[name] for name in ATTRIBUTES if name in resource}
 
 
-def _plain(value: Any) -> Any:
-    """Write ``Sub`` of a text without variables as the text, and ``Fn::GetAtt`` as the reader returns it."""
+def _plain(value: Any, place: Place, reasons: dict[Place, str]) -> Any:
+    """Write ``Sub`` of a text without variables as the text, and what was ``Explained`` without its reason, which is kept."""
     if isinstance(value, dict):
+        if set(value) == {"Explained"}:
+            value, reasons[place] = value["Explained"]
+            return _plain(value, place, reasons)
         if set(value) == {"Fn::Sub"} and isinstance(value["Fn::Sub"], str) and not re.search(r"\$\{", value["Fn::Sub"]):
             return value["Fn::Sub"]
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item, (*place, key), reasons) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, (*place, number), reasons) for number, item in enumerate(value)]
     return value

@@ -15,7 +15,7 @@ from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.bucket import private_bucket, tidy_rule, tls_only
 from generator.parts.log_group import WORKING_LOGS, log_group
-from generator.template import Template
+from generator.template import Explained, Template
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,10 @@ class Audit(Layer):
             Transitions=[s3.LifecycleRuleTransition(StorageClass="GLACIER", TransitionInDays=90)],
             ExpirationInDays=kept,
         )
-        # The key's policy asks for CloudTrail's own encryption context, which a bucket key would replace.
-        bucket = private_bucket(t, "Bucket", self.kind, trail_key, [keep, tidy_rule(90)], bucket_key=False)
+        none = Explained(
+            False, "The key's policy asks for CloudTrail's own encryption context, which a bucket key would replace."
+        )
+        bucket = private_bucket(t, "Bucket", self.kind, trail_key, [keep, tidy_rule(90)], bucket_key=none)
         cloudtrail_only = policies.service("cloudtrail")
         bucket_policy = s3.BucketPolicy(
             "BucketPolicy",
@@ -151,8 +153,10 @@ class Audit(Layer):
         role = iam.Role(
             "Role",
             RoleName=t.named("role-cloudtrail", Space.ACCOUNT),
-            # CloudTrail documents no source condition for the role that it writes to CloudWatch Logs with.
-            AssumeRolePolicyDocument=policies.trust(cloudtrail_only),
+            AssumeRolePolicyDocument=Explained(
+                policies.trust(cloudtrail_only),
+                "CloudTrail documents no source condition for the role that it writes to CloudWatch Logs with.",
+            ),
             Policies=[
                 iam.Policy(
                     PolicyName="write-log-stream",
@@ -176,8 +180,9 @@ class Audit(Layer):
         trail = cloudtrail.Trail(
             "Trail",
             DependsOn=[bucket_policy.title],
-            # A trail of all regions is there in each of them, under its name.
-            TrailName=t.named("trail", Space.ACCOUNT),
+            TrailName=Explained(
+                t.named("trail", Space.ACCOUNT), "A trail of all regions is there in each of them, under its name."
+            ),
             IsLogging=True,
             IsMultiRegionTrail=True,
             IncludeGlobalServiceEvents=True,
@@ -239,9 +244,11 @@ class Audit(Layer):
                 name, _field("eventCategory", "Data"), _field("resources.type", type_), _field("resources.ARN", **arns)
             )
 
-        # The name of a bucket ends in its region: without it, the replica's objects are meant too.
         buckets = [
-            Sub("arn:${AWS::Partition}:s3:::" + t.name(kind, Space.PARTITION).removesuffix("${AWS::Region}"))
+            Explained(
+                Sub("arn:${AWS::Partition}:s3:::" + t.name(kind, Space.PARTITION).removesuffix("${AWS::Region}")),
+                "The name of a bucket ends in its region: without it, the replica's objects are meant too.",
+            )
             for kind in self.data.buckets
         ]
         functions = "arn:${AWS::Partition}:lambda:%s:${AWS::AccountId}:function:" + t.name("function").removesuffix(

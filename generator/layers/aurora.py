@@ -11,13 +11,13 @@ from generator.parts.aurora_instance import ENGINE, MAINTENANCE, apply_immediate
 from generator.parts.log_group import log_group
 from generator.parts.os_metrics import monitoring_role
 from generator.parts.secret import credential
-from generator.template import Template
+from generator.template import Explained, Template
 
 ENGINE_VERSION = "15.19"
 """The newest Aurora PostgreSQL 15 that cfn-lint knows; a test fails when a region lacks it or AWS deprecates it."""
 
 CONTINUOUS_RETENTION = timedelta(days=7)
-"""Of the cluster, and of the backup rule that owns its point-in-time recovery: RDS refuses a cluster that says otherwise."""
+OWNED = "As long as the backup rule that owns its point-in-time recovery: RDS refuses a cluster that says otherwise."
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ class Aurora(Layer):
                 "log_statement": self.logged_statements,
                 "log_connections": "1",
                 "log_disconnections": "1",
-                # Minutes on the instances' own disks; the log group keeps them longer.
-                "rds.log_retention_period": "1440",
+                "rds.log_retention_period": Explained(
+                    "1440", "Minutes on the instances' own disks; the log group keeps them longer."
+                ),
             },
         )
         t.section("Where it runs, and how it is set up: TLS 1.2 or later, nothing else.", placement, parameters)
@@ -113,7 +114,7 @@ class Aurora(Layer):
             StorageEncrypted=True,
             KmsKeyId=key,
             **credential(secret),
-            BackupRetentionPeriod=self.backup_retention.days,
+            BackupRetentionPeriod=Explained(self.backup_retention.days, OWNED),
             PreferredMaintenanceWindow=MAINTENANCE,
             CopyTagsToSnapshot=True,
             DeleteAutomatedBackups=True,
@@ -168,9 +169,11 @@ class Aurora(Layer):
         t.output("ParameterGroupName", Ref(parameters), "How a restored cluster is set up.")
         writer, reader = GetAtt(cluster, "Endpoint.Address"), GetAtt(cluster, "ReadEndpoint.Address")
         if self.secondary_of:
-            # Its writer is inactive, and RDS may not say its name: which is that of the reader without the kind.
-            writer = Join(".cluster-", Split(".cluster-ro-", reader))
-            t.output("Endpoint", writer, "Where clients write once it is promoted; no address answers to the name before.")
+            named = Explained(
+                Join(".cluster-", Split(".cluster-ro-", reader)),
+                "Its writer is inactive, and RDS may not say its name: which is that of the reader without the kind.",
+            )
+            t.output("Endpoint", named, "Where clients write once it is promoted; no address answers to the name before.")
         else:
             t.output("Endpoint", writer, "Where clients write; the same name after a failover.")
         t.output("ReadEndpoint", reader, "Where clients read what may be milliseconds old.")
@@ -182,8 +185,11 @@ class Aurora(Layer):
             return {"DatabaseName": self.database}, t.output_of("secrets.DatabaseSecretArn")
         whole = t.output_of(f"{self.secondary_of}.GlobalClusterId")
         home = t.output_of(f"{self.secondary_of}.HomeClusterArn")
-        # An ARN names its region; without it RDS could not sign the request for the encrypted volume of the other region.
-        return {"GlobalClusterIdentifier": whole, "SourceRegion": Select(3, Split(":", home))}, None
+        region = Explained(
+            Select(3, Split(":", home)),
+            "An ARN names its region; without it RDS could not sign the request for the encrypted volume of the other region.",
+        )
+        return {"GlobalClusterIdentifier": whole, "SourceRegion": region}, None
 
     def _scaling(self) -> dict[str, Any]:
         if self.capacity is None:

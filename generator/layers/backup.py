@@ -16,7 +16,7 @@ from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.backup_targets import FILE_SYSTEM, INSTANCE, Protected
 from generator.parts.rules import told
-from generator.template import Template
+from generator.template import Explained, Template
 from model import Site, schedule
 
 ENDED_BADLY = ("ABORTED", "EXPIRED", "FAILED", "PARTIAL")
@@ -26,7 +26,7 @@ EVERY_END = (*ENDED_BADLY, "COMPLETED")
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 START = timedelta(minutes=60)
-"""In which a job may start when it is free to: AWS Backup takes no shorter window."""
+"""In which a job may start when it is free to."""
 
 RUN = timedelta(minutes=180)
 """In which it must end."""
@@ -209,7 +209,7 @@ class Backup(Layer):
                 RuleName=each.name,
                 TargetBackupVault=vault,
                 ScheduleExpression=each.schedule,
-                StartWindowMinutes=START // MINUTE,
+                StartWindowMinutes=Explained(START // MINUTE, "AWS Backup takes no shorter window."),
                 CompletionWindowMinutes=RUN // MINUTE,
                 EnableContinuousBackup=each.continuous,
                 Lifecycle=kept,
@@ -274,8 +274,7 @@ class Backup(Layer):
                     "detail": {state: sorted(self.told_of), "iamRoleArn": [GetAtt(role, "Arn")]},
                 },
                 topic,
-                # The names of those who are told of every end are spelled out in requirements.
-                name=t.exactly(kind) if every else None,
+                name=Explained(t.exactly(kind), "A name that the requirements spell out.") if every else None,
             )
 
         return [rule(*job) for job in jobs]
@@ -283,7 +282,7 @@ class Backup(Layer):
     def _absent(self, t: Template, vault: Ref, topic: Ref) -> list[AWSObject]:
         """Silence of a metric is the trouble here, so missing data are breaching."""
 
-        def absent(one: Protected, what: str, titled: str, rules: Sequence[Rule], vault: Ref) -> AWSObject:
+        def absent(one: Protected, what: str, titled: str, rules: Sequence[Rule], vault: Any) -> AWSObject:
             asked = " or ".join(dict.fromkeys(rule.schedule for rule in rules))
             hours = apart(rules) // HOUR
             return alarm(
@@ -313,6 +312,9 @@ class Backup(Layer):
             for site in self._copied_to():
                 copied = [rule for rule in rules if rule.copy_to == site]
                 if copied:
-                    # A copy job counts under the name of the vault that it copies into, in the region that it starts in.
-                    alarms.append(absent(one, "copy", "Copy", copied, t.output_of(f"{site}:vault.VaultName")))
+                    counted = Explained(
+                        t.output_of(f"{site}:vault.VaultName"),
+                        "A copy job counts under the name of the vault that it copies into, in the region that it starts in.",
+                    )
+                    alarms.append(absent(one, "copy", "Copy", copied, counted))
         return alarms

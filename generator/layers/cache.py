@@ -14,7 +14,7 @@ from generator.parts.alarm import Metric, alarm
 from generator.parts.group import closed_group
 from generator.parts.log_group import WORKING_LOGS, log_group
 from generator.parts.secret import own_account_only
-from generator.template import Template
+from generator.template import Explained, Group, Template
 
 REDIS = 6379
 FAMILY = "redis7"
@@ -29,8 +29,9 @@ COMMANDS = (
 """What an application needs to keep sessions as strings or hashes."""
 
 ACCESS = " ".join(("on", f"~{SESSIONS}", "-@all", "+@connection", "-@dangerous", *COMMANDS))
-DISABLED = "off -@all"
-"""The user that every user group must have, and nobody can use: it is off, so it needs no password either."""
+DISABLED = Explained(
+    "off -@all", "The user that every user group must have, and nobody can use: it is off, so it needs no password either."
+)
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class Cache(Layer):
         node = t.parameter(
             "NodeType",
             "Size of each node. Memory is shared with snapshots and failover; a larger one needs no interruption.",
+            group=Group.SIZE,
             Default="cache.t4g.small",
             AllowedPattern=r"^cache\.[a-z0-9]+\.[a-z0-9]+$",
             ConstraintDescription="a node type such as cache.r7g.large",
@@ -133,10 +135,8 @@ class Cache(Layer):
             Description="Sessions go where they have ended or were not used for longest",
             Properties={
                 "maxmemory-policy": "volatile-lru",
-                # Microseconds from which on a command is in the slow log.
-                "slowlog-log-slower-than": "10000",
-                # Seconds: clients that are gone do not hold their connections.
-                "tcp-keepalive": "300",
+                "slowlog-log-slower-than": Explained("10000", "Microseconds from which on a command is in the slow log."),
+                "tcp-keepalive": Explained("300", "Seconds: clients that are gone do not hold their connections."),
             },
         )
         t.section("Where it runs, and how it is set up; CloudFormation makes the parameter group's name.", placement, parameters)
@@ -215,8 +215,12 @@ class Cache(Layer):
             UserName=name,
             Engine="redis",
             AccessString=ACCESS,
-            # Resolved when the user is made or changed; the rotation then sets two passwords, and no template shows them.
-            Passwords=[Sub("{{resolve:secretsmanager:${Secret}:SecretString:password}}")],
+            Passwords=[
+                Explained(
+                    Sub("{{resolve:secretsmanager:${Secret}:SecretString:password}}"),
+                    "Resolved when the user is made or changed; then the rotation sets two passwords that no template shows.",
+                )
+            ],
         )
         users = elasticache.UserGroup(
             "UserGroup", UserGroupId=t.named("cache-users"), Engine="redis", UserIds=[Ref(nobody), Ref(user)]
@@ -235,10 +239,10 @@ class Cache(Layer):
         node: Ref,
     ) -> elasticache.ReplicationGroup:
         logs_key = t.output_of("keys.LogsKeyArn")
-        # Below this path the account's policy for log delivery does not grow with every group.
+        below = "Below this path the account's policy for log delivery does not grow with every group."
+        names = {log: Explained(t.named(f"/aws/vendedlogs/cache-{log}"), below) for log in LOGS}
         groups = {
-            log: log_group(f"{log.capitalize()}LogGroup", t.named(f"/aws/vendedlogs/cache-{log}"), logs_key, self.log_retention)
-            for log in LOGS
+            log: log_group(f"{log.capitalize()}LogGroup", name, logs_key, self.log_retention) for log, name in names.items()
         }
         t.section("Where it logs: slow commands, and what the engine says.", *groups.values())
         group = elasticache.ReplicationGroup(

@@ -50,8 +50,9 @@ class CacheRotation(Layer):
             subnets=subnets,
             groups=[GetAtt(own, "GroupId")],
             logs_key=t.output_of("keys.LogsKeyArn"),
-            # ElastiCache takes a minute or more to bring a password to every node; the function waits four at most.
             timeout=timedelta(minutes=5),
+            timeout_because="ElastiCache takes a minute or more to bring a password to every node; the function waits four at "
+            "most.",
             statements=[
                 *rotates(secret, secrets_key, under_its_key(secret)),
                 policies.allow("GiveThisUserPasswords", [cache_actions.DescribeUsers, cache_actions.ModifyUser], [user_arn]),

@@ -11,7 +11,7 @@ from generator.layers.objects import IN_TIME, REPLICATION_RULE
 from generator.names import Space
 from generator.parts.alarm import Metric, alarm
 from generator.parts.dashboard import Chart, body
-from generator.template import Template
+from generator.template import Explained, Group, Template
 
 MIB = 1024**2
 ABOVE, BELOW = "GreaterThanThreshold", "LessThanThreshold"
@@ -49,6 +49,7 @@ class ClusterMonitoring(Layer):
             "ConnectionsExpected",
             "Open connections at which operators are told; 2 ACU take about 400.",
             "Number",
+            group=Group.SIZE,
             Default=300,
             MinValue=1,
             MaxValue=5000,
@@ -66,11 +67,14 @@ class ClusterMonitoring(Layer):
             HealthCheckConfig=route53.HealthCheckConfig(
                 Type="CLOUDWATCH_METRIC",
                 AlarmIdentifier=route53.AlarmIdentifier(Name=Ref(behind), Region=Ref("AWS::Region")),
-                # Where this cluster writes there is no lag to be told.
-                InsufficientDataHealthStatus="LastKnownStatus",
+                InsufficientDataHealthStatus=Explained(
+                    "LastKnownStatus", "Where this cluster writes there is no lag to be told."
+                ),
             ),
-            # CloudFormation passes no stack tags on to a health check; its name is the account's.
-            HealthCheckTags=Tags(Name=t.named("health-check-replication", Space.ACCOUNT), **t.owner()),
+            HealthCheckTags=Explained(
+                Tags(Name=t.named("health-check-replication", Space.ACCOUNT), **t.owner()),
+                "CloudFormation passes no stack tags on to a health check; its name is the account's.",
+            ),
         )
         t.section("The lag as a health check, which DNS records and other systems can follow. It fails nothing over.", check)
 

@@ -10,7 +10,7 @@ from generator.layer import Layer
 from generator.parts.log_group import log_group
 from generator.parts.os_metrics import monitoring_role
 from generator.parts.secret import credential
-from generator.template import Template
+from generator.template import Explained, Group, Template
 
 ENGINE_VERSION = "15.19"
 """The newest PostgreSQL 15 that cfn-lint knows; a test fails when a region lacks it or AWS deprecates it."""
@@ -32,8 +32,20 @@ APPROVED_SUITES = (
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
 )
-"""TLS 1.2 suites of FIPS-approved algorithms alone, with forward secrecy (NIST SP 800-52 Rev. 2, 3.3.1.1), by the names that RDS
-takes: IANA's."""
+"""By the names that RDS takes: IANA's."""
+
+SUITES = {
+    "ssl_max_protocol_version": Explained(
+        "TLSv1.2", "Of TLS 1.3 the suites cannot be chosen, and one is not of approved algorithms."
+    ),
+    "ssl_ciphers": Explained(
+        ",".join(APPROVED_SUITES),
+        "TLS 1.2 suites of FIPS-approved algorithms alone, with forward secrecy (NIST SP 800-52 Rev. 2, 3.3.1.1).",
+    ),
+}
+
+UNSAID = "From PostgreSQL 15 RDS sets 1 by itself, so 0 must be said."
+KEY_ALONE = "It encrypts the storage. Of a replica the key alone may be said, and not StorageEncrypted."
 
 FIRST_FAMILY, LAST_FAMILY = 14, 17
 """Of a replica's source: RDS keeps automated backups of a replica from PostgreSQL 14 on."""
@@ -60,7 +72,7 @@ class Database(Layer):
     source_named: str = ""
     engine_version: str = ENGINE_VERSION
     backup_retention: timedelta = timedelta(days=7)
-    backup_window: str = "03:00-04:00"
+    backup_window: str | Explained = "03:00-04:00"
     maintenance_window: str = "sun:05:00-sun:06:00"
     tls_required: bool = True
     approved_suites: bool = False
@@ -68,12 +80,19 @@ class Database(Layer):
     log_retention: timedelta = timedelta(days=400)
 
     def define(self, t: Template) -> None:
-        size = t.parameter("InstanceClass", "Size of the instance and of its standby.", Default=CLASSES[0], AllowedValues=CLASSES)
+        size = t.parameter(
+            "InstanceClass",
+            "Size of the instance and of its standby.",
+            group=Group.SIZE,
+            Default=CLASSES[0],
+            AllowedValues=CLASSES,
+        )
         origin, family = self._origin(t)
         limit = t.parameter(
             "StorageLimitGiB",
             "How far storage may grow by itself; at least a tenth above what is allocated at first.",
             "Number",
+            group=Group.SIZE,
             Default=1000,
             MinValue=22,
             MaxValue=65536,
@@ -104,21 +123,16 @@ class Database(Layer):
             Description="Statements logged, TLS and passwords",
             Family=family,
             Parameters={
-                # From PostgreSQL 15 RDS sets 1 by itself, so 0 must be said.
-                "rds.force_ssl": "1" if self.tls_required else "0",
+                "rds.force_ssl": "1" if self.tls_required else Explained("0", UNSAID),
                 "ssl_min_protocol_version": "TLSv1.2",
-                # Of TLS 1.3 the suites cannot be chosen, and one is not of approved algorithms.
-                **(
-                    {"ssl_max_protocol_version": "TLSv1.2", "ssl_ciphers": ",".join(APPROVED_SUITES)}
-                    if self.approved_suites
-                    else {}
-                ),
+                **(SUITES if self.approved_suites else {}),
                 "password_encryption": "scram-sha-256",
                 "log_statement": self.logged_statements,
                 "log_connections": "1",
                 "log_disconnections": "1",
-                # Minutes on the instance's own disk; the log groups keep them longer.
-                "rds.log_retention_period": "1440",
+                "rds.log_retention_period": Explained(
+                    "1440", "Minutes on the instance's own disk; the log groups keep them longer."
+                ),
                 **archive,
             },
         )
@@ -154,9 +168,8 @@ class Database(Layer):
             VPCSecurityGroups=[group],
             PubliclyAccessible=False,
             CACertificateIdentifier="rds-ca-rsa2048-g1",
-            # Of a replica the key alone may be said.
             **({} if self.replica_of else {"StorageEncrypted": True}),
-            **({"KmsKeyId": own_key} if own_key else {}),
+            **({"KmsKeyId": Explained(own_key, KEY_ALONE) if self.replica_of else own_key} if own_key else {}),
             **credential(secret),
             BackupRetentionPeriod=self.backup_retention.days,
             PreferredBackupWindow=self.backup_window,
@@ -223,9 +236,20 @@ class Database(Layer):
                 AllowedPattern=f"^({'|'.join(f'postgres{major}' for major in range(first, LAST_FAMILY + 1))})$",
                 ConstraintDescription=f"postgres{first} to postgres{LAST_FAMILY}, the major version of the source{why}",
             )
-            # An ARN names its region; without it RDS could not sign the request for the other region.
-            return {"SourceDBInstanceIdentifier": source, "SourceRegion": Select(3, Split(":", source))}, family
-        storage = t.parameter("StorageGiB", "Storage allocated at first.", "Number", Default=100, MinValue=20, MaxValue=65536)
+            region = Explained(
+                Select(3, Split(":", source)),
+                "An ARN names its region; without it RDS could not sign the request for the other region.",
+            )
+            return {"SourceDBInstanceIdentifier": source, "SourceRegion": region}, family
+        storage = t.parameter(
+            "StorageGiB",
+            "Storage allocated at first.",
+            "Number",
+            group=Group.SIZE,
+            Default=100,
+            MinValue=20,
+            MaxValue=65536,
+        )
         return {
             "DBName": self.database,
             "Engine": "postgres",
@@ -243,6 +267,7 @@ class Database(Layer):
             "Write-ahead log kept for an archive that does not keep up; a fifth of the storage. Beyond it the archive has a "
             "gap, and the database goes on.",
             "Number",
+            group=Group.SIZE,
             Default=20480,
             MinValue=1024,
             MaxValue=2097151,
@@ -250,6 +275,7 @@ class Database(Layer):
         return {
             "rds.logical_replication": "1",
             "max_slot_wal_keep_size": backlog,
-            # With the time of each commit, a replay proves where a restored database stands.
-            "track_commit_timestamp": "1",
+            "track_commit_timestamp": Explained(
+                "1", "With the time of each commit, a replay proves where a restored database stands."
+            ),
         }

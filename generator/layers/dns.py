@@ -9,7 +9,7 @@ from generator.layer import Layer
 from generator.layers.evidence import FAILOVER
 from generator.names import Space
 from generator.parts.alarm import Metric, alarm
-from generator.template import Template
+from generator.template import Explained, Template
 from model import RECOVERY, Site
 from protocol.metrics import DIMENSION, NAMESPACE, PRIMARY_ACTIVE
 
@@ -46,8 +46,9 @@ class Dns(Layer):
             1,
             t.output_of("notify.TopicArn"),
             periods=1,
-            # The name stays where it is while nobody says anything: silence is evidence, and no decision.
-            missing="ignore",
+            missing=Explained(
+                "ignore", "The name stays where it is while nobody says anything: silence is evidence, and no decision."
+            ),
         )
         check = route53.HealthCheck(
             "PrimaryHealthCheck",
@@ -60,8 +61,10 @@ class Dns(Layer):
         )
         t.section("Which site writes, as the failover function publishes it every minute, and as DNS follows it.", flipped, check)
 
-        # An ARN names its region.
-        regions = [Select(3, Split(":", t.output_of(self.located))), Ref("AWS::Region")]
+        regions = [
+            Explained(Select(3, Split(":", t.output_of(self.located))), "An ARN names its region."),
+            Ref("AWS::Region"),
+        ]
         zone = route53.HostedZone(
             "Zone",
             Name=Sub(t.name("database") + ".internal"),

@@ -26,7 +26,7 @@ from generator.parts.alarm import Metric, alarm
 from generator.parts.function import RUNTIME
 from generator.parts.log_group import WORKING_LOGS, log_group
 from generator.parts.rules import every
-from generator.template import Template
+from generator.template import Explained, Template
 from model import RECOVERY, Site
 from protocol.epoch import snapshot
 from protocol.parameters import CONFIG, LOCK, RELEASED
@@ -84,8 +84,7 @@ class Failover(Layer):
             Handler="handler.handler",
             Code=awslambda.Code(S3Bucket=bucket, S3Key=t.package(NAME)),
             Role=GetAtt(role, "Arn"),
-            # Shorter than a lease, so that no two runs hold one.
-            Timeout=120,
+            Timeout=Explained(120, "Shorter than a lease, so that no two runs hold one."),
             MemorySize=512,
             Environment=awslambda.Environment(Variables=self._environment(t)),
         )
@@ -160,8 +159,12 @@ class Failover(Layer):
             "TARGET_ARN": target,
         }
         if self.whole:
-            # What a writer of a global database should have, by AWS; and what the templates give it.
-            capacity = {"CAPACITY_MIN": "2", "CAPACITY_MAX": "8", "CAPACITY_HOME_MIN": "0.5", "CAPACITY_HOME_MAX": "2"}
+            capacity = {
+                "CAPACITY_MIN": Explained("2", "What a writer of a global database should have, by AWS."),
+                "CAPACITY_MAX": "8",
+                "CAPACITY_HOME_MIN": Explained("0.5", "And what the templates give it."),
+                "CAPACITY_HOME_MAX": "2",
+            }
             return {**common, "GLOBAL_CLUSTER_ID": t.output_of(self.whole), **capacity}
         return {
             **common,
@@ -182,8 +185,10 @@ class Failover(Layer):
         home, target = t.output_of(self.home), t.output_of(self.target)
         topic_key = t.output_of("keys.TopicKeyArn")
         remembered = _parameters(t, "*")
-        # Systems Manager asks about the path itself, which ends without a slash.
-        whole = Sub(_parameters(t, "").data["Fn::Sub"].removesuffix("/"))
+        whole = Explained(
+            Sub(_parameters(t, "").data["Fn::Sub"].removesuffix("/")),
+            "Systems Manager asks about the path itself, which ends without a slash.",
+        )
         probes = [self._probe(t, home), t.output_of("probe-recovery.FunctionArn"), t.output_of("replica-age.FunctionArn")]
         return [
             policies.allow("WriteOwnLog", [log_actions.CreateLogStream, log_actions.PutLogEvents], [GetAtt(group, "Arn")]),

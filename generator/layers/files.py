@@ -12,10 +12,12 @@ from generator.names import Space
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.group import closed_group
-from generator.template import Template
+from generator.template import Explained, Template
 
 NFS = 2049
 OWNER = "1000"
+
+BY_NAME = "A role as principal would have to exist before the file system, and a new one of the same name would be locked out."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +76,11 @@ class Files(Layer):
             there = efs.ReplicationDestination(FileSystemId=_id_in(other), Region=Select(3, Split(":", other)))
             replication["ReplicationConfiguration"] = efs.ReplicationConfiguration(Destinations=[there])
         if self.replica:
-            # Otherwise EFS refuses to write over what is here; it turns the protection on by itself when replication ends.
-            replication["FileSystemProtection"] = efs.FileSystemProtection(ReplicationOverwriteProtection="DISABLED")
+            writable = Explained(
+                "DISABLED",
+                "Otherwise EFS refuses to write over what is here; it turns the protection on by itself when replication ends.",
+            )
+            replication["FileSystemProtection"] = efs.FileSystemProtection(ReplicationOverwriteProtection=writable)
         files = efs.FileSystem(
             "FileSystem",
             DeletionPolicy="Delete",
@@ -84,7 +89,6 @@ class Files(Layer):
             ThroughputMode="elastic",
             Encrypted=True,
             KmsKeyId=key,
-            # A role as principal would have to exist before the file system, and a new one of the same name would be locked out.
             FileSystemPolicy=policies.plain(
                 policies.document(
                     policies.deny(
@@ -100,7 +104,7 @@ class Files(Layer):
                         ["*"],
                         Bool("elasticfilesystem:AccessedViaMountTarget", "true"),
                         ArnLike("elasticfilesystem:AccessPointArn", points),
-                        ArnEquals("aws:PrincipalArn", role),
+                        ArnEquals("aws:PrincipalArn", Explained(role, BY_NAME)),
                         to=policies.ANYONE,
                     ),
                 )
@@ -109,8 +113,12 @@ class Files(Layer):
                 efs.LifecyclePolicy(TransitionToIA="AFTER_7_DAYS"),
                 efs.LifecyclePolicy(TransitionToPrimaryStorageClass="AFTER_1_ACCESS"),
             ],
-            # The backup layer has a plan of its own; EFS's would be a second one in a vault that outlives the stack.
-            BackupPolicy=efs.BackupPolicy(Status="DISABLED"),
+            BackupPolicy=efs.BackupPolicy(
+                Status=Explained(
+                    "DISABLED",
+                    "The backup layer has a plan of its own; EFS's would be a second one in a vault that outlives the stack.",
+                )
+            ),
             **replication,
             FileSystemTags=Tags(Name=t.named("efs")),
         )

@@ -6,7 +6,7 @@ from troposphere import Ref, rds
 
 from generator.layer import Layer
 from generator.names import Space
-from generator.template import Template
+from generator.template import Explained, Template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,10 @@ class GlobalDatabase(Layer):
     cluster: str = "aurora"
 
     def define(self, t: Template) -> None:
-        # Not the ARN, though the reference allows it: CloudFormation then asks for an engine.
-        source = t.output_of(f"{self.cluster}.ClusterIdentifier")
+        source = Explained(
+            t.output_of(f"{self.cluster}.ClusterIdentifier"),
+            "Not the ARN, though the reference allows it: CloudFormation then asks for an engine.",
+        )
         home = t.output_of(f"{self.cluster}.ClusterArn")
         whole = rds.GlobalCluster(
             "GlobalCluster",

@@ -16,7 +16,7 @@ from generator.parts.alarm import Metric, alarm
 from generator.parts.function import function
 from generator.parts.rules import every
 from generator.parts.secret import reads
-from generator.template import Template
+from generator.template import Explained, Group, Template
 from protocol.metrics import NAMESPACE, PUBLISHED, WORKS
 
 REPORTS = PUBLISHED["health"]
@@ -43,6 +43,7 @@ class Health(Layer):
                 t.parameter(
                     f"{service}PrefixListId",
                     f"The region's prefix list of {service}, the same in every account: the function may reach these addresses.",
+                    group=Group.NETWORK,
                     AllowedPattern="^pl-[0-9a-f]{8,17}$",
                     ConstraintDescription=f"the id of com.amazonaws.<region>.{service.lower()}: describe-managed-prefix-lists",
                 ),
@@ -103,17 +104,26 @@ class Health(Layer):
                 ),
                 policies.allow(
                     "WriteAndReadOwnObjects",
-                    # Of its own version, the bucket being versioned: plain deletion would leave that behind a marker.
                     [s3_actions.DeleteObjectVersion, s3_actions.GetObject, s3_actions.PutObject],
-                    [Sub("${Objects}/" + MARKED + "/*", Objects=bucket)],
+                    [
+                        Explained(
+                            Sub("${Objects}/" + MARKED + "/*", Objects=bucket),
+                            "Deleted by version, the bucket being versioned: plain deletion would leave that behind a marker.",
+                        )
+                    ],
                 ),
                 policies.allow(
                     "WriteAndReadObjectsUnderTheirKey",
                     [key_actions.Decrypt, key_actions.GenerateDataKey],
                     [t.output_of("keys.ObjectsKeyArn")],
-                    # The bucket's key encrypts in its own name, so the context is the bucket and not the object.
                     StringEquals(
-                        {"kms:ViaService": Sub("s3.${AWS::Region}.amazonaws.com"), "kms:EncryptionContext:aws:s3:arn": bucket}
+                        {
+                            "kms:ViaService": Sub("s3.${AWS::Region}.amazonaws.com"),
+                            "kms:EncryptionContext:aws:s3:arn": Explained(
+                                bucket,
+                                "The bucket's key encrypts in its own name, so the context is the bucket and not the object.",
+                            ),
+                        }
                     ),
                 ),
             ],

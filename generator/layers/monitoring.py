@@ -10,7 +10,7 @@ from generator.names import Space
 from generator.parts.alarm import Metric, alarm
 from generator.parts.dashboard import Chart, body
 from generator.parts.rules import told
-from generator.template import Template
+from generator.template import Explained, Group, Template
 
 GIB = 1024**3
 
@@ -40,6 +40,7 @@ class Monitoring(Layer):
             "ConnectionsExpected",
             "Open connections at which operators are told; db.r6g.large takes about 1,700.",
             "Number",
+            group=Group.SIZE,
             Default=1000,
             MinValue=1,
             MaxValue=5000,
@@ -207,9 +208,10 @@ def _health_check(t: Template, followed: AWSObject) -> route53.HealthCheck:
         HealthCheckConfig=route53.HealthCheckConfig(
             Type="CLOUDWATCH_METRIC",
             AlarmIdentifier=route53.AlarmIdentifier(Name=Ref(followed), Region=Ref("AWS::Region")),
-            # Silence is what the alarm is about.
-            InsufficientDataHealthStatus="Unhealthy",
+            InsufficientDataHealthStatus=Explained("Unhealthy", "Silence is what the alarm is about."),
         ),
-        # CloudFormation passes no stack tags on to a health check.
-        HealthCheckTags=Tags(Name=t.named("health-check-database"), **t.owner()),
+        HealthCheckTags=Explained(
+            Tags(Name=t.named("health-check-database"), **t.owner()),
+            "CloudFormation passes no stack tags on to a health check.",
+        ),
     )

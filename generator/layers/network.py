@@ -17,7 +17,7 @@ from generator.names import Space
 from generator.parts import policies
 from generator.parts.group import closed_group
 from generator.parts.log_group import WORKING_LOGS, log_group
-from generator.template import Template
+from generator.template import Group, Template
 
 POSTGRESQL, HTTPS = 5432, 443
 ZONES = "ABC"
@@ -83,6 +83,7 @@ class Network(Layer):
         block = t.parameter(
             "VpcCidr",
             "Address range of the VPC, a /16.",
+            group=Group.NETWORK,
             Default="10.0.0.0/16",
             AllowedPattern=r"^(10|172|192)\.[0-9]{1,3}\.0\.0/16$",
             ConstraintDescription="a private IPv4 range with 16 bits, such as 10.0.0.0/16",
@@ -91,6 +92,7 @@ class Network(Layer):
             t.parameter(
                 f"Zone{letter}Id",
                 "Zone id, the same physical zone in every account.",
+                group=Group.NETWORK,
                 AllowedPattern="^[a-z]{3,4}[0-9]-az[0-9]$",
                 ConstraintDescription="a zone id such as use1-az1",
             )

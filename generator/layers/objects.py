@@ -14,7 +14,7 @@ from generator.layer import Layer
 from generator.names import Space
 from generator.parts import policies
 from generator.parts.bucket import private_bucket, tls_only
-from generator.template import Template
+from generator.template import Explained, Template
 
 IN_TIME = 15
 """Minutes of S3 Replication Time Control: S3 knows no others."""
@@ -93,13 +93,15 @@ class Objects(Layer):
         role = iam.Role(
             "ReplicationRole",
             RoleName=t.named("role-replication", Space.ACCOUNT),
-            # S3 documents no source condition for the role that it replicates with.
-            AssumeRolePolicyDocument=policies.trust(policies.service("s3")),
+            AssumeRolePolicyDocument=Explained(
+                policies.trust(policies.service("s3")),
+                "S3 documents no source condition for the role that it replicates with.",
+            ),
             Policies=[
                 iam.Policy(PolicyName="replicate", PolicyDocument=policies.document(*self._replicates(t, there, their_key)))
             ],
         )
-        minutes = s3.ReplicationTimeValue(Minutes=IN_TIME)
+        minutes = s3.ReplicationTimeValue(Minutes=Explained(IN_TIME, "S3 Replication Time Control knows no other time."))
         bucket.ReplicationConfiguration = s3.ReplicationConfiguration(
             Role=GetAtt(role, "Arn"),
             Rules=[

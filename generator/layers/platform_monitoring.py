@@ -9,7 +9,7 @@ from generator.layer import Layer
 from generator.names import Space
 from generator.parts.alarm import Metric, alarm
 from generator.parts.dashboard import Chart, body
-from generator.template import Template
+from generator.template import Explained, Group, Template
 
 MIB, GIB = 1024**2, 1024**3
 MINUTES_5 = 300
@@ -37,6 +37,7 @@ class PlatformMonitoring(Layer):
             "ConnectionsExpected",
             "Open connections at which operators are told; db.t4g.medium takes about 400.",
             "Number",
+            group=Group.SIZE,
             Default=300,
             MinValue=1,
             MaxValue=5000,
@@ -146,10 +147,11 @@ class PlatformMonitoring(Layer):
         ]
         t.section("What is watched; each alarm says what to expect.", *alarms)
 
-        # A dashboard's name is the account's, so it carries the region.
         dashboard = cloudwatch.Dashboard(
             "Dashboard",
-            DashboardName=t.exactly("DR-Dashboard", Space.ACCOUNT),
+            DashboardName=Explained(
+                t.exactly("DR-Dashboard", Space.ACCOUNT), "A dashboard's name is the account's, so it carries the region."
+            ),
             DashboardBody=Sub(body(_charts(cluster, table, function), alarms)),
         )
         t.section("The same on one page.", dashboard)

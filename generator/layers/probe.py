@@ -14,7 +14,7 @@ from generator.parts import policies
 from generator.parts.database_function import SECRET, at_database, fails
 from generator.parts.group import closed_group
 from generator.parts.log_group import WORKING_LOGS
-from generator.template import Template
+from generator.template import Explained, Template
 from model import PRIMARY
 
 
@@ -66,8 +66,10 @@ class Probe(Layer):
             ServiceName=Sub("com.amazonaws.${AWS::Region}.ec2"),
             VpcEndpointType="Interface",
             PrivateDnsEnabled=True,
-            # Every zone: the one that is lost must not be the one that the fence needs.
-            SubnetIds=t.output_of("network.DatabaseSubnetIds", "List<AWS::EC2::Subnet::Id>"),
+            SubnetIds=Explained(
+                t.output_of("network.DatabaseSubnetIds", "List<AWS::EC2::Subnet::Id>"),
+                "Every zone: the one that is lost must not be the one that the fence needs.",
+            ),
             SecurityGroupIds=[GetAtt(theirs, "GroupId")],
             PolicyDocument=policies.document(
                 policies.allow(

@@ -20,7 +20,7 @@ from generator.parts.function import function
 from generator.parts.group import closed_group
 from generator.parts.log_group import WORKING_LOGS
 from generator.parts.secret import reads
-from generator.template import Template
+from generator.template import Explained, Template
 from protocol.metrics import NAMESPACE, RESTORE_SECONDS
 
 """What the function measures: from the restore's beginning until the restored cluster has answered a query."""
@@ -64,8 +64,9 @@ class RestoreValidation(Layer):
             subnets=subnets,
             groups=[t.output_of("network.ClientGroupId", "AWS::EC2::SecurityGroup::Id"), GetAtt(group, "GroupId")],
             logs_key=t.output_of("keys.LogsKeyArn"),
-            # An instance takes about ten minutes; what is left is tried again by Lambda, which begins where this ended.
             timeout=timedelta(minutes=15),
+            timeout_because="An instance takes about ten minutes; what is left is tried again by Lambda, which begins where this "
+            "ended.",
             log_retention=self.log_retention,
             statements=[
                 *reads(secret, t.output_of("keys.SecretsKeyArn")),
@@ -93,11 +94,16 @@ class RestoreValidation(Layer):
                         _rds("subgrp:" + t.name("subnet-group-aurora")),
                     ],
                 ),
-                # RDS acts in the name of who adds an instance under a customer key (Aurora user guide, AWS KMS key management).
                 policies.allow(
                     "RdsHoldsTheKeyOfTheCluster",
                     [key_actions.CreateGrant],
-                    [t.output_of("keys.AuroraKeyArn")],
+                    [
+                        Explained(
+                            t.output_of("keys.AuroraKeyArn"),
+                            "RDS acts in the name of who adds an instance under a customer key (Aurora user guide, AWS KMS key "
+                            "management).",
+                        )
+                    ],
                     Bool("kms:GrantIsForAWSResource", "true"),
                     StringEquals("kms:ViaService", Sub("rds.${AWS::Region}.amazonaws.com")),
                 ),
@@ -244,8 +250,11 @@ class RestoreValidation(Layer):
                 ServiceName=Sub("com.amazonaws.${AWS::Region}." + service),
                 VpcEndpointType="Interface",
                 PrivateDnsEnabled=True,
-                # One zone: a rehearsal can wait for it, and each further one costs as much again.
-                SubnetIds=[Select(0, subnets)],
+                SubnetIds=[
+                    Explained(
+                        Select(0, subnets), "One zone: a rehearsal can wait for it, and each further one costs as much again."
+                    )
+                ],
                 SecurityGroupIds=[GetAtt(theirs, "GroupId")],
                 PolicyDocument=policies.document(
                     policies.allow("OwnAccountOnly", actions, ["*"], this_account, to=policies.ANYONE)

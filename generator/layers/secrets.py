@@ -7,13 +7,10 @@ from troposphere import Ref, Select, Split, Sub, secretsmanager
 
 from generator.layer import Layer
 from generator.parts.secret import own_account_only
-from generator.template import Template
+from generator.template import Explained, Template
 
-PASSWORD_CHARACTERS = 32
-"""Aurora takes 8 to 41 characters, ElastiCache 16 to 128: 32 suits every engine."""
-
-REFUSED = "\"@/\\ '"
-"""RDS refuses / @ \" and the space; the others need escaping in connection strings."""
+PASSWORD_CHARACTERS = Explained(32, "Aurora takes 8 to 41 characters, ElastiCache 16 to 128: 32 suits every engine.")
+REFUSED = Explained("\"@/\\ '", 'RDS refuses / @ " and the space; the others need escaping in connection strings.')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +27,9 @@ class Secrets(Layer):
     def define(self, t: Template) -> None:
         key = t.output_of("keys.SecretsKeyArn")
         replica_key = t.output_of(self.replica_key) if self.replica_key else None
-        elsewhere = Select(3, Split(":", replica_key))  # an ARN names its region
-        replicas = [secretsmanager.ReplicaRegion(Region=elsewhere, KmsKeyId=replica_key)] if replica_key else []
+        elsewhere = Select(3, Split(":", replica_key))
+        region = Explained(elsewhere, "An ARN names its region.")
+        replicas = [secretsmanager.ReplicaRegion(Region=region, KmsKeyId=replica_key)] if replica_key else []
         secret = secretsmanager.Secret(
             "DatabaseSecret",
             DeletionPolicy="Delete",
@@ -50,10 +48,12 @@ class Secrets(Layer):
         t.section("The credential; the rotation layer replaces the password every 30 days.", secret, own_account_only(secret))
         t.output("DatabaseSecretArn", Ref(secret), "Where applications read the credential; the whole ARN, never a part of it.")
         if replica_key:
-            # A replica is called as its secret is, down to the six characters that Secrets Manager adds.
-            replica = Sub(
-                "arn:${AWS::Partition}:secretsmanager:${Region}:${AWS::AccountId}:secret:${Name}",
-                Region=elsewhere,
-                Name=Select(6, Split(":", Ref(secret))),
+            replica = Explained(
+                Sub(
+                    "arn:${AWS::Partition}:secretsmanager:${Region}:${AWS::AccountId}:secret:${Name}",
+                    Region=elsewhere,
+                    Name=Select(6, Split(":", Ref(secret))),
+                ),
+                "A replica is called as its secret is, down to the six characters that Secrets Manager adds.",
             )
             t.output("ReplicaSecretArn", replica, "The replica of the credential, where applications at the other site read it.")

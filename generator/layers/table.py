@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from troposphere import GetAtt, Ref, dynamodb
 
 from generator.layer import Layer
-from generator.template import Template
+from generator.template import Explained, Template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,10 @@ class Table(Layer):
                 SSEEnabled=True, SSEType="KMS", KMSMasterKeyId=t.output_of("keys.TableKeyArn")
             ),
             PointInTimeRecoverySpecification=dynamodb.PointInTimeRecoverySpecification(PointInTimeRecoveryEnabled=True),
-            # An item may say, in seconds since 1970, when nobody needs it any more.
-            TimeToLiveSpecification=dynamodb.TimeToLiveSpecification(AttributeName="expires", Enabled=True),
+            TimeToLiveSpecification=Explained(
+                dynamodb.TimeToLiveSpecification(AttributeName="expires", Enabled=True),
+                "An item may say, in seconds since 1970, when nobody needs it any more.",
+            ),
             DeletionProtectionEnabled=False,
         )
         t.section("The table: its point-in-time recovery is its own, AWS Backup's does not cover DynamoDB.", table)

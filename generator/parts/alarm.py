@@ -33,7 +33,7 @@ def alarm(
     *,
     period: timedelta = timedelta(minutes=1),
     periods: int = 5,
-    missing: str = "missing",
+    missing: object = "missing",
     name: Sub | None = None,
 ) -> cloudwatch.Alarm:
     """Notify ``topic_arn`` when ``metric`` stays beyond ``threshold`` for ``periods`` periods, and when it has recovered.

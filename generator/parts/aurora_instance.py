@@ -6,12 +6,15 @@ from typing import Any
 
 from troposphere import Ref, Select, rds
 
-from generator.template import Template
+from generator.template import Explained, Template
 
 ENGINE = "aurora-postgresql"
-MAINTENANCE = "sun:12:00-sun:13:00"
-"""UTC, of cluster and instances. An AWS Backup rule owns the cluster's backups, so no backup window is stated, and this one lies
-outside the blocks of all our regions from which AWS draws it (model/facts/backup_windows.yaml)."""
+MAINTENANCE = Explained(
+    "sun:12:00-sun:13:00",
+    "UTC. An AWS Backup rule owns the cluster's backups, so no backup window is stated, and this one lies outside the blocks of "
+    "all our regions from which AWS draws it (model/facts/backup_windows.yaml).",
+)
+"""Of cluster and instances."""
 
 
 def apply_immediately(t: Template) -> Ref:

@@ -15,10 +15,12 @@ from awacs.aws import Statement, StringLike
 from troposphere import Ref, Sub
 
 from generator.parts import policies
-from generator.template import Template
+from generator.template import Explained, Template
 
 REHEARSED = "awsbackup-restore-test-"
 """What the names of restored resources begin with, as AWS Backup's restore testing makes them."""
+
+COPIED = "In any region: a copy is made in the region of its vault."
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,7 @@ def _backs_up_cluster(t: Template, one: Protected) -> list[Statement]:
                 rds.ListTagsForResource,
                 rds.ModifyDBClusterSnapshotAttribute,
             ],
-            # A copy is made in the region of its vault.
-            [_arn("rds", "cluster-snapshot:awsbackup:*", "*")],
+            [Explained(_arn("rds", "cluster-snapshot:awsbackup:*", "*"), COPIED)],
         ),
         policies.allow("KeepItsContinuousBackup", [rds.DeleteDBClusterAutomatedBackup], [_arn("rds", "cluster-auto-backup:*")]),
         _looks_for_clusters(),
@@ -171,7 +172,7 @@ def _backs_up_instance(t: Template, one: Protected) -> list[Statement]:
                 rds.ListTagsForResource,
                 rds.ModifyDBSnapshotAttribute,
             ],
-            [_arn("rds", "snapshot:awsbackup:*", "*")],
+            [Explained(_arn("rds", "snapshot:awsbackup:*", "*"), COPIED)],
         ),
         policies.allow("KeepItsContinuousBackup", [rds.DeleteDBInstanceAutomatedBackup], [_arn("rds", "auto-backup:*")]),
         _looks_for_instances(),
@@ -202,8 +203,7 @@ def _restores_instance(t: Template, one: Protected) -> list[Statement]:
                 _arn("rds", "snapshot:awsbackup:*"),
                 _arn("rds", "auto-backup:*"),
                 _arn("rds", "og:default:*"),
-                # The parameter group that the recovery point names, or the family's own.
-                _arn("rds", "pg:*"),
+                Explained(_arn("rds", "pg:*"), "The parameter group that the recovery point names, or the family's own."),
                 Sub(_account("rds", "subgrp:${Group}"), Group=t.output_of(f"{one.layer}.SubnetGroupName")),
             ],
         ),

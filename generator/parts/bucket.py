@@ -11,7 +11,7 @@ from generator.template import Template
 
 
 def private_bucket(
-    t: Template, title: str, kind: str, key_arn: object, rules: list[s3.LifecycleRule], *, bucket_key: bool = True
+    t: Template, title: str, kind: str, key_arn: object, rules: list[s3.LifecycleRule], *, bucket_key: object = True
 ) -> s3.Bucket:
     """A bucket that nobody outside the account can reach, encrypted with ``key_arn``; ``rules`` say how long objects stay.
 

@@ -18,7 +18,7 @@ from generator.parts.function import Function, function
 from generator.parts.log_group import WORKING_LOGS
 from generator.parts.rules import every
 from generator.parts.secret import reads, under_its_key
-from generator.template import Template
+from generator.template import Explained, Template
 from model import PRIMARY
 
 SECRET = "secrets.DatabaseSecretArn"  # noqa: S105  an address
@@ -120,8 +120,12 @@ def by_the_clock(
         secret_named=layer.secret_named,
         replica=layer.sites != (PRIMARY,),
         of_global=layer.of_global,
-        # Not the clients': those are kept out by a fence, and from a replica that is being promoted.
-        groups=[t.output_of(layer.way, "AWS::EC2::SecurityGroup::Id")],
+        groups=[
+            Explained(
+                t.output_of(layer.way, "AWS::EC2::SecurityGroup::Id"),
+                "Not the clients': those are kept out by a fence, and from a replica that is being promoted.",
+            )
+        ],
         log_retention=layer.log_retention,
         environment=environment,
     )

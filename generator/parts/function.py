@@ -15,7 +15,7 @@ from generator.names import Space
 from generator.packages import PYTHON
 from generator.parts import policies
 from generator.parts.log_group import WORKING_LOGS, log_group
-from generator.template import Template
+from generator.template import Explained, Template
 
 RUNTIME = f"python{PYTHON}"
 """cfn-lint warns of its end."""
@@ -47,10 +47,11 @@ def function(
     *,
     environment: dict[str, Any],
     subnets: Ref,
-    groups: list[Ref],
+    groups: list[Any],
     logs_key: Ref,
     statements: list[Statement],
     timeout: timedelta,
+    timeout_because: str = "",
     memory_mib: int = 256,
     mount: awslambda.FileSystemConfig | None = None,
     kind: str = "",
@@ -62,7 +63,7 @@ def function(
     ``kind`` stands in names where it is not to be called after its package.
     """
     kind = kind or f"function-{name}"
-    bucket = t.output_of("artifacts.BucketName")
+    bucket, seconds = t.output_of("artifacts.BucketName"), int(timeout.total_seconds())
     group = log_group("LogGroup", t.named(f"/aws/lambda/{kind}"), logs_key, log_retention)
     own_arn = Sub("arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:" + t.name(kind))
     role = iam.Role(
@@ -98,7 +99,7 @@ def function(
         Handler="handler.handler",
         Code=awslambda.Code(S3Bucket=bucket, S3Key=t.package(name.replace("-", "_"))),
         Role=GetAtt(role, "Arn"),
-        Timeout=int(timeout.total_seconds()),
+        Timeout=Explained(seconds, timeout_because) if timeout_because else seconds,
         MemorySize=memory_mib,
         VpcConfig=awslambda.VPCConfig(SubnetIds=subnets, SecurityGroupIds=groups),
         **({"FileSystemConfigs": [mount]} if mount else {}),

@@ -6,10 +6,9 @@ from awacs.aws import Action, Principal, Statement
 from troposphere import Ref, kms
 
 from generator.parts import policies
-from generator.template import Template
+from generator.template import Explained, Template
 
-WAITING_DAYS = 7
-"""KMS deletes a key after 7 to 30 days; the shortest leaves least behind after a destroy."""
+WAITING_DAYS = Explained(7, "KMS deletes a key after 7 to 30 days; the shortest leaves least behind after a destroy.")
 
 
 def customer_key(
@@ -27,7 +26,7 @@ def customer_key(
             policies.allow(
                 "AccountDelegatesToIamPolicies",
                 [Action("kms", "*")],
-                ["*"],
+                [Explained("*", "In the policy of a key this means that key, here and below.")],
                 to=Principal("AWS", policies.ACCOUNT_ROOT),
             ),
             *uses,

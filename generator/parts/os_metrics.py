@@ -8,10 +8,9 @@ from troposphere import Sub, iam
 
 from generator.names import Space
 from generator.parts import policies
-from generator.template import Template
+from generator.template import Explained, Template
 
 GROUP = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:RDS*"
-"""The account's group RDSOSMetrics, which AWS names and all instances share."""
 
 
 def monitoring_role(t: Template, kind: str, instances: str) -> iam.Role:
@@ -29,7 +28,9 @@ def monitoring_role(t: Template, kind: str, instances: str) -> iam.Role:
                 PolicyName="write-os-metrics",
                 PolicyDocument=policies.document(
                     policies.allow(
-                        "MakeTheLogGroupOfTheAccount", [log_actions.CreateLogGroup, log_actions.PutRetentionPolicy], [Sub(GROUP)]
+                        "MakeTheLogGroupOfTheAccount",
+                        [log_actions.CreateLogGroup, log_actions.PutRetentionPolicy],
+                        [Explained(Sub(GROUP), "The account's group RDSOSMetrics, which AWS names and all instances share.")],
                     ),
                     policies.allow(
                         "WriteOsMetrics",

@@ -15,6 +15,7 @@ from awacs.aws import ArnLike, Statement
 from troposphere import Ref, Sub
 
 from generator.parts import policies
+from generator.template import Explained
 
 Conditions = Callable[[], list[Any]]
 
@@ -39,13 +40,14 @@ class Publisher:
     service: str
     at_key: Conditions
     at_topic: Conditions
+    unconditional: str = ""  # why its conditions at the key are none
 
     def may_encrypt(self) -> Statement:
         """What the topic's key says of it."""
         return policies.allow(
             f"{self.name}PublishToTheTopic",
             [key_actions.Decrypt, key_actions.GenerateDataKey],
-            ["*"],
+            [Explained("*", self.unconditional) if self.unconditional else "*"],
             *self.at_key(),
             to=policies.service(self.service),
         )
@@ -59,10 +61,20 @@ class Publisher:
         )
 
 
-ALARMS = Publisher("Alarms", "cloudwatch", _none, _own_alarms)
-"""CloudWatch documents no source condition for a key; an alarm that cannot publish fails in silence."""
+ALARMS = Publisher(
+    "Alarms",
+    "cloudwatch",
+    _none,
+    _own_alarms,
+    "CloudWatch documents no source condition for a key; an alarm that cannot publish fails in silence.",
+)
 
 RDS_EVENTS = Publisher("RdsEvents", "events.rds", _account, _account)
 
-RULES = Publisher("Rules", "events", _none, _none)
-"""EventBridge sends no source condition to an encrypted topic, nor to its key (SNS developer guide)."""
+RULES = Publisher(
+    "Rules",
+    "events",
+    _none,
+    _none,
+    "EventBridge sends no source condition to an encrypted topic, nor to its key (SNS developer guide).",
+)

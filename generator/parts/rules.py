@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from troposphere import GetAtt, Ref, Sub, awslambda, events
+from troposphere import GetAtt, Ref, awslambda, events
 
-from generator.template import Template
+from generator.template import Explained, Template
 
 
 def told(
-    t: Template, title: str, kind: str, description: str, pattern: dict[str, Any], topic_arn: Any, *, name: Sub | None = None
+    t: Template, title: str, kind: str, description: str, pattern: dict[str, Any], topic_arn: Any, *, name: Any = None
 ) -> events.Rule:
     """A rule that passes matching events on to the topic; ``name`` is given where the requirements spell it out."""
     return events.Rule(
@@ -43,8 +43,10 @@ def every(
             events.Target(
                 Id="Function",
                 Arn=GetAtt(function, "Arn"),
-                # The next run comes soon enough, and begins where this one ended.
-                RetryPolicy=events.RetryPolicy(MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60),
+                RetryPolicy=Explained(
+                    events.RetryPolicy(MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60),
+                    "The next run comes soon enough, and begins where this one ended.",
+                ),
             )
         ],
     )

@@ -28,6 +28,7 @@ from generator.layers.secrets import Secrets
 from generator.layers.vault import Vault
 from generator.parts.backup_targets import FILE_SYSTEM, INSTANCE, Protected
 from generator.parts.publishers import ALARMS, RDS_EVENTS, RULES
+from generator.template import Explained
 from model import BOTH, PRIMARY, RECOVERY, Deviation, Disruption, Objectives, Site, System
 
 PUBLISHERS = (ALARMS, RDS_EVENTS, RULES)
@@ -106,8 +107,9 @@ FEDERAL_RECORDS = System(
             source_named=SOURCE,
             engine_version=SUITES_CHOSEN,
             approved_suites=True,
-            # Apart from the source's, and short: RDS promotes no replica during a backup.
-            backup_window="01:00-01:30",
+            backup_window=Explained(
+                "01:00-01:30", "Apart from the source's, and short: RDS promotes no replica during a backup."
+            ),
             maintenance_window="sun:07:00-sun:07:30",
         ),
         Rotation(
