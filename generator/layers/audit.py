@@ -98,9 +98,9 @@ class Audit(Layer):
     watches: tuple[Watch, ...] = WATCHES
 
     def define(self, t: Template) -> None:
-        kept: Ref | int = self.retention.days
+        retention_days: Ref | int = self.retention.days
         if self.retention_chosen:
-            kept = t.parameter(
+            retention_days = t.parameter(
                 "LogFilesKeptDays",
                 "How long log files stay.",
                 "Number",
@@ -119,7 +119,7 @@ class Audit(Layer):
             Id="KeepThenRemove",
             Status="Enabled",
             Transitions=[s3.LifecycleRuleTransition(StorageClass="GLACIER", TransitionInDays=90)],
-            ExpirationInDays=kept,
+            ExpirationInDays=retention_days,
         )
         none = Explained(
             False, "The key's policy asks for CloudTrail's own encryption context, which a bucket key would replace."
@@ -254,16 +254,16 @@ class Audit(Layer):
         functions = "arn:${AWS::Partition}:lambda:%s:${AWS::AccountId}:function:" + t.name("function").removesuffix(
             "${EnvironmentSuffix}"
         )
-        beginnings = [Sub(functions % "${AWS::Region}")]
+        function_arns = [Sub(functions % "${AWS::Region}")]
         if self.data.elsewhere:
-            other = Select(3, Split(":", t.output_of(self.data.elsewhere)))
-            beginnings.append(Sub(functions % "${Elsewhere}", Elsewhere=other))
+            other_region = Select(3, Split(":", t.output_of(self.data.elsewhere)))
+            function_arns.append(Sub(functions % "${Elsewhere}", Elsewhere=other_region))
         ending = Sub("-${EnvironmentSuffix}")
         return {
             "AdvancedEventSelectors": [
                 selector("Management", _field("eventCategory", "Management")),
                 data("Objects", "AWS::S3::Object", StartsWith=buckets),
-                data("Functions", "AWS::Lambda::Function", StartsWith=beginnings, EndsWith=[ending]),
+                data("Functions", "AWS::Lambda::Function", StartsWith=function_arns, EndsWith=[ending]),
             ]
         }
 

@@ -7,7 +7,7 @@ from typing import Any
 from troposphere import GetAtt, Join, Ref, Select, Split, Sub, rds, secretsmanager
 
 from generator.layer import Layer
-from generator.parts.aurora_instance import ENGINE, MAINTENANCE, apply_immediately, member, told
+from generator.parts.aurora_instance import ENGINE, MAINTENANCE, apply_immediately, aurora_instance, event_subscription
 from generator.parts.log_group import log_group
 from generator.parts.os_metrics import monitoring_role
 from generator.parts.secret import credential
@@ -126,7 +126,7 @@ class Aurora(Layer):
         members: list[rds.DBInstance] = []
         for letter in "AB"[: self.instances]:
             members.append(
-                member(
+                aurora_instance(
                     t,
                     self.kind,
                     letter,
@@ -150,9 +150,9 @@ class Aurora(Layer):
             )
             t.section("The secret learns where the cluster is, for those who connect.", attachment)
 
-        events = [told(t, "ClusterEvents", "cluster", "cluster", [Ref(cluster)])]
+        events = [event_subscription(t, "ClusterEvents", "cluster", "cluster", [Ref(cluster)])]
         if members:
-            events.append(told(t, "InstanceEvents", "instance", "instance", [Ref(one) for one in members]))
+            events.append(event_subscription(t, "InstanceEvents", "instance", "instance", [Ref(one) for one in members]))
         t.section("Failovers, failures and maintenance are told to operators.", *events)
 
         t.output("ClusterIdentifier", Ref(cluster), "The name that alarms and operators use.")
@@ -169,11 +169,11 @@ class Aurora(Layer):
         t.output("ParameterGroupName", Ref(parameters), "How a restored cluster is set up.")
         writer, reader = GetAtt(cluster, "Endpoint.Address"), GetAtt(cluster, "ReadEndpoint.Address")
         if self.secondary_of:
-            named = Explained(
+            endpoint = Explained(
                 Join(".cluster-", Split(".cluster-ro-", reader)),
                 "Its writer is inactive, and RDS may not say its name: which is that of the reader without the kind.",
             )
-            t.output("Endpoint", named, "Where clients write once it is promoted; no address answers to the name before.")
+            t.output("Endpoint", endpoint, "Where clients write once it is promoted; no address answers to the name before.")
         else:
             t.output("Endpoint", writer, "Where clients write; the same name after a failover.")
         t.output("ReadEndpoint", reader, "Where clients read what may be milliseconds old.")
@@ -183,13 +183,13 @@ class Aurora(Layer):
         """Where the data come from: a database of its own and the secret of its user, or the primary of a global one."""
         if not self.secondary_of:
             return {"DatabaseName": self.database}, t.output_of("secrets.DatabaseSecretArn")
-        whole = t.output_of(f"{self.secondary_of}.GlobalClusterId")
-        home = t.output_of(f"{self.secondary_of}.HomeClusterArn")
+        global_cluster = t.output_of(f"{self.secondary_of}.GlobalClusterId")
+        primary_arn = t.output_of(f"{self.secondary_of}.HomeClusterArn")
         region = Explained(
-            Select(3, Split(":", home)),
+            Select(3, Split(":", primary_arn)),
             "An ARN names its region; without it RDS could not sign the request for the encrypted volume of the other region.",
         )
-        return {"GlobalClusterIdentifier": whole, "SourceRegion": region}, None
+        return {"GlobalClusterIdentifier": global_cluster, "SourceRegion": region}, None
 
     def _scaling(self) -> dict[str, Any]:
         if self.capacity is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from troposphere import Ref
 
 from generator.layer import Layer
-from generator.parts.aurora_instance import apply_immediately, member, told
+from generator.parts.aurora_instance import apply_immediately, aurora_instance, event_subscription
 from generator.template import Template
 
 
@@ -24,7 +24,7 @@ class AuroraInstance(Layer):
     def define(self, t: Template) -> None:
         at_once = apply_immediately(t)
         cluster = t.output_of(f"{self.cluster}.ClusterIdentifier")
-        instance = member(
+        instance = aurora_instance(
             t,
             self.kind,
             self.letter,
@@ -35,6 +35,6 @@ class AuroraInstance(Layer):
             insights_key=None,
         )
         t.section("The instance. Its storage is the cluster's, so that nothing is copied when it is made.", instance)
-        events = told(t, "InstanceEvents", f"instance-{self.letter.lower()}", "instance", [Ref(instance)])
+        events = event_subscription(t, "InstanceEvents", f"instance-{self.letter.lower()}", "instance", [Ref(instance)])
         t.section("Failovers, failures and maintenance are told to operators.", events)
         t.output("InstanceIdentifier", Ref(instance), "The name that alarms and operators use.")

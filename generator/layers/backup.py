@@ -15,7 +15,7 @@ from generator.names import Space
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.backup_targets import FILE_SYSTEM, INSTANCE, Protected
-from generator.parts.rules import told
+from generator.parts.rules import notification_rule
 from generator.template import Explained, Template
 from model import Site, schedule
 
@@ -98,8 +98,8 @@ class Backup(Layer):
 
     ``rehearsal`` is a cron expression in UTC; like the rules' it stays clear by more than an hour of an RDS instance's own backup
     and maintenance windows, in which AWS Backup's jobs fail. What is restored is kept for ``validation`` where a function of ours
-    looks at it, ``validated`` being its types, and removed at once where the restore itself is the proof. ``told_of`` are the
-    states that operators are told.
+    looks at it, ``validated`` being its types, and removed at once where the restore itself is the proof. ``notified_states``
+    are the states that operators are told.
     """
 
     name: str = "backup"
@@ -108,16 +108,16 @@ class Backup(Layer):
     rehearsed_within: timedelta = timedelta(days=7)
     validated: tuple[str, ...] = ()
     validation: timedelta = timedelta(hours=4)
-    told_of: tuple[str, ...] = ENDED_BADLY
+    notified_states: tuple[str, ...] = ENDED_BADLY
 
     def define(self, t: Template) -> None:
         vault = t.output_of("vault.VaultName")
         topic = t.output_of("notify.TopicArn")
         protected = self._protected()
 
-        backing = self._role(t, "BackupRole", "backup", self._backs_up(t, protected))
-        restoring = self._role(t, "RestoreRole", "restore", [each for one in protected for each in one.restores(t, one)])
-        t.section("With which permissions AWS Backup makes recovery points, and restores them.", backing, restoring)
+        backup_role = self._role(t, "BackupRole", "backup", self._backs_up(t, protected))
+        restore_role = self._role(t, "RestoreRole", "restore", [each for one in protected for each in one.restores(t, one)])
+        t.section("With which permissions AWS Backup makes recovery points, and restores them.", backup_role, restore_role)
 
         plans = {plan: self._plan(t, plan, vault) for plan in self.plans}
         selections = [
@@ -126,7 +126,7 @@ class Backup(Layer):
                 BackupPlanId=Ref(made),
                 BackupSelection=backup.BackupSelectionResourceType(
                     SelectionName=plan.named(t, "selection"),
-                    IamRoleArn=GetAtt(backing, "Arn"),
+                    IamRoleArn=GetAtt(backup_role, "Arn"),
                     Resources=[one.arn(t) for one in plan.protected],
                 ),
             )
@@ -141,15 +141,15 @@ class Backup(Layer):
             heading += " Several plans for one: of two rules of a plan whose start windows overlap, AWS Backup runs one."
         t.section(heading, *plans.values(), *selections)
 
-        testing = self._rehearsal(t, protected, restoring)
-        t.section("Whom AWS Backup's jobs are reported to.", *self._told(t, backing, restoring, topic))
-        t.section("And so is the absence of jobs that end well.", *self._absent(t, vault, topic))
+        testing = self._rehearsal(t, protected, restore_role)
+        t.section("Whom AWS Backup's jobs are reported to.", *self._notification_rules(t, backup_role, restore_role, topic))
+        t.section("And so is the absence of jobs that end well.", *self._absence_alarms(t, vault, topic))
 
         for plan, made in plans.items():
             t.output(plan.title("PlanId"), Ref(made), "A backup plan.")
         t.output("RestoreTestingPlanName", Ref(testing), "The plan of the rehearsal.")
         t.output("RestoreTestingPlanArn", GetAtt(testing, "RestoreTestingPlanArn"), "The plan of the rehearsal.")
-        t.output("RestoreRoleArn", GetAtt(restoring, "Arn"), "With which role AWS Backup restores, rehearsing or by hand.")
+        t.output("RestoreRoleArn", GetAtt(restore_role, "Arn"), "With which role AWS Backup restores, rehearsing or by hand.")
 
     def _protected(self) -> tuple[Protected, ...]:
         """Each resource once: several plans may be for one, whose rules would keep each other from running in a single one."""
@@ -198,12 +198,12 @@ class Backup(Layer):
     @staticmethod
     def _plan(t: Template, plan: Plan, vault: Ref) -> backup.BackupPlan:
         def rule(each: Rule) -> backup.BackupRuleResourceType:
-            kept = backup.LifecycleResourceType(DeleteAfterDays=each.retention.days)
+            lifecycle = backup.LifecycleResourceType(DeleteAfterDays=each.retention.days)
             copies: dict[str, Any] = {}
             if each.copy_to:
-                there = t.output_of(f"{each.copy_to}:vault.VaultArn")
+                other_vault = t.output_of(f"{each.copy_to}:vault.VaultArn")
                 copies["CopyActions"] = [
-                    backup.CopyActionResourceType(DestinationBackupVaultArn=there, Lifecycle=kept),
+                    backup.CopyActionResourceType(DestinationBackupVaultArn=other_vault, Lifecycle=lifecycle),
                 ]
             return backup.BackupRuleResourceType(
                 RuleName=each.name,
@@ -212,7 +212,7 @@ class Backup(Layer):
                 StartWindowMinutes=Explained(START // MINUTE, "AWS Backup takes no shorter window."),
                 CompletionWindowMinutes=RUN // MINUTE,
                 EnableContinuousBackup=each.continuous,
-                Lifecycle=kept,
+                Lifecycle=lifecycle,
                 **copies,
             )
 
@@ -254,16 +254,16 @@ class Backup(Layer):
         t.section("The rehearsal: what was backed up is restored beside the old one, and removed again.", testing, *selections)
         return testing
 
-    def _told(self, t: Template, backing: iam.Role, restoring: iam.Role, topic: Ref) -> list[events.Rule]:
+    def _notification_rules(self, t: Template, backup_role: iam.Role, restore_role: iam.Role, topic: Ref) -> list[events.Rule]:
         """A job is this environment's by its role: the events of an account's jobs are one stream."""
-        jobs = [("Backup", "state", backing), ("Restore", "status", restoring)]
+        jobs = [("Backup", "state", backup_role), ("Restore", "status", restore_role)]
         if self._copied_to():
-            jobs.append(("Copy", "state", backing))
-        every = self.told_of == EVERY_END
+            jobs.append(("Copy", "state", backup_role))
+        every = self.notified_states == EVERY_END
 
         def rule(what: str, state: str, role: iam.Role) -> events.Rule:
             kind = f"{what.lower()}-job-" + ("state-change" if every else "ended-badly")
-            return told(
+            return notification_rule(
                 t,
                 f"{what}Job" + ("StateChange" if every else "EndedBadly"),
                 kind,
@@ -271,7 +271,7 @@ class Backup(Layer):
                 {
                     "source": ["aws.backup"],
                     "detail-type": [f"{what} Job State Change"],
-                    "detail": {state: sorted(self.told_of), "iamRoleArn": [GetAtt(role, "Arn")]},
+                    "detail": {state: sorted(self.notified_states), "iamRoleArn": [GetAtt(role, "Arn")]},
                 },
                 topic,
                 name=Explained(t.exactly(kind), "A name that the requirements spell out.") if every else None,
@@ -279,17 +279,17 @@ class Backup(Layer):
 
         return [rule(*job) for job in jobs]
 
-    def _absent(self, t: Template, vault: Ref, topic: Ref) -> list[AWSObject]:
+    def _absence_alarms(self, t: Template, vault: Ref, topic: Ref) -> list[AWSObject]:
         """Silence of a metric is the trouble here, so missing data are breaching."""
 
-        def absent(one: Protected, what: str, titled: str, rules: Sequence[Rule], vault: Any) -> AWSObject:
-            asked = " or ".join(dict.fromkeys(rule.schedule for rule in rules))
+        def absence_alarm(one: Protected, what: str, titled: str, rules: Sequence[Rule], vault: Any) -> AWSObject:
+            schedules = " or ".join(dict.fromkeys(rule.schedule for rule in rules))
             hours = apart(rules) // HOUR
             return alarm(
                 t,
                 f"{one.type}{titled}Absent",
                 f"{one.kind}-{what}-absent",
-                f"For {hours} hours no {what} of {one.type} was completed, where {asked} asks for more. "
+                f"For {hours} hours no {what} of {one.type} was completed, where {schedules} asks for more. "
                 "Read the jobs of the vault; start one by hand. In a new environment it lasts until the first is completed.",
                 Metric(
                     namespace="AWS/Backup",
@@ -308,13 +308,13 @@ class Backup(Layer):
         alarms = []
         for one in self._protected():
             rules = [rule for plan in self.plans if one in plan.protected for rule in plan.rules]
-            alarms.append(absent(one, "backup", "Backup", rules, vault))
+            alarms.append(absence_alarm(one, "backup", "Backup", rules, vault))
             for site in self._copied_to():
-                copied = [rule for rule in rules if rule.copy_to == site]
-                if copied:
-                    counted = Explained(
+                copy_rules = [rule for rule in rules if rule.copy_to == site]
+                if copy_rules:
+                    copy_vault = Explained(
                         t.output_of(f"{site}:vault.VaultName"),
                         "A copy job counts under the name of the vault that it copies into, in the region that it starts in.",
                     )
-                    alarms.append(absent(one, "copy", "Copy", copied, counted))
+                    alarms.append(absence_alarm(one, "copy", "Copy", copy_rules, copy_vault))
         return alarms

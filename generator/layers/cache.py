@@ -201,7 +201,7 @@ class Cache(Layer):
                 ExcludePunctuation=True,
             ),
         )
-        nobody = elasticache.User(
+        default_user = elasticache.User(
             "DefaultUser",
             UserId=t.named("cache-user-default"),
             UserName="default",
@@ -223,10 +223,10 @@ class Cache(Layer):
             ],
         )
         users = elasticache.UserGroup(
-            "UserGroup", UserGroupId=t.named("cache-users"), Engine="redis", UserIds=[Ref(nobody), Ref(user)]
+            "UserGroup", UserGroupId=t.named("cache-users"), Engine="redis", UserIds=[Ref(default_user), Ref(user)]
         )
         t.section("The application's credential, which its rotation layer replaces.", secret, own_account_only(secret))
-        t.section("Who may do what: one user, on session keys; nobody without a name.", nobody, user, users)
+        t.section("Who may do what: one user, on session keys; nobody without a name.", default_user, user, users)
         return secret, user, users
 
     def _group(

@@ -35,7 +35,7 @@ class CacheRotation(Layer):
         secrets_key = t.output_of("keys.SecretsKeyArn")
         user_arn = t.output_of(f"{self.cache}.UserArn")
         subnets = t.output_of("network.DatabaseSubnetIds", "List<AWS::EC2::Subnet::Id>")
-        own = self._network(t, subnets, user_arn)
+        rotation_group = self._network(t, subnets, user_arn)
 
         rotation = function(
             t,
@@ -48,7 +48,7 @@ class CacheRotation(Layer):
                 "CACHE_KEY": KEY,
             },
             subnets=subnets,
-            groups=[GetAtt(own, "GroupId")],
+            groups=[GetAtt(rotation_group, "GroupId")],
             logs_key=t.output_of("keys.LogsKeyArn"),
             timeout=timedelta(minutes=5),
             timeout_because="ElastiCache takes a minute or more to bring a password to every node; the function waits four at "
@@ -68,7 +68,7 @@ class CacheRotation(Layer):
             "When: at once, so that a rotation that cannot work is seen today, and then on schedule.", permission, scheduled
         )
 
-        failed = alarm(
+        failure_alarm = alarm(
             t,
             "RotationFailed",
             "cache-rotation-failed",
@@ -82,7 +82,7 @@ class CacheRotation(Layer):
             periods=1,
             missing="notBreaching",
         )
-        t.section("Who hears of it when it fails.", failed)
+        t.section("Who hears of it when it fails.", failure_alarm)
 
         t.output("FunctionName", Ref(rotation.function), "The function that rotates the cache's password.")
         t.output("FunctionArn", GetAtt(rotation.function, "Arn"), "The function that rotates the cache's password.")
@@ -94,19 +94,21 @@ class CacheRotation(Layer):
     def _network(self, t: Template, subnets: Ref, user_arn: Ref) -> ec2.SecurityGroup:
         """A group of the function's own, the three things that it reaches, and the endpoint that is one of them."""
         vpc = t.output_of("network.VpcId", "AWS::EC2::VPC::Id")
-        own = closed_group(t, "RotationGroup", "secgroup-cache-rotation", "Rotation of the password of the cache", vpc)
-        door = closed_group(
+        rotation_group = closed_group(t, "RotationGroup", "secgroup-cache-rotation", "Rotation of the password of the cache", vpc)
+        endpoint_group = closed_group(
             t, "EndpointGroup", "secgroup-endpoint-elasticache", "The ElastiCache endpoint: reached by the rotation", vpc
         )
         cache = t.output_of(f"{self.cache}.GroupId", "AWS::EC2::SecurityGroup::Id")
         secrets = t.output_of("network.EndpointGroupId", "AWS::EC2::SecurityGroup::Id")
         t.section(
             "Whom the function reaches: the cache, and the endpoints of ElastiCache and Secrets Manager.",
-            own,
-            door,
-            *_reaches("Cache", own, cache, REDIS, "Redis to the cache"),
-            *_reaches("ElastiCache", own, GetAtt(door, "GroupId"), HTTPS, "HTTPS to the endpoint of ElastiCache"),
-            *_reaches("Secrets", own, secrets, HTTPS, "HTTPS to the endpoint of Secrets Manager"),
+            rotation_group,
+            endpoint_group,
+            *_reaches("Cache", rotation_group, cache, REDIS, "Redis to the cache"),
+            *_reaches(
+                "ElastiCache", rotation_group, GetAtt(endpoint_group, "GroupId"), HTTPS, "HTTPS to the endpoint of ElastiCache"
+            ),
+            *_reaches("Secrets", rotation_group, secrets, HTTPS, "HTTPS to the endpoint of Secrets Manager"),
         )
         t.section(
             "ElastiCache's API without the internet, for this user alone.",
@@ -117,7 +119,7 @@ class CacheRotation(Layer):
                 VpcEndpointType="Interface",
                 PrivateDnsEnabled=True,
                 SubnetIds=subnets,
-                SecurityGroupIds=[GetAtt(door, "GroupId")],
+                SecurityGroupIds=[GetAtt(endpoint_group, "GroupId")],
                 PolicyDocument=policies.document(
                     policies.allow(
                         "OwnUserOnly",
@@ -130,7 +132,7 @@ class CacheRotation(Layer):
                 Tags=Tags(Name=t.named("endpoint-elasticache")),
             ),
         )
-        return own
+        return rotation_group
 
 
 def _reaches(what: str, source: ec2.SecurityGroup, target: object, port: int, description: str) -> list[AWSObject]:

@@ -56,17 +56,17 @@ class ClusterMonitoring(Layer):
         )
         cluster = t.output_of(f"{self.cluster}.ClusterIdentifier")
         topic = t.output_of("notify.TopicArn")
-        other = Select(3, Split(":", t.output_of(self.other)))  # an ARN names its region
+        other_region = Select(3, Split(":", t.output_of(self.other)))  # an ARN names its region
 
-        behind = self._behind(t, other, topic)
-        alarms = [*self._instances(t, cluster, connections, topic), behind, self._objects(t, topic)]
+        lag_alarm = self._lag_alarm(t, other_region, topic)
+        alarms = [*self._instances(t, cluster, connections, topic), lag_alarm, self._objects(t, topic)]
         t.section("What is watched; each alarm says what to expect.", *alarms)
 
         check = route53.HealthCheck(
             "ReplicationHealthCheck",
             HealthCheckConfig=route53.HealthCheckConfig(
                 Type="CLOUDWATCH_METRIC",
-                AlarmIdentifier=route53.AlarmIdentifier(Name=Ref(behind), Region=Ref("AWS::Region")),
+                AlarmIdentifier=route53.AlarmIdentifier(Name=Ref(lag_alarm), Region=Ref("AWS::Region")),
                 InsufficientDataHealthStatus=Explained(
                     "LastKnownStatus", "Where this cluster writes there is no lag to be told."
                 ),
@@ -81,7 +81,7 @@ class ClusterMonitoring(Layer):
         dashboard = cloudwatch.Dashboard(
             "Dashboard",
             DashboardName=t.named("dashboard", Space.ACCOUNT),
-            DashboardBody=Sub(body(self._charts(t, cluster), alarms), OtherRegion=other),
+            DashboardBody=Sub(body(self._charts(t, cluster), alarms), OtherRegion=other_region),
         )
         t.section("The same on one page.", dashboard)
         t.output("DashboardName", Ref(dashboard), "The dashboard.")
@@ -139,7 +139,7 @@ class ClusterMonitoring(Layer):
             ),
         ]
 
-    def _behind(self, t: Template, other: Select, topic: Ref) -> cloudwatch.Alarm:
+    def _lag_alarm(self, t: Template, other_region: Select, topic: Ref) -> cloudwatch.Alarm:
         """Published in the region of the secondary: after a failover in the other one, and here no more."""
         seconds = int(self.lag.total_seconds())
         return alarm(
@@ -149,7 +149,9 @@ class ClusterMonitoring(Layer):
             f"This region has been more than {seconds} seconds behind the one that writes for 5 minutes. What was written "
             "since would be lost with that region. Look for a peak of writes, or for too little capacity. Lag alone fails "
             "nothing over. The metric knows regions only: other global databases of the account between the same two are in it.",
-            Metric(namespace="AWS/RDS", name="AuroraGlobalDBRPOLag", statistic="Maximum", dimensions={"SourceRegion": other}),
+            Metric(
+                namespace="AWS/RDS", name="AuroraGlobalDBRPOLag", statistic="Maximum", dimensions={"SourceRegion": other_region}
+            ),
             ABOVE,
             seconds * 1000,  # milliseconds
             topic,

@@ -16,8 +16,8 @@ class Configuration(Layer):
     """What a failover is told, where it will run: how far it may go by itself, and between which clusters.
 
     ``rpo`` is how much may be lost; ``most_lag`` how far the other region may be behind for a switchover that loses nothing to be
-    begun; ``cooldown`` how long after one failover no other begins by itself. ``whole`` is the layer, with its site, of a
-    global database, and ``target`` then the cluster that is promoted. ``replica`` is the layer of a replica whose source
+    begun; ``cooldown`` how long after one failover no other begins by itself. ``global_cluster`` is the layer, with its site, of
+    a global database, and ``recovery_arn`` then the cluster that is promoted. ``replica`` is the layer of a replica whose source
     may be somebody else's; where it is ours it has the replica's name. Nobody asks another's whether it takes a write: one piece
     of evidence is always there then, and a person decides.
     """
@@ -27,8 +27,8 @@ class Configuration(Layer):
     rpo: timedelta
     most_lag: timedelta = timedelta(minutes=1)
     cooldown: timedelta = timedelta(hours=1)
-    whole: str = ""
-    target: str = ""
+    global_cluster: str = ""
+    recovery_arn: str = ""
     replica: str = ""
 
     def define(self, t: Template) -> None:
@@ -38,8 +38,8 @@ class Configuration(Layer):
             Default=AUTO,
             AllowedValues=list(MODES),
         )
-        told: list[tuple[str, object, str]] = [
-            (MODE, self._decided(t, mode), "auto, approve or disabled: what a failover that alarms ask for does."),
+        values: list[tuple[str, object, str]] = [
+            (MODE, self._mode(t, mode), "auto, approve or disabled: what a failover that alarms ask for does."),
             (RPO, _seconds(self.rpo), "How much may be lost, in seconds."),
             (
                 MOST_LAG,
@@ -48,11 +48,15 @@ class Configuration(Layer):
             ),
             (COOLDOWN, _seconds(self.cooldown), "How long after a failover no other begins by itself, in seconds."),
         ]
-        if self.whole:
-            told += [
-                (f"{CONFIG}global-cluster-id", t.output_of(f"{self.whole}.GlobalClusterId"), "The global database."),
-                (f"{CONFIG}home-cluster-arn", t.output_of(f"{self.whole}.HomeClusterArn"), "The cluster that writes at home."),
-                (f"{CONFIG}target-cluster-arn", t.output_of(self.target), "The cluster that is promoted."),
+        if self.global_cluster:
+            values += [
+                (f"{CONFIG}global-cluster-id", t.output_of(f"{self.global_cluster}.GlobalClusterId"), "The global database."),
+                (
+                    f"{CONFIG}home-cluster-arn",
+                    t.output_of(f"{self.global_cluster}.HomeClusterArn"),
+                    "The cluster that writes at home.",
+                ),
+                (f"{CONFIG}target-cluster-arn", t.output_of(self.recovery_arn), "The cluster that is promoted."),
             ]
         parameters = [
             ssm.Parameter(
@@ -64,12 +68,12 @@ class Configuration(Layer):
                 Value=value,
                 Tags=t.owner(),
             )
-            for name, value, description in told
+            for name, value, description in values
         ]
         t.section("No secret among them. What a failover writes itself stands beside this path, never in it.", *parameters)
         t.output("ModeName", Ref(parameters[0]), "The parameter that holds the mode.")
 
-    def _decided(self, t: Template, mode: Ref) -> Ref | If:
+    def _mode(self, t: Template, mode: Ref) -> Ref | If:
         """The mode, which is not auto where the source is not ours."""
         if not self.replica:
             return mode

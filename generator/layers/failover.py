@@ -25,7 +25,7 @@ from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import RUNTIME
 from generator.parts.log_group import WORKING_LOGS, log_group
-from generator.parts.rules import every
+from generator.parts.rules import scheduled_rule
 from generator.template import Explained, Template
 from model import RECOVERY, Site
 from protocol.epoch import snapshot
@@ -41,16 +41,16 @@ TAG_ON_CREATE = (parameter_actions.AddTagsToResource, parameter_actions.PutParam
 class Failover(Layer):
     """Decides on a failover and makes it, one act at a time, from the recovery region alone and outside of any VPC.
 
-    ``home`` and ``target`` are the addresses of the two databases' ARNs; ``whole`` is that of the global database between them:
-    where there is none, ``target`` is a read replica. ``files``, ``secret`` and ``rotation`` are the addresses of what goes over
-    with a replica.
+    ``primary_arn`` and ``recovery_arn`` are the addresses of the two databases' ARNs; ``global_cluster`` is that of the global
+    database between them: where there is none, the one to recover with is a read replica. ``files``, ``secret`` and ``rotation``
+    are the addresses of what goes over with a replica.
     """
 
     name: str = LAYER
     sites: tuple[Site, ...] = (RECOVERY,)
-    home: str
-    target: str
-    whole: str = ""
+    primary_arn: str
+    recovery_arn: str
+    global_cluster: str = ""
     files: str = ""
     secret: str = ""
     rotation: str = ""
@@ -60,7 +60,7 @@ class Failover(Layer):
         topic, logs_key = t.output_of("notify.TopicArn"), t.output_of("keys.LogsKeyArn")
         bucket = t.output_of("artifacts.BucketName")
         group = log_group("LogGroup", t.named(f"/aws/lambda/function-{NAME}"), logs_key, self.log_retention)
-        dead = sqs.Queue(
+        dead_letter_queue = sqs.Queue(
             "Undelivered",
             DeletionPolicy="Delete",
             UpdateReplacePolicy="Delete",
@@ -72,7 +72,7 @@ class Failover(Layer):
             "Role",
             RoleName=t.named(f"role-{NAME}", Space.ACCOUNT),
             AssumeRolePolicyDocument=policies.trust(policies.service("lambda")),
-            Policies=[iam.Policy(PolicyName=NAME, PolicyDocument=policies.document(*self._may(t, group)))],
+            Policies=[iam.Policy(PolicyName=NAME, PolicyDocument=policies.document(*self._statements(t, group)))],
         )
         function = awslambda.Function(
             "Function",
@@ -91,9 +91,11 @@ class Failover(Layer):
         t.section(
             "The function, outside of any VPC: it calls AWS only, and an endpoint would be one more thing to lose.", group, role
         )
-        t.section("What it runs.", function, dead)
+        t.section("What it runs.", function, dead_letter_queue)
 
-        schedule, may_tick = every(t, "Schedule", NAME, "Goes on with what has begun.", timedelta(minutes=1), function)
+        schedule, invoke_permission = scheduled_rule(
+            t, "Schedule", NAME, "Goes on with what has begun.", timedelta(minutes=1), function
+        )
         schedule.Targets[0].Input = '{"tick": true}'
         evidence = events.Rule(
             "Evidence",
@@ -108,11 +110,13 @@ class Failover(Layer):
             State="ENABLED",
             Targets=[
                 events.Target(
-                    Id="Function", Arn=GetAtt(function, "Arn"), DeadLetterConfig=events.DeadLetterConfig(Arn=GetAtt(dead, "Arn"))
+                    Id="Function",
+                    Arn=GetAtt(function, "Arn"),
+                    DeadLetterConfig=events.DeadLetterConfig(Arn=GetAtt(dead_letter_queue, "Arn")),
                 )
             ],
         )
-        may_decide = awslambda.Permission(
+        evidence_permission = awslambda.Permission(
             "InvokedByEvidence",
             FunctionName=Ref(function),
             Action="lambda:InvokeFunction",
@@ -120,30 +124,37 @@ class Failover(Layer):
             SourceAccount=Ref("AWS::AccountId"),
             SourceArn=GetAtt(evidence, "Arn"),
         )
-        kept = sqs.QueuePolicy(
+        queue_policy = sqs.QueuePolicy(
             "UndeliveredPolicy",
-            Queues=[Ref(dead)],
+            Queues=[Ref(dead_letter_queue)],
             PolicyDocument=policies.document(
                 policies.allow(
                     "TheRuleKeepsWhatItCouldNotDeliver",
                     [queue_actions.SendMessage],
-                    [GetAtt(dead, "Arn")],
+                    [GetAtt(dead_letter_queue, "Arn")],
                     ArnEquals("aws:SourceArn", GetAtt(evidence, "Arn")),
                     to=policies.service("events"),
                 )
             ),
         )
-        t.section("When: every minute, and as soon as the evidence is there.", schedule, may_tick, evidence, may_decide, kept)
-        t.section("Who hears of it when it fails, or is silent.", *self._alarms(t, function, dead, topic))
+        t.section(
+            "When: every minute, and as soon as the evidence is there.",
+            schedule,
+            invoke_permission,
+            evidence,
+            evidence_permission,
+            queue_policy,
+        )
+        t.section("Who hears of it when it fails, or is silent.", *self._alarms(t, function, dead_letter_queue, topic))
         t.output("FunctionName", Ref(function), "The function.")
         t.output("FunctionArn", GetAtt(function, "Arn"), "The function.")
 
     def _environment(self, t: Template) -> dict[str, Any]:
-        home, target = t.output_of(self.home), t.output_of(self.target)
+        primary_arn, recovery_arn = t.output_of(self.primary_arn), t.output_of(self.recovery_arn)
         common = {
             "SYSTEM": t.owner()["System"],
             "SUFFIX": Ref("EnvironmentSuffix"),
-            "KIND": AURORA if self.whole else REPLICA,
+            "KIND": AURORA if self.global_cluster else REPLICA,
             "TOPIC_ARN": t.output_of("notify.TopicArn"),
             "ALARM_ARN": t.output_of("evidence.AlarmArn"),
             "EVIDENCE_ALARMS": Sub(
@@ -151,21 +162,21 @@ class Failover(Layer):
                 Stale=t.output_of("evidence.StaleAlarmName"),
                 Unreachable=t.output_of("evidence.UnreachableAlarmName"),
             ),
-            "PROBE_PRIMARY_ARN": self._probe(t, home),
+            "PROBE_PRIMARY_ARN": self._probe(t, primary_arn),
             "PROBE_RECOVERY_ARN": t.output_of("probe-recovery.FunctionArn"),
             "REPLICA_AGE_ARN": t.output_of("replica-age.FunctionArn"),
-            "PRIMARY_REGION": Select(3, Split(":", home)),
-            "HOME_ARN": home,
-            "TARGET_ARN": target,
+            "PRIMARY_REGION": Select(3, Split(":", primary_arn)),
+            "HOME_ARN": primary_arn,
+            "TARGET_ARN": recovery_arn,
         }
-        if self.whole:
+        if self.global_cluster:
             capacity = {
                 "CAPACITY_MIN": Explained("2", "What a writer of a global database should have, by AWS."),
                 "CAPACITY_MAX": "8",
                 "CAPACITY_HOME_MIN": Explained("0.5", "And what the templates give it."),
                 "CAPACITY_HOME_MAX": "2",
             }
-            return {**common, "GLOBAL_CLUSTER_ID": t.output_of(self.whole), **capacity}
+            return {**common, "GLOBAL_CLUSTER_ID": t.output_of(self.global_cluster), **capacity}
         return {
             **common,
             "FILE_SYSTEM_ID": t.output_of(self.files),
@@ -174,30 +185,30 @@ class Failover(Layer):
         }
 
     @staticmethod
-    def _probe(t: Template, home: Any) -> Sub:
+    def _probe(t: Template, primary_arn: Any) -> Sub:
         """Computed, not wired: the primary's probe may be somebody else's, and absent."""
         return Sub(
             "arn:${AWS::Partition}:lambda:${Region}:${AWS::AccountId}:function:" + t.name("function-probe"),
-            Region=Select(3, Split(":", home)),
+            Region=Select(3, Split(":", primary_arn)),
         )
 
-    def _may(self, t: Template, group: logs.LogGroup) -> list[Statement]:
-        home, target = t.output_of(self.home), t.output_of(self.target)
+    def _statements(self, t: Template, group: logs.LogGroup) -> list[Statement]:
+        primary_arn, recovery_arn = t.output_of(self.primary_arn), t.output_of(self.recovery_arn)
         topic_key = t.output_of("keys.TopicKeyArn")
-        remembered = _parameters(t, "*")
-        whole = Explained(
+        parameters_arn = _parameters(t, "*")
+        path_arn = Explained(
             Sub(_parameters(t, "").data["Fn::Sub"].removesuffix("/")),
             "Systems Manager asks about the path itself, which ends without a slash.",
         )
-        probes = [self._probe(t, home), t.output_of("probe-recovery.FunctionArn"), t.output_of("replica-age.FunctionArn")]
+        probes = [self._probe(t, primary_arn), t.output_of("probe-recovery.FunctionArn"), t.output_of("replica-age.FunctionArn")]
         return [
             policies.allow("WriteOwnLog", [log_actions.CreateLogStream, log_actions.PutLogEvents], [GetAtt(group, "Arn")]),
             policies.allow(
                 "ReadWhatIsRemembered",
                 [parameter_actions.GetParameters, parameter_actions.GetParametersByPath],
-                [whole, remembered],
+                [path_arn, parameters_arn],
             ),
-            policies.allow("RememberWithTags", list(TAG_ON_CREATE), [remembered]),
+            policies.allow("RememberWithTags", list(TAG_ON_CREATE), [parameters_arn]),
             policies.allow(
                 "ForgetSpentLeases",
                 [parameter_actions.DeleteParameters],
@@ -211,7 +222,7 @@ class Failover(Layer):
             policies.deny(
                 "NeverOverWhatIsRemembered",
                 [parameter_actions.PutParameter],
-                [remembered],
+                [parameters_arn],
                 StringEquals("ssm:Overwrite", "true"),
             ),
             policies.allow("AskTheSites", [function_actions.InvokeFunction], probes),
@@ -236,15 +247,21 @@ class Failover(Layer):
                 [topic_key],
                 StringEquals("kms:ViaService", Sub("sns.${AWS::Region}.amazonaws.com")),
             ),
-            *(self._may_fail_over(t, home, target) if self.whole else self._may_promote(t, target)),
+            *(
+                self._global_cluster_statements(t, primary_arn, recovery_arn)
+                if self.global_cluster
+                else self._replica_statements(t, recovery_arn)
+            ),
         ]
 
-    def _may_fail_over(self, t: Template, home: Any, target: Any) -> list[Statement]:
-        whole = Sub("arn:${AWS::Partition}:rds::${AWS::AccountId}:global-cluster:${Name}", Name=t.output_of(self.whole))
-        snapshots = _snapshots("cluster-snapshot", target)
+    def _global_cluster_statements(self, t: Template, primary_arn: Any, recovery_arn: Any) -> list[Statement]:
+        global_cluster_arn = Sub(
+            "arn:${AWS::Partition}:rds::${AWS::AccountId}:global-cluster:${Name}", Name=t.output_of(self.global_cluster)
+        )
+        snapshots = _snapshots("cluster-snapshot", recovery_arn)
         return [
-            policies.allow("LookAtTheGlobalDatabase", [database_actions.DescribeGlobalClusters], [whole]),
-            policies.allow("LookAtItsClusters", [database_actions.DescribeDBClusters], [home, target]),
+            policies.allow("LookAtTheGlobalDatabase", [database_actions.DescribeGlobalClusters], [global_cluster_arn]),
+            policies.allow("LookAtItsClusters", [database_actions.DescribeDBClusters], [primary_arn, recovery_arn]),
             policies.allow(
                 "ChangeWhichOneWrites",
                 [
@@ -252,16 +269,16 @@ class Failover(Layer):
                     database_actions.RemoveFromGlobalCluster,
                     database_actions.SwitchoverGlobalCluster,
                 ],
-                [whole, home, target],
+                [global_cluster_arn, primary_arn, recovery_arn],
             ),
-            policies.allow("GiveItCapacity", [database_actions.ModifyDBCluster], [target]),
-            policies.allow("KeepItsStateOfThen", [database_actions.CreateDBClusterSnapshot], [target, snapshots]),
+            policies.allow("GiveItCapacity", [database_actions.ModifyDBCluster], [recovery_arn]),
+            policies.allow("KeepItsStateOfThen", [database_actions.CreateDBClusterSnapshot], [recovery_arn, snapshots]),
             policies.allow("WithTags", [database_actions.AddTagsToResource], [snapshots]),
         ]
 
-    def _may_promote(self, t: Template, target: Any) -> list[Statement]:
-        secret, snapshots = t.output_of(self.secret), _snapshots("snapshot", target)
-        rotates: list[Action] = [
+    def _replica_statements(self, t: Template, recovery_arn: Any) -> list[Statement]:
+        secret, snapshots = t.output_of(self.secret), _snapshots("snapshot", recovery_arn)
+        rotation_actions: list[Action] = [
             secret_actions.DescribeSecret,
             secret_actions.RotateSecret,
             secret_actions.StopReplicationToReplica,
@@ -272,29 +289,29 @@ class Failover(Layer):
         )
         return [
             policies.allow(
-                "PromoteThisReplica", [database_actions.DescribeDBInstances, database_actions.PromoteReadReplica], [target]
+                "PromoteThisReplica", [database_actions.DescribeDBInstances, database_actions.PromoteReadReplica], [recovery_arn]
             ),
-            policies.allow("KeepItsStateOfThen", [database_actions.CreateDBSnapshot], [target, snapshots]),
+            policies.allow("KeepItsStateOfThen", [database_actions.CreateDBSnapshot], [recovery_arn, snapshots]),
             policies.allow("WithTags", [database_actions.AddTagsToResource], [snapshots]),
             policies.allow(
                 "EndTheReplicationOfFilesWhoseSourceIsElsewhere",
                 [file_actions.DeleteReplicationConfiguration, file_actions.DescribeReplicationConfigurations],
                 [files, Sub("arn:${AWS::Partition}:elasticfilesystem:*:${AWS::AccountId}:file-system/*")],
             ),
-            policies.allow("PromoteThisSecretAndRotateIt", rotates, [secret]),
+            policies.allow("PromoteThisSecretAndRotateIt", rotation_actions, [secret]),
             policies.allow("SecretsManagerAsksWhetherWeMay", [function_actions.InvokeFunction], [t.output_of(self.rotation)]),
         ]
 
     @staticmethod
-    def _alarms(t: Template, function: awslambda.Function, dead: sqs.Queue, topic: Any) -> list[AWSObject]:
-        own = {"FunctionName": Ref(function)}
+    def _alarms(t: Template, function: awslambda.Function, dead_letter_queue: sqs.Queue, topic: Any) -> list[AWSObject]:
+        dimensions = {"FunctionName": Ref(function)}
         return [
             alarm(
                 t,
                 "FailoverFails",
                 "failover-fails",
                 "The failover function failed. It tries again in a minute; while this lasts, nothing fails over. Read its log.",
-                Metric(namespace="AWS/Lambda", name="Errors", statistic="Sum", dimensions=own),
+                Metric(namespace="AWS/Lambda", name="Errors", statistic="Sum", dimensions=dimensions),
                 "GreaterThanThreshold",
                 0,
                 topic,
@@ -306,7 +323,7 @@ class Failover(Layer):
                 "FailoverSilent",
                 "failover-silent",
                 "The failover function has not run for 5 minutes: nothing fails over by itself. Look at its schedule.",
-                Metric(namespace="AWS/Lambda", name="Invocations", statistic="Sum", dimensions=own),
+                Metric(namespace="AWS/Lambda", name="Invocations", statistic="Sum", dimensions=dimensions),
                 "LessThanThreshold",
                 1,
                 topic,
@@ -321,7 +338,7 @@ class Failover(Layer):
                     namespace="AWS/SQS",
                     name="ApproximateNumberOfMessagesVisible",
                     statistic="Maximum",
-                    dimensions={"QueueName": GetAtt(dead, "QueueName")},
+                    dimensions={"QueueName": GetAtt(dead_letter_queue, "QueueName")},
                 ),
                 "GreaterThanThreshold",
                 0,
@@ -332,10 +349,10 @@ class Failover(Layer):
         ]
 
 
-def _snapshots(kind: str, target: Any) -> Sub:
+def _snapshots(kind: str, recovery_arn: Any) -> Sub:
     """Those that are named after the database that was promoted."""
     arn = "arn:${AWS::Partition}:rds:${AWS::Region}:${AWS::AccountId}:" + f"{kind}:{snapshot('${Database}', '*')}"
-    return Sub(arn, Database=Select(6, Split(":", target)))
+    return Sub(arn, Database=Select(6, Split(":", recovery_arn)))
 
 
 def _parameters(t: Template, rest: str) -> Sub:

@@ -70,11 +70,11 @@ class Files(Layer):
 
         role = Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:role/" + t.name(self.writer, Space.ACCOUNT))
         points = Sub("arn:${AWS::Partition}:elasticfilesystem:${AWS::Region}:${AWS::AccountId}:access-point/*")
-        other = t.output_of(f"{self.replicate_to}.FileSystemArn") if self.replicate_to else None
+        replica_arn = t.output_of(f"{self.replicate_to}.FileSystemArn") if self.replicate_to else None
         replication: dict[str, object] = {}
-        if other:
-            there = efs.ReplicationDestination(FileSystemId=_id_in(other), Region=Select(3, Split(":", other)))
-            replication["ReplicationConfiguration"] = efs.ReplicationConfiguration(Destinations=[there])
+        if replica_arn:
+            destination = efs.ReplicationDestination(FileSystemId=_id_in(replica_arn), Region=Select(3, Split(":", replica_arn)))
+            replication["ReplicationConfiguration"] = efs.ReplicationConfiguration(Destinations=[destination])
         if self.replica:
             writable = Explained(
                 "DISABLED",
@@ -142,7 +142,7 @@ class Files(Layer):
             for n, letter in enumerate("ABC"[: self.zones])
         ]
         heading = "The file system; its policy knows one role, and no way but TLS."
-        if other:
+        if replica_arn:
             heading += " EFS replicates it into a file system that we own, in the other region."
         if self.replica:
             heading += " Where a file system at the other site is replicated into it, it is read-only until failover ends that."
@@ -163,15 +163,15 @@ class Files(Layer):
             missing="notBreaching",
         )
         t.section("Who hears of it when it is too busy.", busy)
-        if other:
-            t.section("Who hears of it when the replica is behind.", self._behind(t, files, other, topic))
+        if replica_arn:
+            t.section("Who hears of it when the replica is behind.", self._lag_alarm(t, files, replica_arn, topic))
 
         t.output("FileSystemId", Ref(files), "The file system.")
         t.output("FileSystemArn", GetAtt(files, "Arn"), "The file system.")
         t.output("AccessPointArn", GetAtt(point, "Arn"), "Through which clients mount it.")
         t.output("WriterGroupId", GetAtt(writers, "GroupId"), "Security group of whatever may mount the file system.")
 
-    def _behind(self, t: Template, files: efs.FileSystem, other: Ref, topic: Ref) -> AWSObject:
+    def _lag_alarm(self, t: Template, files: efs.FileSystem, replica_arn: Ref, topic: Ref) -> AWSObject:
         """EFS says every minute how old the replica is; where it says nothing, replication is not running."""
         minutes = self.late_after // timedelta(minutes=1)
         return alarm(
@@ -185,7 +185,7 @@ class Files(Layer):
                 namespace="AWS/EFS",
                 name="TimeSinceLastSync",
                 statistic="Maximum",
-                dimensions={"FileSystemId": Ref(files), "DestinationFileSystemId": _id_in(other)},
+                dimensions={"FileSystemId": Ref(files), "DestinationFileSystemId": _id_in(replica_arn)},
             ),
             "GreaterThanThreshold",
             int(self.late_after.total_seconds()),

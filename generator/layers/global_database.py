@@ -25,8 +25,8 @@ class GlobalDatabase(Layer):
             t.output_of(f"{self.cluster}.ClusterIdentifier"),
             "Not the ARN, though the reference allows it: CloudFormation then asks for an engine.",
         )
-        home = t.output_of(f"{self.cluster}.ClusterArn")
-        whole = rds.GlobalCluster(
+        primary_arn = t.output_of(f"{self.cluster}.ClusterArn")
+        global_cluster = rds.GlobalCluster(
             "GlobalCluster",
             DeletionPolicy="Delete",
             UpdateReplacePolicy="Delete",
@@ -35,7 +35,8 @@ class GlobalDatabase(Layer):
             DeletionProtection=False,
         )
         t.section(
-            "The global database. Which of its clusters writes is its own state: a failover changes it, and no template.", whole
+            "The global database. Which of its clusters writes is its own state: a failover changes it, and no template.",
+            global_cluster,
         )
-        t.output("GlobalClusterId", Ref(whole), "The global database, for those who follow it or fail it over.")
-        t.output("HomeClusterArn", home, "The cluster that writes at home.")
+        t.output("GlobalClusterId", Ref(global_cluster), "The global database, for those who follow it or fail it over.")
+        t.output("HomeClusterArn", primary_arn, "The cluster that writes at home.")

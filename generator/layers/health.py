@@ -14,7 +14,7 @@ from generator.layers.network import HTTPS
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import function
-from generator.parts.rules import every
+from generator.parts.rules import scheduled_rule
 from generator.parts.secret import reads
 from generator.template import Explained, Group, Template
 from protocol.metrics import NAMESPACE, PUBLISHED, WORKS
@@ -134,17 +134,21 @@ class Health(Layer):
             health.role,
             health.function,
         )
-        rule, permission = every(t, "Schedule", "health-schedule", "Asks whether everything works.", self.every, health.function)
+        rule, permission = scheduled_rule(
+            t, "Schedule", "health-schedule", "Asks whether everything works.", self.every, health.function
+        )
         t.section("When: every minute. A run that fails is tried twice again by Lambda, each failure counted.", rule, permission)
 
-        own = {"FunctionName": Ref(health.function)}
+        dimensions = {"FunctionName": Ref(health.function)}
         failing = [
             alarm(
                 t,
                 f"{dependency.capitalize()}Fails",
                 f"{dependency}-fails",
                 f"For three minutes the function could not use the {dependency}. Its log says why, and how the others are.",
-                Metric(namespace=NAMESPACE, name=WORKS, statistic="Maximum", dimensions={**own, REPORTS.dimension: dependency}),
+                Metric(
+                    namespace=NAMESPACE, name=WORKS, statistic="Maximum", dimensions={**dimensions, REPORTS.dimension: dependency}
+                ),
                 "LessThanThreshold",
                 1,
                 topic,
@@ -157,7 +161,7 @@ class Health(Layer):
             "HealthUnknown",
             "health-unknown",
             "The function has not run for five minutes, so nobody knows whether everything works. Look at its schedule.",
-            Metric(namespace="AWS/Lambda", name="Invocations", statistic="Sum", dimensions=own),
+            Metric(namespace="AWS/Lambda", name="Invocations", statistic="Sum", dimensions=dimensions),
             "LessThanThreshold",
             1,
             topic,

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from generator.parts.database_function import SECRET, Asking, by_the_clock
+from generator.parts.database_function import SECRET, DatabaseFunction, scheduled_function
 from generator.template import Template
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heartbeat(Asking):
+class Heartbeat(DatabaseFunction):
     """Writes the time into this site's database every minute, while the database writes; a replica shows by it how old it is.
 
     At home it names that database as the one that may write, for clients that honour the epoch: ``names`` is the address of its
@@ -20,7 +20,7 @@ class Heartbeat(Asking):
     names: str = ""
 
     def define(self, t: Template) -> None:
-        by_the_clock(
+        scheduled_function(
             t,
             self,
             "heartbeat",

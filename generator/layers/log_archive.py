@@ -11,7 +11,7 @@ from generator.layer import Layer
 from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import function
-from generator.parts.rules import every
+from generator.parts.rules import scheduled_rule
 from generator.parts.secret import reads
 from generator.template import Template
 from protocol.metrics import ARCHIVE_LAG_SECONDS, GAPS, NAMESPACE
@@ -74,10 +74,12 @@ class LogArchive(Layer):
             archiver.role,
             archiver.function,
         )
-        rule, permission = every(t, "Schedule", "log-archive-schedule", "Runs the archiver.", self.every, archiver.function)
+        rule, permission = scheduled_rule(
+            t, "Schedule", "log-archive-schedule", "Runs the archiver.", self.every, archiver.function
+        )
         t.section("When: every minute; a run that finds another at work ends.", rule, permission)
 
-        own = {"FunctionName": Ref(archiver.function)}
+        dimensions = {"FunctionName": Ref(archiver.function)}
         seconds, minutes = int(self.late_after.total_seconds()), int(self.late_after.total_seconds()) // 60
         alarms = [
             alarm(
@@ -86,7 +88,7 @@ class LogArchive(Layer):
                 "archive-too-late",
                 f"The archive is {minutes} minutes behind the database, or nobody knows how far. Point-in-time recovery by AWS "
                 "is not touched. Read the archiver's log; if it catches up, wait; a gap begins at the backlog's limit.",
-                Metric(namespace=NAMESPACE, name=ARCHIVE_LAG_SECONDS, statistic="Maximum", dimensions=own),
+                Metric(namespace=NAMESPACE, name=ARCHIVE_LAG_SECONDS, statistic="Maximum", dimensions=dimensions),
                 "GreaterThanThreshold",
                 seconds,
                 topic,
@@ -98,7 +100,7 @@ class LogArchive(Layer):
                 "archive-has-gap",
                 "Changes between two segments are missing for good. Take a snapshot now: it is the next point from which the "
                 "archive can bring a database forward.",
-                Metric(namespace=NAMESPACE, name=GAPS, statistic="Sum", dimensions=own),
+                Metric(namespace=NAMESPACE, name=GAPS, statistic="Sum", dimensions=dimensions),
                 "GreaterThanThreshold",
                 0,
                 topic,
@@ -111,7 +113,7 @@ class LogArchive(Layer):
                 "archiver-failed",
                 "Five runs in a row failed. Changes wait in the database's own log until its limit; read the archiver's log "
                 "group.",
-                Metric(namespace="AWS/Lambda", name="Errors", statistic="Sum", dimensions=own),
+                Metric(namespace="AWS/Lambda", name="Errors", statistic="Sum", dimensions=dimensions),
                 "GreaterThanThreshold",
                 0,
                 topic,

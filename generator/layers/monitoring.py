@@ -9,7 +9,7 @@ from generator.layer import Layer
 from generator.names import Space
 from generator.parts.alarm import Metric, alarm
 from generator.parts.dashboard import Chart, body
-from generator.parts.rules import told
+from generator.parts.rules import notification_rule
 from generator.template import Explained, Group, Template
 
 GIB = 1024**3
@@ -118,7 +118,7 @@ class Monitoring(Layer):
             )
         t.section("What is watched; each alarm says what to expect.", *alarms)
         if self.event_rule:
-            rule = told(
+            rule = notification_rule(
                 t,
                 "DatabaseEvents",
                 "database-events",
@@ -177,7 +177,7 @@ class Monitoring(Layer):
         ]
 
     def _dashboard(self, t: Template, instance: Ref, alarms: list[AWSObject]) -> cloudwatch.Dashboard:
-        shown: tuple[tuple[str, str], ...] = (
+        metrics: tuple[tuple[str, str], ...] = (
             ("CPUUtilization", "Processor, %"),
             ("DatabaseConnections", "Connections"),
             ("FreeStorageSpace", "Free storage, bytes"),
@@ -186,9 +186,9 @@ class Monitoring(Layer):
             ("WriteLatency", "Write latency, seconds"),
         )
         if self.lag:
-            shown += (("ReplicaLag", "Behind its source, seconds"),)
+            metrics += (("ReplicaLag", "Behind its source, seconds"),)
         identifier = "${" + instance.data["Ref"] + "}"
-        charts = [Chart(title, [["AWS/RDS", name, "DBInstanceIdentifier", identifier]]) for name, title in shown]
+        charts = [Chart(title, [["AWS/RDS", name, "DBInstanceIdentifier", identifier]]) for name, title in metrics]
         if self.files:
             files = "${" + t.output_of(f"{self.files}.FileSystemId").data["Ref"] + "}"
             charts += [

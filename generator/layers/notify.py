@@ -33,8 +33,8 @@ class Notify(Layer):
         key = t.output_of("keys.TopicKeyArn")
         wanted = t.condition("OperatorIsNamed", Not(Equals(email, "")))
 
-        shown = {"DisplayName": self.display_name} if self.display_name else {}
-        topic = sns.Topic("Topic", TopicName=t.named(self.kind), **shown, KmsMasterKeyId=key)
+        optional = {"DisplayName": self.display_name} if self.display_name else {}
+        topic = sns.Topic("Topic", TopicName=t.named(self.kind), **optional, KmsMasterKeyId=key)
         policy = sns.TopicPolicy(
             "TopicPolicy",
             Topics=[Ref(topic)],

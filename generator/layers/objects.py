@@ -88,8 +88,8 @@ class Objects(Layer):
     def _replicated(self, t: Template, bucket: s3.Bucket) -> iam.Role:
         """Give the bucket its replication, and return the role for it, which names the bucket before it is there."""
         site = self.replicate_to.rpartition(":")[0]
-        there = t.output_of(f"{self.replicate_to}.BucketArn")
-        their_key = t.output_of(f"{site}:keys.ObjectsKeyArn")
+        replica_arn = t.output_of(f"{self.replicate_to}.BucketArn")
+        replica_key = t.output_of(f"{site}:keys.ObjectsKeyArn")
         role = iam.Role(
             "ReplicationRole",
             RoleName=t.named("role-replication", Space.ACCOUNT),
@@ -98,7 +98,10 @@ class Objects(Layer):
                 "S3 documents no source condition for the role that it replicates with.",
             ),
             Policies=[
-                iam.Policy(PolicyName="replicate", PolicyDocument=policies.document(*self._replicates(t, there, their_key)))
+                iam.Policy(
+                    PolicyName="replicate",
+                    PolicyDocument=policies.document(*self._replication_statements(t, replica_arn, replica_key)),
+                )
             ],
         )
         minutes = s3.ReplicationTimeValue(Minutes=Explained(IN_TIME, "S3 Replication Time Control knows no other time."))
@@ -115,8 +118,8 @@ class Objects(Layer):
                     ),
                     DeleteMarkerReplication=s3.DeleteMarkerReplication(Status="Enabled"),
                     Destination=s3.ReplicationConfigurationRulesDestination(
-                        Bucket=there,
-                        EncryptionConfiguration=s3.EncryptionConfiguration(ReplicaKmsKeyID=their_key),
+                        Bucket=replica_arn,
+                        EncryptionConfiguration=s3.EncryptionConfiguration(ReplicaKmsKeyID=replica_key),
                         ReplicationTime=s3.ReplicationTime(Status="Enabled", Time=minutes),
                         Metrics=s3.Metrics(Status="Enabled", EventThreshold=minutes),
                     ),
@@ -125,11 +128,11 @@ class Objects(Layer):
         )
         return role
 
-    def _replicates(self, t: Template, there: Ref, their_key: Ref) -> list[Statement]:
+    def _replication_statements(self, t: Template, replica_arn: Ref, replica_key: Ref) -> list[Statement]:
         """What S3 may do to replicate. An object's encryption context is its bucket's ARN, or its own where it was written so."""
         source = "arn:${AWS::Partition}:s3:::" + t.name(self.kind, Space.PARTITION)
         here, objects_here = Sub(source), Sub(source + "/*")
-        objects_there = Sub("${" + there.data["Ref"] + "}/*")
+        objects_there = Sub("${" + replica_arn.data["Ref"] + "}/*")
 
         def through_s3(region: Sub, *context: Sub | Ref) -> list[Any]:
             return [
@@ -138,7 +141,7 @@ class Objects(Layer):
             ]
 
         this_region = Sub("s3.${AWS::Region}.amazonaws.com")
-        that_region = Sub("s3.${Region}.amazonaws.com", Region=Select(3, Split(":", their_key)))
+        that_region = Sub("s3.${Region}.amazonaws.com", Region=Select(3, Split(":", replica_key)))
         return [
             policies.allow("ReadHowItIsReplicated", [actions.GetReplicationConfiguration, actions.ListBucket], [here]),
             policies.allow(
@@ -158,7 +161,7 @@ class Objects(Layer):
             policies.allow(
                 "WriteUnderTheKeyOfTheOtherRegion",
                 [key_actions.Encrypt, key_actions.GenerateDataKey],
-                [their_key],
-                *through_s3(that_region, there, objects_there),
+                [replica_key],
+                *through_s3(that_region, replica_arn, objects_there),
             ),
         ]

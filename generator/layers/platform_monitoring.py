@@ -159,7 +159,7 @@ class PlatformMonitoring(Layer):
 
     def _throttled(self, t: Template, table: Ref, topic: Ref) -> cloudwatch.Alarm:
         """DynamoDB counts refused reads and writes apart, and says nothing while there are none."""
-        counted = [
+        metrics = [
             cloudwatch.MetricDataQuery(
                 Id=id_,
                 ReturnData=False,
@@ -185,7 +185,7 @@ class PlatformMonitoring(Layer):
                 f"More than {self.throttled_requests} reads and writes were throttled in five minutes. On demand that means a "
                 "sudden peak or one hot key: look at the keys, and let clients wait and try again."
             ),
-            Metrics=[total, *counted],
+            Metrics=[total, *metrics],
             EvaluationPeriods=1,
             DatapointsToAlarm=1,
             ComparisonOperator=ABOVE,
@@ -204,7 +204,7 @@ def _charts(cluster: Ref, table: Ref, function: Ref) -> list[Chart]:
     def aurora(name: str, *roles: str) -> list[list[str]]:
         return [["AWS/RDS", name, "DBClusterIdentifier", text(cluster), "Role", role] for role in roles]
 
-    def counted(*names: str) -> list[list[str]]:
+    def metrics(*names: str) -> list[list[str]]:
         return [["AWS/DynamoDB", name, "TableName", text(table)] for name in names]
 
     def invoked(*names: str) -> list[list[str]]:
@@ -214,8 +214,8 @@ def _charts(cluster: Ref, table: Ref, function: Ref) -> list[Chart]:
         Chart("Aurora: processor, %", aurora("CPUUtilization", "WRITER", "READER")),
         Chart("Aurora: connections", aurora("DatabaseConnections", "WRITER", "READER")),
         Chart("Aurora: the reader behind the writer, milliseconds", aurora("AuroraReplicaLag", "READER"), "Maximum"),
-        Chart("DynamoDB: capacity used, units", counted("ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"), "Sum"),
-        Chart("DynamoDB: throttled", counted("ReadThrottleEvents", "WriteThrottleEvents"), "Sum"),
+        Chart("DynamoDB: capacity used, units", metrics("ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"), "Sum"),
+        Chart("DynamoDB: throttled", metrics("ReadThrottleEvents", "WriteThrottleEvents"), "Sum"),
         Chart("Function: invocations and errors", invoked("Invocations", "Errors"), "Sum"),
         Chart("Function: duration, milliseconds", invoked("Duration"), "Maximum"),
     ]

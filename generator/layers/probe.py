@@ -11,7 +11,7 @@ from troposphere import AWSObject, GetAtt, Ref, Sub, Tags, ec2
 from generator.layer import Layer
 from generator.layers.network import CLIENT_RULE_DESCRIPTION, HTTPS, POSTGRESQL
 from generator.parts import policies
-from generator.parts.database_function import SECRET, at_database, fails
+from generator.parts.database_function import SECRET, database_function, fails
 from generator.parts.group import closed_group
 from generator.parts.log_group import WORKING_LOGS
 from generator.template import Explained, Template
@@ -44,7 +44,7 @@ class Probe(Layer):
         rule = t.output_of("network.ClientRuleId")
         fenced = [_ec2("security-group/${Group}", Group=instances), _ec2("security-group-rule/${Rule}", Rule=rule)]
 
-        own, theirs = (
+        probe_group, endpoint_group = (
             closed_group(t, title, kind, description, vpc)
             for title, kind, description in (
                 ("Group", "secgroup-probe", "The probe: reaches the database, its secret and EC2, nothing reaches it"),
@@ -54,11 +54,11 @@ class Probe(Layer):
         secrets = t.output_of("network.EndpointGroupId", "AWS::EC2::SecurityGroup::Id")
         t.section(
             "Whom it reaches: a group and rules of its own, which a fence leaves alone.",
-            own,
-            theirs,
-            *_may_reach(own, "Database", instances, POSTGRESQL, "PostgreSQL"),
-            *_may_reach(own, "Secrets", secrets, HTTPS, "HTTPS"),
-            *_may_reach(own, "Ec2", GetAtt(theirs, "GroupId"), HTTPS, "HTTPS"),
+            probe_group,
+            endpoint_group,
+            *_may_reach(probe_group, "Database", instances, POSTGRESQL, "PostgreSQL"),
+            *_may_reach(probe_group, "Secrets", secrets, HTTPS, "HTTPS"),
+            *_may_reach(probe_group, "Ec2", GetAtt(endpoint_group, "GroupId"), HTTPS, "HTTPS"),
         )
         endpoint = ec2.VPCEndpoint(
             "Ec2Endpoint",
@@ -70,7 +70,7 @@ class Probe(Layer):
                 t.output_of("network.DatabaseSubnetIds", "List<AWS::EC2::Subnet::Id>"),
                 "Every zone: the one that is lost must not be the one that the fence needs.",
             ),
-            SecurityGroupIds=[GetAtt(theirs, "GroupId")],
+            SecurityGroupIds=[GetAtt(endpoint_group, "GroupId")],
             PolicyDocument=policies.document(
                 policies.allow(
                     "TurnOneRuleOnly",
@@ -84,7 +84,7 @@ class Probe(Layer):
         )
         t.section("EC2 without the internet, for one rule of one group.", endpoint)
 
-        probe = at_database(
+        probe = database_function(
             t,
             "probe",
             "Says whether the database takes a write; fences it, lets clients in again, begins an epoch.",
@@ -94,7 +94,7 @@ class Probe(Layer):
             replica=self.sites != (PRIMARY,),
             of_global=self.of_global,
             writes=self.adopts,
-            groups=[GetAtt(own, "GroupId")],
+            groups=[GetAtt(probe_group, "GroupId")],
             log_retention=self.log_retention,
             environment={
                 "DATABASE_ARN": t.output_of(self.arn),
@@ -125,7 +125,9 @@ class Probe(Layer):
         t.output("FunctionName", Ref(probe.function), "The function.")
         t.output("FunctionArn", GetAtt(probe.function, "Arn"), "The function.")
         t.output(
-            "GroupId", GetAtt(own, "GroupId"), "Security group of the functions that reach the database also behind a fence."
+            "GroupId",
+            GetAtt(probe_group, "GroupId"),
+            "Security group of the functions that reach the database also behind a fence.",
         )
 
 
@@ -133,12 +135,12 @@ def _ec2(rest: str, **names: Any) -> Sub:
     return Sub("arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:" + rest, **names)
 
 
-def _may_reach(own: ec2.SecurityGroup, what: str, group: Any, port: int, protocol: str) -> list[AWSObject]:
+def _may_reach(probe_group: ec2.SecurityGroup, what: str, group: Any, port: int, protocol: str) -> list[AWSObject]:
     rule: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port}
     return [
         ec2.SecurityGroupEgress(
             f"GroupTo{what}",
-            GroupId=GetAtt(own, "GroupId"),
+            GroupId=GetAtt(probe_group, "GroupId"),
             DestinationSecurityGroupId=group,
             Description=f"{protocol} to {what}",
             **rule,
@@ -146,7 +148,7 @@ def _may_reach(own: ec2.SecurityGroup, what: str, group: Any, port: int, protoco
         ec2.SecurityGroupIngress(
             f"{what}FromGroup",
             GroupId=group,
-            SourceSecurityGroupId=GetAtt(own, "GroupId"),
+            SourceSecurityGroupId=GetAtt(probe_group, "GroupId"),
             Description=f"{protocol} from the probe",
             **rule,
         ),

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from generator.parts.database_function import SECRET, Asking, by_the_clock
+from generator.parts.database_function import SECRET, DatabaseFunction, scheduled_function
 from generator.template import Template
 from model import RECOVERY, Site
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReplicaAge(Asking):
+class ReplicaAge(DatabaseFunction):
     """Reads the heartbeat that this site's database shows every minute: how old its data are is what would be lost."""
 
     name: str = "replica-age"
@@ -16,7 +16,7 @@ class ReplicaAge(Asking):
     secret: str = f"primary:{SECRET}"
 
     def define(self, t: Template) -> None:
-        by_the_clock(
+        scheduled_function(
             t,
             self,
             "replica-age",

@@ -212,7 +212,7 @@ class RestoreValidation(Layer):
         own = closed_group(
             t, "Group", "secgroup-restore-validator", "The validator: reaches RDS and AWS Backup, nothing reaches it", vpc
         )
-        theirs = closed_group(
+        endpoint_group = closed_group(
             t, "EndpointGroup", "secgroup-restore-endpoints", "RDS and AWS Backup: reached by the validator", vpc
         )
         rule: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": HTTPS, "ToPort": HTTPS}
@@ -220,13 +220,13 @@ class RestoreValidation(Layer):
             ec2.SecurityGroupEgress(
                 "GroupToEndpoints",
                 GroupId=GetAtt(own, "GroupId"),
-                DestinationSecurityGroupId=GetAtt(theirs, "GroupId"),
+                DestinationSecurityGroupId=GetAtt(endpoint_group, "GroupId"),
                 Description="HTTPS to the endpoints",
                 **rule,
             ),
             ec2.SecurityGroupIngress(
                 "EndpointsFromGroup",
-                GroupId=GetAtt(theirs, "GroupId"),
+                GroupId=GetAtt(endpoint_group, "GroupId"),
                 SourceSecurityGroupId=GetAtt(own, "GroupId"),
                 Description="HTTPS from the validator",
                 **rule,
@@ -255,7 +255,7 @@ class RestoreValidation(Layer):
                         Select(0, subnets), "One zone: a rehearsal can wait for it, and each further one costs as much again."
                     )
                 ],
-                SecurityGroupIds=[GetAtt(theirs, "GroupId")],
+                SecurityGroupIds=[GetAtt(endpoint_group, "GroupId")],
                 PolicyDocument=policies.document(
                     policies.allow("OwnAccountOnly", actions, ["*"], this_account, to=policies.ANYONE)
                 ),
@@ -263,7 +263,7 @@ class RestoreValidation(Layer):
             )
             for service, actions in allowed.items()
         ]
-        t.section("How it reaches RDS and AWS Backup, the subnets having no route out.", own, theirs, *rules, *endpoints)
+        t.section("How it reaches RDS and AWS Backup, the subnets having no route out.", own, endpoint_group, *rules, *endpoints)
         return own
 
 

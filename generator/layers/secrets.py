@@ -27,8 +27,8 @@ class Secrets(Layer):
     def define(self, t: Template) -> None:
         key = t.output_of("keys.SecretsKeyArn")
         replica_key = t.output_of(self.replica_key) if self.replica_key else None
-        elsewhere = Select(3, Split(":", replica_key))
-        region = Explained(elsewhere, "An ARN names its region.")
+        replica_region = Select(3, Split(":", replica_key))
+        region = Explained(replica_region, "An ARN names its region.")
         replicas = [secretsmanager.ReplicaRegion(Region=region, KmsKeyId=replica_key)] if replica_key else []
         secret = secretsmanager.Secret(
             "DatabaseSecret",
@@ -51,7 +51,7 @@ class Secrets(Layer):
             replica = Explained(
                 Sub(
                     "arn:${AWS::Partition}:secretsmanager:${Region}:${AWS::AccountId}:secret:${Name}",
-                    Region=elsewhere,
+                    Region=replica_region,
                     Name=Select(6, Split(":", Ref(secret))),
                 ),
                 "A replica is called as its secret is, down to the six characters that Secrets Manager adds.",

@@ -27,7 +27,7 @@ def apply_immediately(t: Template) -> Ref:
     )
 
 
-def member(
+def aurora_instance(
     t: Template,
     kind: str,
     letter: str,
@@ -73,7 +73,7 @@ def member(
     )
 
 
-def told(t: Template, title: str, kind: str, what: str, sources: list[Ref]) -> rds.EventSubscription:
+def event_subscription(t: Template, title: str, kind: str, what: str, sources: list[Ref]) -> rds.EventSubscription:
     """What RDS tells of clusters or instances (``what``) goes to the topic."""
     return rds.EventSubscription(
         title,

@@ -16,7 +16,7 @@ from generator.parts import policies
 from generator.parts.alarm import Metric, alarm
 from generator.parts.function import Function, function
 from generator.parts.log_group import WORKING_LOGS
-from generator.parts.rules import every
+from generator.parts.rules import scheduled_rule
 from generator.parts.secret import reads, under_its_key
 from generator.template import Explained, Template
 from model import PRIMARY
@@ -24,7 +24,7 @@ from model import PRIMARY
 SECRET = "secrets.DatabaseSecretArn"  # noqa: S105  an address
 
 
-def at_database(
+def database_function(
     t: Template,
     name: str,
     purpose: str,
@@ -79,7 +79,7 @@ def _writes(credential: Ref, key: Ref, *, replica: bool) -> list[Statement]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asking(Layer):
+class DatabaseFunction(Layer):
     """A layer of one function that asks its site's database by the clock.
 
     ``database`` is the layer that says where the database is, ``secret`` the address of its credential, ``secret_named`` what
@@ -99,9 +99,9 @@ class Asking(Layer):
         return f"probe{'' if self.sites == (PRIMARY,) else '-recovery'}.GroupId"
 
 
-def by_the_clock(
+def scheduled_function(
     t: Template,
-    layer: Asking,
+    layer: DatabaseFunction,
     name: str,
     purpose: str,
     *,
@@ -111,7 +111,7 @@ def by_the_clock(
     environment: dict[str, Any] | None = None,
 ) -> None:
     """The whole of such a layer: what its schedule ``does`` and ``when``, and the ``trouble`` when it fails for three minutes."""
-    asking = at_database(
+    worker = database_function(
         t,
         name,
         purpose,
@@ -129,14 +129,14 @@ def by_the_clock(
         log_retention=layer.log_retention,
         environment=environment,
     )
-    t.section("The function, with a role that reads one secret.", asking.group, asking.role, asking.function)
-    rule, permission = every(t, "Schedule", name, does, layer.every, asking.function)
+    t.section("The function, with a role that reads one secret.", worker.group, worker.role, worker.function)
+    rule, permission = scheduled_rule(t, "Schedule", name, does, layer.every, worker.function)
     t.section(when, rule, permission)
     title = "".join(part.capitalize() for part in name.split("-"))
-    failed = fails(t, f"{title}Fails", f"{name}-fails", trouble, asking.function, periods=3)
-    t.section("Who hears of it when it fails.", failed)
-    t.output("FunctionName", Ref(asking.function), "The function.")
-    t.output("FunctionArn", GetAtt(asking.function, "Arn"), "The function.")
+    failure_alarm = fails(t, f"{title}Fails", f"{name}-fails", trouble, worker.function, periods=3)
+    t.section("Who hears of it when it fails.", failure_alarm)
+    t.output("FunctionName", Ref(worker.function), "The function.")
+    t.output("FunctionArn", GetAtt(worker.function, "Arn"), "The function.")
 
 
 def fails(t: Template, title: str, kind: str, description: str, code: awslambda.Function, *, periods: int) -> cloudwatch.Alarm:

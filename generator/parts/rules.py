@@ -10,7 +10,7 @@ from troposphere import GetAtt, Ref, awslambda, events
 from generator.template import Explained, Template
 
 
-def told(
+def notification_rule(
     t: Template, title: str, kind: str, description: str, pattern: dict[str, Any], topic_arn: Any, *, name: Any = None
 ) -> events.Rule:
     """A rule that passes matching events on to the topic; ``name`` is given where the requirements spell it out."""
@@ -24,7 +24,7 @@ def told(
     )
 
 
-def every(
+def scheduled_rule(
     t: Template, title: str, kind: str, description: str, period: timedelta, function: awslambda.Function
 ) -> tuple[events.Rule, awslambda.Permission]:
     """A rule that invokes ``function`` every ``period``, and the permission for it.

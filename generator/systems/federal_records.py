@@ -153,8 +153,8 @@ FEDERAL_RECORDS = System(
         Configuration(rpo=OBJECTIVES.rpo, replica="database-replica"),
         Failover(
             # By way of the layers that an agency answers for its database and its secret, each once.
-            home="database-replica.SourceArn",
-            target="database-replica.InstanceArn",
+            primary_arn="database-replica.SourceArn",
+            recovery_arn="database-replica.InstanceArn",
             files="files-replica.FileSystemId",
             secret=AT_REPLICA["secret"],
             rotation="rotation-standby.FunctionArn",

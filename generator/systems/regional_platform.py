@@ -55,7 +55,7 @@ REGIONAL_PLATFORM = System(
             rehearsal="cron(0 10 ? * MON,THU *)",
             rehearsed_within=timedelta(days=1),
             validated=(backup_targets.CLUSTER.type,),
-            told_of=EVERY_END,
+            notified_states=EVERY_END,
         ),
         RestoreValidation(),
         PlatformMonitoring(),
