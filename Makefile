@@ -79,6 +79,9 @@ build: setup ## render templates, packages and generated documents
 docs: build ## say where docs/index.html is, the one page for people; every build writes it
 	@$(PYTHON) -c 'from pathlib import Path; print(Path("docs/index.html").resolve().as_uri())'
 
+evidence: setup ## out/evidence: each finding with rule, property and line, as text, CSV and OSCAL
+	$(PYTHON) build.py evidence
+
 lint: setup ## cfn-lint over every template, region and environment
 	$(PYTHON) build.py lint
 
@@ -151,4 +154,4 @@ outdated: setup ## what make lock would change
 clean-room: ## set up and try what is committed as on a fresh machine, with every Python here that is supported
 	$(BASE_PYTHON) .ci/clean_room.py
 
-.PHONY: help setup packages build docs lint check second test emulator-lines try plan deploy status drift failover failback unlock destroy show replay bench chaos lock outdated clean-room
+.PHONY: help setup packages build docs evidence lint check second test emulator-lines try plan deploy status drift failover failback unlock destroy show replay bench chaos lock outdated clean-room

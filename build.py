@@ -2,6 +2,7 @@
 
     python build.py            what changed; nothing when sources, lock and outputs are those of the last build
     python build.py packages   the functions' packages alone, where git holds the templates and their sources as they are
+    python build.py evidence   out/evidence: every finding with its line, as text, as CSV and as OSCAL; git does not hold it
     python build.py lint       cfn-lint, once per template, region and environment
 
 Exit codes: 0 done, 1 something is wrong with the systems or templates, 2 bad arguments.
@@ -11,10 +12,12 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +26,14 @@ if str(ROOT) not in sys.path:  # with PYTHONSAFEPATH=1
     sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
+    from documents.page.document import Subject
+    from documents.runbooks.costs import Bill, Values
+    from generator.assemble import Built
     from generator.packages import Package
+    from model import Document, Finding, System
+    from recovery.assess import Assessment
+    from recovery.measured import Measured
+    from recovery.times import ServiceTimes
 
 SOURCES = (
     "build.py",
@@ -39,40 +49,79 @@ SOURCES = (
     "recovery",
     "requirements/run.lock",
 )
-OUTPUTS = (
-    "templates",
-    "docs/compliance.csv",
-    "docs/compliance.md",
-    "docs/conformance-packs.md",
-    "docs/exit-codes.md",
-    "docs/fips.md",
-    "docs/index.html",
-    "docs/operations",
-    "docs/oscal",
-    "docs/policies",
-    "docs/reachability.md",
-    "docs/recovery.md",
-    "docs/requirements.md",
-    "docs/statuses.md",
-    "chain/types.json",
-    "out/packages",
-)
 RENDERED_FROM = ("build.py", "compliance", "functions", "generator", "model", "protocol", "recovery", "requirements/run.lock")
 """Of the sources those that templates and packages depend on; the others are of documents."""
 
 KEY = re.compile(r"^ *S3Key: (\S+)$", re.MULTILINE)
-STAMP, LINTED = "out/build.json", "out/lint"
+EVIDENCE, PACKAGES, STAMP, LINTED = "out/evidence", "out/packages", "out/build.json", "out/lint"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was rendered and judged: all that outputs are made of."""
+
+    systems: tuple[System, ...]
+    layers: Mapping[str, Mapping[str, Built]]  # by system
+    packages: Mapping[str, Package]  # by function
+    findings: Sequence[tuple[System, Sequence[Finding]]]
+    assessed: Sequence[tuple[System, Sequence[Assessment]]]
+    times: ServiceTimes
+    restores: Sequence[Measured]
+    files: Mapping[str, str]
+    """The default parameter file of each system, by path."""
+    values: Mapping[str, Values]
+    """The same as plain data, by system."""
+    texts: dict[str, str]
+    """What is to be written, by path: the templates, and each output once it is made."""
+
+    @property
+    def documents(self) -> list[tuple[System, dict[str, Document]]]:
+        """Each system with its templates as plain data."""
+        return [(one, {name: each.document for name, each in self.layers[one.name].items()}) for one in self.systems]
+
+    @property
+    def templates(self) -> list[Document]:
+        """Those of all systems."""
+        return [each for _, documents in self.documents for each in documents.values()]
+
+
+def outputs() -> dict[str, Callable[[Judged], str | Mapping[str, str]]]:
+    """Every output beside templates and packages: a file, or a folder of which what makes it names the files."""
+    from chain import calls
+    from chain.cloudformation import statuses
+    from chain.environment import outcome
+    from documents import conformance_packs, controls, fips, matrix, oscal, policies, reachability, readme, requirements, runbooks
+    from documents import recovery as recoveries
+    from documents.page.document import document as page
+    from generator import types
+
+    return {
+        "templates": lambda it: readme.pages(it.systems, it.layers),
+        "chain/types.json": lambda it: types.types(it.templates),
+        "docs/compliance": lambda it: controls.documents(it.findings),
+        "docs/conformance-packs.md": lambda _: conformance_packs.document(),
+        "docs/exit-codes.md": lambda _: outcome.markdown(),
+        "docs/fips.md": lambda it: fips.document(it.documents, calls.BY_PERSON["deployer"]),
+        "docs/operations": lambda it: runbooks.documents(it.systems, it.layers, it.values),
+        "docs/policies": lambda it: policies.documents(it.templates, calls.BY_PERSON),
+        "docs/reachability.md": lambda it: reachability.document(it.documents),
+        "docs/recovery.md": lambda it: recoveries.document(it.assessed, it.times, it.restores),
+        "docs/requirements.md": lambda it: requirements.document(it.systems),
+        "docs/statuses.md": lambda _: statuses.markdown(),
+        "docs/index.html": lambda it: page(_subjects(it), {**it.texts, **it.files}, it.times),  # reads the runbooks
+        EVIDENCE: lambda it: matrix.documents(it.findings, it.texts) | oscal.documents(it.findings, it.texts),
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Build or lint, and say what was done."""
     parser = argparse.ArgumentParser(prog="build.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("build", "packages", "lint"), default="build")
+    parser.add_argument("what", nargs="?", choices=("build", "packages", "evidence", "lint"), default="build")
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     start = time.monotonic()
     try:
-        problems, done = {"build": build, "packages": packages, "lint": lint}[options.what](options.root)
+        problems, done = {"build": build, "packages": packages, "evidence": evidence, "lint": lint}[options.what](options.root)
     except OSError as error:
         problems, done = (
             [f"{error.filename}: {error.strerror}. A build writes into its checkout: make it writable, or clone it anew."],
@@ -85,26 +134,33 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def build(root: Path) -> tuple[list[str], str]:
-    """Write what ``generate`` returns, unless nothing changed since the last build."""
+    """Write templates, packages and every output but the evidence, unless nothing changed since the last build."""
     from generator import stamp
 
-    sources, outputs = [ROOT / name for name in SOURCES], [root / name for name in OUTPUTS]
-    if stamp.current(root / STAMP, sources, outputs):
+    sources = [ROOT / name for name in SOURCES]
+    if stamp.current(root / STAMP, sources):
         return [], "unchanged"
-    from generator.assemble import BuildError
-    from generator.packages import PackageError
-    from recovery.times import DataError
-
-    packages: dict[str, Package] = {}
     try:
-        texts = generate(packages)
-    except (BuildError, PackageError, DataError) as error:
+        it = judge()
+    except _refusals() as error:
         return [str(error)], "nothing was written"
-    written = _write(root, texts)
-    for one in packages.values():
-        one.write(root / "out/packages")
-    stamp.write(root / STAMP, sources, outputs)
-    return [], f"{len(texts)} files, {written} of them changed; {len(packages)} packages"
+    kept = [path for path in outputs() if path != EVIDENCE]
+    made(it, kept)
+    written = _write(root, it.texts) + _remove_gone(root, it.texts)
+    for one in it.packages.values():
+        one.write(root / PACKAGES)
+    stamp.write(root / STAMP, sources, [root / name for name in (*kept, PACKAGES)])
+    return [], f"{len(it.texts)} files, {written} of them changed; {len(it.packages)} packages"
+
+
+def evidence(root: Path) -> tuple[list[str], str]:
+    """Write the evidence anew."""
+    try:
+        texts = made(judge(), [EVIDENCE])
+    except _refusals() as error:
+        return [str(error)], "nothing was written"
+    shutil.rmtree(root / EVIDENCE, ignore_errors=True)
+    return [], f"{_write(root, texts)} files in {EVIDENCE}"
 
 
 def packages(root: Path) -> tuple[list[str], str]:
@@ -114,13 +170,12 @@ def packages(root: Path) -> tuple[list[str], str]:
     if not _committed(root):
         return build(root)
     named = {key for path in (root / "templates").glob("*/*.yaml") for key in KEY.findall(path.read_text(encoding="utf-8"))}
-    folder = root / "out/packages"
-    made = [package(name) for name in sorted({key.rpartition("-")[0] for key in named})]
-    if {one.key for one in made} != named:  # committed, but not built
+    ours = [package(name) for name in sorted({key.rpartition("-")[0] for key in named})]
+    if {one.key for one in ours} != named:  # committed, but not built
         return build(root)
-    for one in made:
-        one.write(folder)
-    return [], f"templates as committed; {len(made)} packages"
+    for one in ours:
+        one.write(root / PACKAGES)
+    return [], f"templates as committed; {len(ours)} packages"
 
 
 def _committed(root: Path) -> bool:
@@ -133,106 +188,96 @@ def _committed(root: Path) -> bool:
     return asked.returncode == 0 and not asked.stdout
 
 
-def generate(packages: dict[str, Package]) -> dict[str, str]:
-    """Every generated text by its path, and the packages that templates name. Raises BuildError with all that is wrong."""
-    from chain import calls
-    from chain.cloudformation import statuses
-    from chain.environment import outcome
-    from compliance import annotate
+def judge() -> Judged:
+    """Render and judge every system. Raises BuildError with all that is wrong."""
     from compliance.check import UnexplainedGapError, check
-    from compliance.profiles.fedramp_high import FEDRAMP_HIGH
-    from documents import conformance_packs, fips, matrix, oscal, policies, reachability, readme, requirements, runbooks
-    from documents import recovery as recoveries
-    from documents.page.document import Subject
-    from documents.page.document import document as page
-    from documents.runbooks import costs
-    from documents.runbooks.facts import Facts
-    from generator import types
     from generator.assemble import BuildError, assemble, inspect, too_large
     from generator.packages import package
-    from generator.render import render
     from generator.systems import SYSTEMS
     from model import read
     from recovery.assess import UnheldObjectiveError, assess
     from recovery.measured import measured
     from recovery.times import service_times
 
+    packages: dict[str, Package] = {}
+
     def key(function: str) -> str:
         packages.setdefault(function, package(function))
         return packages[function].key
 
-    built = {system.name: assemble(system, key) for system in SYSTEMS}
-    problems = inspect(built, SYSTEMS)
+    layers = {system.name: assemble(system, key) for system in SYSTEMS}
+    problems = inspect(layers, SYSTEMS)
     if problems:
         raise BuildError("\n".join(problems))
-
-    texts: dict[str, str] = {}
-    findings = {}
     times = service_times()
     restores = measured((ROOT / "docs/measured/restores.yaml").read_text(encoding="utf-8"), times.formulas)
-    assessed = []
+    names = {system.name: f"parameters/{system.name}/default.yaml" for system in SYSTEMS}
+    files = {path: (ROOT / path).read_text(encoding="utf-8") for path in names.values()}
+    values = {name: read(files[path]) for name, path in names.items()}
+    found, assessed, texts = [], [], dict[str, str]()
     for system in SYSTEMS:
-        layers = built[system.name]
-        documents = {name: one.document for name, one in layers.items()}
+        documents = {name: one.document for name, one in layers[system.name].items()}
         try:
-            found = check(system, documents)
+            findings = check(system, documents)
             assessed.append((system, assess(system, documents, times, restores)))
         except (UnexplainedGapError, UnheldObjectiveError) as gap:
             problems.append(str(gap))
             continue
-        findings[system.name] = found
-        evidence = annotate.evidence(found, system.deviations)
-        for name, one in layers.items():
-            one.document["Metadata"]["Compliance"] = annotate.metadata(found, system.deviations, name)
-            above = {title: line for (layer, title), line in evidence.items() if layer == name}
-            text = render(one.document, one.source, one.headings, above, one.reasons)
-            problems += too_large(system.name, name, text)
-            texts[f"templates/{system.name}/{name}.yaml"] = text
-        texts[f"templates/{system.name}/README.md"] = readme.page(
-            system, layers, f"generator/systems/{system.name.replace('-', '_')}.py"
-        )
+        found.append((system, findings))
+        texts |= _templates(system, findings, layers[system.name])
+    problems += [said for path, text in texts.items() for said in too_large(path, text)]
     if problems:
         raise BuildError("\n".join(problems))
+    return Judged(SYSTEMS, layers, packages, found, assessed, times, restores, files, values, texts)
 
-    texts["docs/exit-codes.md"] = outcome.markdown()
-    every = [one.document for layers in built.values() for one in layers.values()]
-    texts["docs/statuses.md"] = statuses.markdown()
-    judged = [(system, findings[system.name]) for system in SYSTEMS]
-    evidenced = {
-        "docs/compliance.md": matrix.document(judged, texts),
-        "docs/compliance.csv": matrix.table(judged, texts),
-        "docs/conformance-packs.md": conformance_packs.document(),
-        "docs/requirements.md": requirements.document(SYSTEMS, texts),
-        "docs/reachability.md": reachability.document(
-            [(system, {name: one.document for name, one in built[system.name].items()}) for system in SYSTEMS]
-        ),
-        **{f"docs/oscal/{name}": text for name, text in oscal.documents(judged, texts).items()},
-    }
-    texts |= evidenced
-    texts["docs/recovery.md"] = recoveries.document(assessed, texts, times, restores)
-    bound = [system for system in SYSTEMS if system.profile is FEDRAMP_HIGH]
-    of_bound = [one.document for system in bound for one in built[system.name].values()]
-    texts["docs/fips.md"] = fips.document(bound, of_bound, calls.BY_PERSON["deployer"])
-    texts["chain/types.json"] = types.types(every).decode()
-    texts |= {f"docs/policies/{name}": text for name, text in policies.documents(every, calls.BY_PERSON).items()}
-    files = {system.name: (ROOT / "parameters" / system.name / "default.yaml").read_text(encoding="utf-8") for system in SYSTEMS}
-    values = {name: read(text) for name, text in files.items()}
-    texts |= runbooks.documents(SYSTEMS, built, values)
-    ways = {system.name: found for system, found in assessed}
-    subjects = [
-        Subject(
-            system,
-            {name: one.document for name, one in built[system.name].items()},
-            findings[system.name],
-            ways[system.name],
-            values[system.name],
-            {site: costs.bill(Facts.of(system, built[system.name], site), values[system.name]) for site in system.regions},
-        )
-        for system in SYSTEMS
-    ]
-    shown = texts | {f"parameters/{name}/default.yaml": text for name, text in files.items()}
-    texts["docs/index.html"] = page(subjects, shown, times)
+
+def _templates(system: System, found: Sequence[Finding], layers: Mapping[str, Built]) -> dict[str, str]:
+    """The templates of a system by path, each with what it is evidence for."""
+    from compliance import annotate
+    from generator.render import render
+
+    texts = {}
+    evidence = annotate.evidence(found, system.deviations)
+    for name, one in layers.items():
+        one.document["Metadata"]["Compliance"] = annotate.metadata(found, system.deviations, name)
+        above = {title: line for (layer, title), line in evidence.items() if layer == name}
+        texts[f"templates/{system.name}/{name}.yaml"] = render(one.document, one.source, one.headings, above, one.reasons)
     return texts
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What says that nothing can be built from these sources."""
+    from generator.assemble import BuildError
+    from generator.packages import PackageError
+    from recovery.times import DataError
+
+    return BuildError, PackageError, DataError
+
+
+def made(it: Judged, paths: Iterable[str]) -> dict[str, str]:
+    """The texts of these outputs by path; a later one may read those before it."""
+    table, found = outputs(), dict[str, str]()
+    for path in paths:
+        text = table[path](it)
+        found |= {path: text} if isinstance(text, str) else {f"{path}/{name}": each for name, each in text.items()}
+        it.texts.update(found)
+    return found
+
+
+def _subjects(it: Judged) -> list[Subject]:
+    """What the page shows of each system."""
+    from documents.page.document import Subject
+    from documents.runbooks.costs import bill
+    from documents.runbooks.facts import Facts
+
+    def costs(one: System) -> dict[str, Bill]:
+        return {site: bill(Facts.of(one, it.layers[one.name], site), it.values[one.name]) for site in one.regions}
+
+    judged = zip(it.documents, it.findings, it.assessed, strict=True)
+    return [
+        Subject(one, documents, found, ways, it.values[one.name], costs(one))
+        for (one, documents), (_, found), (_, ways) in judged
+    ]
 
 
 def lint(root: Path) -> tuple[list[str], str]:
@@ -263,7 +308,7 @@ def _environments(root: Path, system: str) -> list[str]:
 
 
 def _write(root: Path, texts: Mapping[str, str]) -> int:
-    """Write what differs, remove templates of layers that are gone; the number of files changed."""
+    """Write what differs; the number of files changed."""
     changed = 0
     for name, text in texts.items():
         path = root / name
@@ -272,11 +317,15 @@ def _write(root: Path, texts: Mapping[str, str]) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         changed += 1
-    for path in sorted((root / "templates").glob("*/*.yaml")):
-        if path.relative_to(root).as_posix() not in texts:
-            path.unlink()
-            changed += 1
     return changed
+
+
+def _remove_gone(root: Path, texts: Mapping[str, str]) -> int:
+    """Remove templates of layers that are gone; the number of files removed."""
+    gone = [path for path in root.glob("templates/*/*.yaml") if path.relative_to(root).as_posix() not in texts]
+    for path in gone:
+        path.unlink()
+    return len(gone)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 
+from compliance.profiles.fedramp_high import FEDRAMP_HIGH
 from model import Document, System
 from model.calls import Calls
 
@@ -31,8 +32,10 @@ does not call validated. At rest everything is encrypted under keys of KMS, whos
 """
 
 
-def document(systems: Sequence[System], templates: Collection[Document], deploys: Iterable[Calls]) -> str:
-    """The page, for these systems, all their templates, and what is called to deploy them."""
+def document(built: Iterable[tuple[System, Mapping[str, Document]]], deploys: Iterable[Calls]) -> str:
+    """The page, for those of the systems that FedRAMP High binds, their templates, and what is called to deploy them."""
+    bound = [(system, templates) for system, templates in built if system.profile is FEDRAMP_HIGH]
+    systems, templates = [system for system, _ in bound], [one for _, layers in bound for one in layers.values()]
     regions = sorted({region for system in systems for region in system.regions.values()})
     services = {service for each in templates for service in services_of(each)}
     types = {body["Type"] for each in templates for body in each["Resources"].values()}

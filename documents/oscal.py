@@ -1,5 +1,5 @@
-"""OSCAL 1.2: what was found, for tools that read it: the catalogues by id and title, one component
-definition, and a fragment of a security plan per system.
+"""OSCAL 1.2: what was found, for tools that read it: the catalogues by id and title, and of each system a component
+definition and a fragment of a security plan.
 
 A component is a layer. Every identifier is made of names (RFC 4122, version 5), so that the same build gives the same bytes;
 OSCAL wants to know when a document was last modified, and the repository's history knows it better than a build.
@@ -28,13 +28,14 @@ STATES = {True: "partial", False: "alternative"}
 """OSCAL's words for whether evidence was met. A property shows part of a control: nothing here is ever ``implemented``."""
 
 
-def documents(judged: Judged, texts: Mapping[str, str]) -> Mapping[str, str]:
-    """Each document by its name below ``docs/oscal``."""
+def documents(judged: Judged, texts: Mapping[str, str]) -> dict[str, str]:
+    """Each document by its name below ``out/evidence``: catalogues beside the systems' folders, since systems may share one."""
     lines = Lines(texts)
-    plans = {f"{system.name}-ssp.json": _text(_plan(system, found, lines)) for system, found in judged}
+    plans = {f"{system.name}/ssp.json": _text(_plan(system, found, lines)) for system, found in judged}
+    components = {f"{system.name}/{DEFINITION}": _text(_definition(system, found, lines)) for system, found in judged}
     profiles = dict.fromkeys(system.profile for system, _ in judged)
     catalogs = {f"{profile.name}-catalog.json": _text(_catalog(profile)) for profile in profiles}
-    return {DEFINITION: _text(_definition(judged, lines)), **catalogs, **plans}
+    return catalogs | components | plans
 
 
 def control_id(profile: Profile, found: str) -> str:
@@ -58,16 +59,16 @@ def _metadata(title: str) -> dict[str, Any]:
         "version": "rendered",
         "oscal-version": OSCAL_VERSION,
         "roles": [{"id": "deployer", "title": "Whoever deploys"}],
-        "remarks": "Rendered by `make build` from templates/: the repository's history says when it was last modified.",
+        "remarks": "Rendered by `make evidence` from templates/: the repository's history says when it was last modified.",
     }
 
 
-def _source(profile: Profile) -> dict[str, Any]:
+def _source(profile: Profile, folder: str = "") -> dict[str, Any]:
     return {
         "uuid": _id("source", profile.name),
         "title": profile.title,
         "citation": {"text": profile.source},
-        "rlinks": [{"href": f"{profile.name}-catalog.json", "media-type": "application/oscal.catalog+json"}],
+        "rlinks": [{"href": f"{folder}{profile.name}-catalog.json", "media-type": "application/oscal.catalog+json"}],
     }
 
 
@@ -106,7 +107,7 @@ def _said(system: System, own: Sequence[Finding], lines: Lines) -> dict[str, Any
     places = [lines.at(system, one.layer, one.resource, one.property) for one in own]
     return {
         "description": " ".join(dict.fromkeys(sentences)),
-        "links": [{"href": f"../../{name}#L{line}", "rel": "evidence"} for name, line in dict.fromkeys(places)],
+        "links": [{"href": f"../../../{name}#L{line}", "rel": "evidence"} for name, line in dict.fromkeys(places)],
     }
 
 
@@ -115,15 +116,13 @@ def _differs(one: Finding) -> str:
     return f"{one.resource} deviates from {one.rule.id}. {reason}".rstrip()
 
 
-def _definition(judged: Judged, lines: Lines) -> dict[str, Any]:
-    profiles = dict.fromkeys(system.profile for system, _ in judged)
-    components = [_component(system, layer, found, lines) for system, found in judged for layer in _layers(system, found)]
+def _definition(system: System, found: Sequence[Finding], lines: Lines) -> dict[str, Any]:
     return {
         "component-definition": {
-            "uuid": _id(DEFINITION),
-            "metadata": _metadata("Layers of Standby's systems, and the controls that they are evidence for"),
-            "components": components,
-            "back-matter": {"resources": [_source(profile) for profile in profiles]},
+            "uuid": _id(DEFINITION, system.name),
+            "metadata": _metadata(f"Layers of {system.name}, and the controls that they are evidence for"),
+            "components": [_component(system, layer, found, lines) for layer in _layers(system, found)],
+            "back-matter": {"resources": [_source(system.profile, "../")]},
         }
     }
 
@@ -166,7 +165,7 @@ def _plan(system: System, found: Sequence[Finding], lines: Lines) -> dict[str, A
         "system-security-plan": {
             "uuid": _id("plan", system.name),
             "metadata": _metadata(f"{system.name}: fragment of a system security plan, {profile.title}"),
-            "import-profile": {"href": f"{profile.name}-catalog.json"},
+            "import-profile": {"href": f"../{profile.name}-catalog.json"},
             "system-characteristics": {
                 "system-ids": [{"id": f"{NAMES}:{system.name}"}],
                 "system-name": system.name,
@@ -193,7 +192,7 @@ def _plan(system: System, found: Sequence[Finding], lines: Lines) -> dict[str, A
                     _requirement(system, control, layers, found, lines) for control in catalogues()[profile.name]
                 ],
             },
-            "back-matter": {"resources": [_source(profile)]},
+            "back-matter": {"resources": [_source(profile, "../")]},
         }
     }
 

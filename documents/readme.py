@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from generator.assemble import Built, documents, order
 from generator.layer import purpose
@@ -34,6 +34,12 @@ FIRST = "\n".join(
     )
 )
 """The row as the heartbeat makes it, for who has no heartbeat of ours."""
+
+
+def pages(systems: Iterable[System], built: Mapping[str, Mapping[str, Built]]) -> dict[str, str]:
+    """The page of each system, by its name below ``templates``."""
+    source = "generator/systems/{}.py"
+    return {f"{one.name}/README.md": page(one, built[one.name], source.format(one.name.replace("-", "_"))) for one in systems}
 
 
 def page(system: System, built: Mapping[str, Built], source: str) -> str:

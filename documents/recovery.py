@@ -1,12 +1,12 @@
-"""``docs/recovery.md``: for every system and disruption the ways back, their terms, and the lines on which these rest."""
+"""``docs/recovery.md``: for every system and disruption the ways back, their terms, and what of the templates these rest on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from model import Disruption, System
-from model.locate import Lines
+from model.locate import place
 from recovery.assess import Assessment, Verdict
 from recovery.measured import Measured
 from recovery.paths import Strategy
@@ -37,12 +37,11 @@ live, and nothing serves them yet. *Warm standby*: something serves them, and mu
 """
 
 
-def document(assessed: Assessed, texts: Mapping[str, str], times: ServiceTimes, measured: Sequence[Measured] = ()) -> str:
-    """The whole document; ``texts`` holds the rendered templates by path, ``templates/<system>/<layer>.yaml``."""
-    lines = Lines(texts)
+def document(assessed: Assessed, times: ServiceTimes, measured: Sequence[Measured] = ()) -> str:
+    """The whole document."""
     parts = [HEAD, *_summary(assessed)]
     for system, found in assessed:
-        parts += _system(system, found, lines)
+        parts += _system(system, found)
     parts += [*_formulas(times, measured), *_times(times)]
     return "\n".join(parts).rstrip() + "\n"
 
@@ -96,7 +95,7 @@ def _cells(chains: Sequence[Chain], objective: timedelta | None, verdict: Verdic
     return f"{'–' if lost else said(usual)} | {said(worst)} | {asked} | {verdict.name.lower()}"
 
 
-def _system(system: System, found: Sequence[Assessment], lines: Lines) -> Iterator[str]:
+def _system(system: System, found: Sequence[Assessment]) -> Iterator[str]:
     regions = ", ".join(f"{region} ({site})" for site, region in system.regions.items())
     yield f"## {system.name}"
     yield ""
@@ -107,7 +106,7 @@ def _system(system: System, found: Sequence[Assessment], lines: Lines) -> Iterat
         yield f"### {system.name}: {disruption.value}"
         yield ""
         for one in ways:
-            yield from _way(system, one, lines)
+            yield from _way(system, one)
     optional = sorted(layer.name for layer in system.layers if layer.optional)
     if optional:
         yield (
@@ -117,7 +116,7 @@ def _system(system: System, found: Sequence[Assessment], lines: Lines) -> Iterat
         yield ""
 
 
-def _way(system: System, one: Assessment, lines: Lines) -> Iterator[str]:
+def _way(system: System, one: Assessment) -> Iterator[str]:
     way = one.way
     subject = f"**{way.subject.address}**" if way.first else f"Second line for {way.subject.address}"
     yield f"{subject} in {way.region}. {way.mechanism}: {_named(way.strategy)}."
@@ -127,7 +126,7 @@ def _way(system: System, one: Assessment, lines: Lines) -> Iterator[str]:
     for term in (*way.time.terms, *way.loss.terms):
         told = said(term.watched) if term.watched is not None and term.worst is None else ""
         worst = said(term.worst)
-        yield f"| {term.phase} | {term.name} | {said(term.typical)} | {worst} | {told} | {_from(system, term, lines)} |"
+        yield f"| {term.phase} | {term.name} | {said(term.typical)} | {worst} | {told} | {_from(system, term)} |"
     for name, chain, objective, verdict in (
         ("time", way.time, one.rto, one.time),
         ("loss", way.loss, one.rpo, one.loss),
@@ -138,7 +137,7 @@ def _way(system: System, one: Assessment, lines: Lines) -> Iterator[str]:
         yield f"| **{name}** | **{verdict.name.lower()}**{asked} | {sums} | |"
     yield ""
     if way.reach is not None:
-        yield f"Reach: {said(way.reach.length)} ({_link(system, way.reach.place, lines)})."
+        yield f"Reach: {said(way.reach.length)} ({_link(system, way.reach.place)})."
         yield ""
     for deviation in one.deviations:
         yield f"> Deviation on {deviation.resource}: {deviation.reason}"
@@ -149,17 +148,17 @@ def _named(strategy: Strategy) -> str:
     return f"*{strategy.value}*"
 
 
-def _from(system: System, term: Term, lines: Lines) -> str:
+def _from(system: System, term: Term) -> str:
     parts = [term.reckoned] if term.reckoned else []
     parts += [f"`{name}`" for name in term.source.split(", ") if name]
     if term.formula:
         parts.append(f"{term.formula.partition(':')[0]}")
-    parts += dict.fromkeys(_link(system, place, lines) for place in term.places)
+    parts += dict.fromkeys(_link(system, one) for one in term.places)
     return "; ".join(parts)
 
 
-def _link(system: System, place: Place, lines: Lines) -> str:
-    return lines.link(system, place.layer, place.resource, place.path)
+def _link(system: System, one: Place) -> str:
+    return place(system, one.layer, one.resource, one.path)
 
 
 def _formulas(times: ServiceTimes, measured: Sequence[Measured]) -> Iterator[str]:

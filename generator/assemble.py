@@ -57,12 +57,12 @@ def inspect(systems: Mapping[str, Mapping[str, Built]], declared: Iterable[Syste
     return problems
 
 
-def too_large(system: str, layer: str, text: str) -> list[str]:
+def too_large(path: str, text: str) -> list[str]:
     """Whether a rendered template is larger than a request may be."""
     size = len(text.encode())
     if size <= LARGEST_TEMPLATE:
         return []
-    return [f"{system}/{layer}: the template has {size:,} bytes, {LARGEST_TEMPLATE:,} are allowed; divide the layer"]
+    return [f"{path}: the template has {size:,} bytes, {LARGEST_TEMPLATE:,} are allowed; divide the layer"]
 
 
 def documents(built: Mapping[str, Built]) -> dict[str, Document]:

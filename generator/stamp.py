@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def digest(paths: Iterable[Path]) -> str:
@@ -17,19 +18,24 @@ def digest(paths: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
-def current(stamp: Path, sources: Iterable[Path], outputs: Iterable[Path]) -> bool:
-    """Whether sources and outputs are those of the build that wrote ``stamp``."""
+def current(stamp: Path, sources: Iterable[Path]) -> bool:
+    """Whether sources and outputs are those of the build that wrote ``stamp``, which knows what its outputs were."""
     try:
         recorded = json.loads(stamp.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        outputs = [Path(name) for name in recorded["outputs"]]
+    except (OSError, ValueError, LookupError, TypeError):
         return False
-    return bool(recorded == {"sources": digest(sources), "outputs": digest(outputs)})
+    return bool(recorded == _record(sources, outputs))
 
 
 def write(stamp: Path, sources: Iterable[Path], outputs: Iterable[Path]) -> None:
     """Record what this build read and wrote."""
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(json.dumps({"sources": digest(sources), "outputs": digest(outputs)}), encoding="utf-8")
+    stamp.write_text(json.dumps(_record(sources, list(outputs))), encoding="utf-8")
+
+
+def _record(sources: Iterable[Path], outputs: Sequence[Path]) -> dict[str, Any]:
+    return {"sources": digest(sources), "outputs": [path.as_posix() for path in outputs], "written": digest(outputs)}
 
 
 def _files(path: Path) -> Iterable[Path]:

@@ -13,10 +13,10 @@ from model import Document
 SCHEMA_REGION = "us-east-1"  # has every type; what the chain needs of a schema is the same in all regions
 
 
-def types(templates: Iterable[Document]) -> bytes:
+def types(templates: Iterable[Document]) -> str:
     """``chain/types.json`` for the types that templates use: sorted, and the same bytes from every build."""
     used = {resource["Type"] for template in templates for resource in template["Resources"].values()}
-    return (json.dumps({name: facts(name) for name in sorted(used)}, indent=1, sort_keys=True) + "\n").encode()
+    return json.dumps({name: facts(name) for name in sorted(used)}, indent=1, sort_keys=True) + "\n"
 
 
 def facts(type_: str) -> dict[str, Any]:

@@ -32,17 +32,17 @@ def line(root: yaml.MappingNode, title: str, path: str) -> int:
     return _deepest(properties and properties[1], path) or _deepest(resource[1], path) or int(resource[0].start_mark.line) + 1
 
 
+def place(system: System, layer: str, title: str, path: str) -> str:
+    """A link from a document in ``docs/`` to a template, without the line: its number changes with every line above it."""
+    return f"[{'.'.join(filter(None, (layer, title, path)))}](../templates/{system.name}/{layer}.yaml)"
+
+
 class Lines:
-    """Links to the lines of templates; each template is parsed once, when the first line of it is asked for."""
+    """The lines of templates; each template is parsed once, when the first line of it is asked for."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
         self._roots: dict[str, yaml.MappingNode] = {}
-
-    def link(self, system: System, layer: str, title: str, path: str) -> str:
-        """A link from a document in ``docs/``."""
-        name, number = self.at(system, layer, title, path)
-        return f"[{layer}.yaml:{number}](../{name}#L{number})"
 
     def at(self, system: System, layer: str, title: str, path: str) -> tuple[str, int]:
         """The template's path and the line of a property in it, or of the nearest thing above it that is written."""

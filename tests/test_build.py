@@ -1,7 +1,6 @@
 """What stands, committed or not, is what the sources build; a build that cannot vouch for its templates writes nothing."""
 
 import dataclasses
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,7 @@ pytestmark = pytest.mark.xdist_group("build")
 """In one process, since a whole build takes longer than most tests."""
 
 STALE = "templates/ledger/gone.yaml"
+EVIDENCE = ("compliance.md", "compliance.csv", "ssp.json", "component-definition.json")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def texts(built: Path) -> dict[str, str]:
     return {name.as_posix(): path.read_text() for path, name in names.items() if name.parts[0] != "out"}
 
 
-FOLDERS = ("templates/", "docs/operations/", "docs/oscal/", "docs/policies/")
+FOLDERS = ("templates/", "docs/compliance/", "docs/operations/", "docs/policies/")
 """In which nothing stands that is not generated."""
 
 
@@ -66,19 +66,54 @@ def test_every_layer_of_every_system_has_its_template(texts: dict[str, str]) -> 
     assert {f"templates/{system.name}/{layer.name}.yaml" for system in SYSTEMS for layer in system.layers} <= set(texts)
 
 
+def _written(folder: Path) -> dict[str, bytes]:
+    """All that lies in a folder; of ``out`` the evidence alone, since a stamp tells where it was made."""
+    names = {path: path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    return {
+        name.as_posix(): path.read_bytes()
+        for path, name in names.items()
+        if name.parts[:2] not in {("out", "build.json"), ("out", "packages")}
+    }
+
+
 @pytest.mark.parametrize("seed", ["1", "2"])
-def test_every_build_writes_the_same_bytes(texts: dict[str, str], seed: str) -> None:
-    program = "import build, hashlib; print(hashlib.sha256(repr(sorted(build.generate({}).items())).encode()).hexdigest())"
-    expected = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env={**unmeasured.environment(), "PYTHONHASHSEED": seed},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert run.stdout.strip() == expected
+def test_every_build_writes_the_same_bytes(built: Path, tmp_path: Path, seed: str) -> None:
+    assert build.main(["evidence", "--root", str(built)]) == 0
+    for what in ("build", "evidence"):
+        subprocess.run(
+            [sys.executable, "build.py", what, "--root", str(tmp_path / seed)],
+            cwd=ROOT,
+            env={**unmeasured.environment(), "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        )
+    made = _written(tmp_path / seed)
+    assert {f"out/evidence/{one.name}/{name}" for one in SYSTEMS for name in EVIDENCE} <= set(made)
+    assert made == _written(built)
+
+
+def test_evidence_of_a_system_that_is_gone_goes_too(built: Path) -> None:
+    (built / "out/evidence/gone").mkdir(parents=True)
+    (built / "out/evidence/gone/ssp.json").write_text("{}")
+    assert build.main(["evidence", "--root", str(built)]) == 0
+    assert not (built / "out/evidence/gone").exists()
+    assert (built / "templates").exists()
+
+
+def test_evidence_is_refused_where_the_build_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _replaced(monkeypatch, deviations=())
+    assert build.main(["evidence", "--root", str(tmp_path)]) == 1
+    assert "rds.tls_forced" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_outputs_that_are_watched_are_those_that_are_written(texts: dict[str, str]) -> None:
+    """What a build does not watch would stay as somebody changed it."""
+    assert {path for path in build.outputs() if any(f"{name}/".startswith(f"{path}/") for name in texts)} == {
+        *build.outputs()
+    } - {build.EVIDENCE}
 
 
 def test_what_reads_or_takes_apart_what_stands_needs_no_build_that_may_fail() -> None:
@@ -126,7 +161,7 @@ def test_a_checkout_that_cannot_be_written_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "templates").write_text("a file")
-    monkeypatch.setattr(build, "generate", lambda _: {"templates/ledger/network.yaml": ""})
+    _replaced(monkeypatch)
     assert build.main(["--root", str(tmp_path)]) == 1
     assert "A build writes into its checkout: make it writable" in capsys.readouterr().err
 

@@ -99,8 +99,8 @@ NAMES = (("compliance", "Compliance"), ("deviations", "Deviations"), ("times", "
 
 COMPLIANCE = (
     "What the rendered templates show of each control of each catalogue. *Evidenced* says that a property shows a part of the "
-    "control, never that the control is satisfied. The same as [text](compliance.md), as [CSV](compliance.csv) and as "
-    "[OSCAL](oscal/)."
+    "control, never that the control is satisfied. `make evidence` writes "
+    "the same as text, as CSV and as OSCAL."
 )
 DEVIATIONS = "Accepted gaps: a rule or a requirement that a resource does not meet, and the reason."
 TEMPLATES = (

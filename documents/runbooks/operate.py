@@ -79,7 +79,7 @@ def security(facts: Facts) -> Section:
     )
     keys = [f"| `{facts.text(one.layer, one.properties['AliasName']).replace('$ENV', '<suffix>')}` |" for one in _aliases(facts)]
     parts: list[str | Shell] = [
-        "What each control rests on: [docs/compliance.md](../compliance.md). Who may deploy and who may look: "
+        f"What each control rests on: [docs/compliance/{name}.md](../compliance/{name}.md). Who may deploy and who may look: "
         "[docs/policies](../policies/README.md). A person has no access to the data by either: that takes membership "
         "of the client "
         "group and the right to read the secret. The keys, each with yearly rotation:",

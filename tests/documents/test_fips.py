@@ -8,6 +8,7 @@ import pytest
 
 from documents import fips
 from generator.systems.federal_records import FEDERAL_RECORDS
+from generator.systems.ledger import LEDGER
 from model.calls import Calls
 
 TEMPLATE = {
@@ -40,7 +41,7 @@ def test_the_page_has_a_row_for_each_service_and_says_where_there_is_none() -> N
         Calls("LookAround", ("tag:GetResources",)),
         Calls("ReadQuotas", ("servicequotas:ListServiceQuotas",), "AWS::EC2::VPC"),
     ]
-    page = fips.document([FEDERAL_RECORDS], [TEMPLATE], deploys)
+    page = fips.document([(FEDERAL_RECORDS, {"any": TEMPLATE}), (LEDGER, {"other": {}})], deploys)
     rows = [line for line in page.splitlines() if line.startswith("| ")]
     assert rows[0] == "| service | eu-west-1 | eu-west-2 |"
     assert "| kms | `kms-fips.eu-west-1.amazonaws.com` | `kms-fips.eu-west-2.amazonaws.com` |" in rows

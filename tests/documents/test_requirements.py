@@ -1,4 +1,4 @@
-"""From every requirement a reviewer comes to the line that shows it and to the tests that hold it."""
+"""From every requirement a reviewer comes to what shows it and to the tests that hold it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import pytest
 from documents import requirements
 from documents.requirements import ALL, asked, held
 from generator.systems import SYSTEMS
+from model import System
+from model.locate import Lines
+from tests.support.page_subjects import texts
 
 COUNTS = {ALL: ("A", 14), "citizen-registry": ("CR", 13), "federal-records": ("FR", 13), "healthcare": ("HC", 16)} | {
     "ledger": ("LG", 11),
@@ -20,8 +23,7 @@ EACH = [(block, id_) for block, ids in asked().items() for id_ in ids]
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    texts = {path.as_posix(): path.read_text() for path in Path("templates").glob("*/*.yaml")}
-    return requirements.document(SYSTEMS, texts)
+    return requirements.document(SYSTEMS)
 
 
 def test_none_is_dropped() -> None:
@@ -34,13 +36,22 @@ def test_every_requirement_that_a_system_deviates_from_is_marked(page: str) -> N
     for system in SYSTEMS:
         for id_ in {deviation.id for deviation in system.deviations} & set(asked()[system.name]):
             (row,) = re.findall(rf"^\| {id_} .*$", page, re.MULTILINE)
-            assert "*otherwise*" in row
+            assert f"[*otherwise*](compliance/{system.name}.md#deviations)" in row
 
 
-def test_a_row_leads_to_the_line_and_the_tests(page: str) -> None:
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda one: one.name)
+def test_what_shows_it_stands_in_the_template(system: System) -> None:
+    lines = Lines(texts())
+    for one in asked()[system.name].values():
+        for shown in one.get("shown", ()):
+            layer, title, path = (*shown.split(".", 2), "")[:3]
+            name, line = lines.at(system, layer, title, path)
+            assert f"{path.rpartition('.')[2] or title}:" in texts()[name].splitlines()[line - 1], shown
+
+
+def test_a_row_leads_to_what_shows_it_and_to_the_tests(page: str) -> None:
     (row,) = re.findall(r"^\| LG-05 .*$", page, re.MULTILINE)
-    path, line = re.findall(r"\]\(\.\./(templates/ledger/database\.yaml)#L(\d+)\)", row)[0]
-    assert "rds.force_ssl: '0'" in Path(path).read_text().splitlines()[int(line) - 1]
+    assert "[database.ParameterGroup.Parameters.rds.force_ssl](../templates/ledger/database.yaml)" in row
     assert "[`-k lg_05`](../tests/systems/test_ledger.py)" in row
     assert "*otherwise*" not in row
 

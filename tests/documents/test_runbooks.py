@@ -124,7 +124,7 @@ def pages() -> dict[str, str]:
 
 
 def test_every_system_has_a_page_for_each_site_and_every_link_between_them_leads_to_a_section(pages: dict[str, str]) -> None:
-    assert {f"{runbooks.FOLDER}/{system.name}.md" for system in SYSTEMS} < set(pages)
+    assert {f"{system.name}.md" for system in SYSTEMS} < set(pages)
     sections = {
         name.rpartition("/")[2]: {page.anchor(heading) for heading in re.findall(r"^##+ (.+)$", text, re.MULTILINE)}
         for name, text in pages.items()
@@ -136,7 +136,7 @@ def test_every_system_has_a_page_for_each_site_and_every_link_between_them_leads
 
 
 def test_what_moves_the_writer_or_brings_data_back_is_found_from_what_one_sees(pages: dict[str, str]) -> None:
-    seen = pages["docs/operations/README.md"]
+    seen = pages["README.md"]
     for name in (
         regions.LOSS,
         regions.BROKEN,
@@ -155,13 +155,13 @@ def test_what_moves_the_writer_or_brings_data_back_is_found_from_what_one_sees(p
 def test_leaving_the_region_is_rehearsed_where_that_can_be(pages: dict[str, str]) -> None:
     rehearsed = {name: "planned-switchover), and the way back | twice a year" in text for name, text in pages.items()}
     assert [name for name, said in rehearsed.items() if said] == [
-        "docs/operations/federal-records.md",
-        "docs/operations/healthcare.md",
+        "federal-records.md",
+        "healthcare.md",
     ]
 
 
 def test_a_system_of_two_regions_has_a_page_for_each_site_that_leads_to_the_other(pages: dict[str, str]) -> None:
-    first, second = (pages[f"docs/operations/federal-records{end}.md"] for end in ("", "-recovery"))
+    first, second = (pages[f"federal-records{end}.md"] for end in ("", "-recovery"))
     assert "AWS_DEFAULT_REGION=eu-west-1" in first
     assert "AWS_DEFAULT_REGION=eu-west-2" in second
     assert "[federal-records-recovery](federal-records-recovery.md)" in first
@@ -185,7 +185,7 @@ def test_an_output_of_another_site_is_asked_for_in_its_region() -> None:
 
 def test_every_alarm_log_group_and_filter_of_every_system_stands_on_its_page(pages: dict[str, str]) -> None:
     for system in SYSTEMS:
-        text = pages[f"docs/operations/{system.name}.md"]
+        text = pages[f"{system.name}.md"]
         known = Facts.of(system, built()[system.name])
         for one in known.all("AWS::CloudWatch::Alarm"):
             assert f"### {one.title}\n" in text
@@ -361,7 +361,7 @@ def test_whatever_is_paid_for_by_the_hour_or_month_is_in_the_sum_or_named_as_mis
 
 
 def test_a_cache_is_paid_by_the_node_and_a_replicas_storage_is_named_as_missing(pages: dict[str, str]) -> None:
-    text = pages["docs/operations/federal-records-recovery.md"]
+    text = pages["federal-records-recovery.md"]
     assert "| Cache `ReplicationGroup`, nodes of cache.t4g.small | 3 | 0.032 per hour | 70.08 |" in text
     assert "the storage of the replica (`Instance`), as large as its source's" in text
     assert "what is sent to the other region" in text
@@ -388,7 +388,7 @@ def test_prices_elsewhere_are_said_to_differ() -> None:
 
 
 def test_ledgers_sum_is_that_of_its_lines(pages: dict[str, str]) -> None:
-    text = pages["docs/operations/ledger.md"]
+    text = pages["ledger.md"]
     rows = re.findall(r"^\| .+? \| [\d,.]+ \| [\d.]+ per .+? \| ([\d,.]+) \|", text, re.MULTILINE)
     total = re.search(r"\*\*Sum\*\* \| \| \| \*\*([\d,.]+)\*\*", text)
     assert total

@@ -67,8 +67,10 @@ def test_retain_is_refused() -> None:
 
 
 def test_a_template_over_the_limit_is_refused() -> None:
-    assert too_large("s", "l", "x" * 51_200) == []
-    assert too_large("s", "l", "x" * 51_201) == ["s/l: the template has 51,201 bytes, 51,200 are allowed; divide the layer"]
+    assert too_large("templates/s/l.yaml", "x" * 51_200) == []
+    assert too_large("templates/s/l.yaml", "x" * 51_201) == [
+        "templates/s/l.yaml: the template has 51,201 bytes, 51,200 are allowed; divide the layer"
+    ]
 
 
 def test_metadata_says_what_the_chain_needs() -> None:

@@ -1,6 +1,6 @@
 """The committed systems, judged as a build does; and small ones, for what none of them has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from documents.runbooks.costs import bill
 from documents.runbooks.facts import Facts
 from generator.systems import SYSTEMS
 from generator.systems.ledger import LEDGER
-from model import PRIMARY, RECOVERY, Document, System, read
+from model import PRIMARY, RECOVERY, Document, Finding, System, read
 from recovery import assess
 from recovery.measured import Measured, measured
 from recovery.times import service_times
@@ -51,6 +51,12 @@ def _measured() -> tuple[Measured, ...]:
 def _facts(system: System, templates: Mapping[str, Document], site: str) -> Facts:
     here = {name: one for name, one in templates.items() if site in one["Metadata"]["Layer"]["Sites"]}
     return Facts(system, here, {}, site)
+
+
+@cache
+def judged() -> Sequence[tuple[System, Sequence[Finding]]]:
+    """Every committed system with what the rules find in it."""
+    return [(one, findings(one, documents(one))) for one in SYSTEMS]
 
 
 REGIONS = {PRIMARY: "eu-west-1", RECOVERY: "eu-west-2"}

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.page_subjects import ROOT
+from documents import matrix
+from tests.support.page_subjects import ROOT, judged, texts
 
 PAGE = ROOT / "docs/index.html"
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -134,7 +135,7 @@ def test_without_scripts_a_link_leads_to_the_line_all_the_same(browser: Any) -> 
 
 
 def _rows() -> list[dict[str, str]]:
-    return list(csv.DictReader((ROOT / "docs/compliance.csv").read_text().splitlines()))
+    return list(csv.DictReader(matrix.table(judged(), texts()).splitlines()))
 
 
 @pytest.mark.parametrize(
