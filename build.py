@@ -127,6 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
             [f"{error.filename}: {error.strerror}. A build writes into its checkout: make it writable, or clone it anew."],
             "given up",
         )
+    except _refusals() as error:
+        problems, done = [str(error)], "nothing was written"
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{done} ({time.monotonic() - start:.1f} s)")
@@ -140,10 +142,7 @@ def build(root: Path) -> tuple[list[str], str]:
     sources = [ROOT / name for name in SOURCES]
     if stamp.current(root / STAMP, sources):
         return [], "unchanged"
-    try:
-        it = judge()
-    except _refusals() as error:
-        return [str(error)], "nothing was written"
+    it = judge()
     kept = [path for path in outputs() if path != EVIDENCE]
     made(it, kept)
     written = _write(root, it.texts) + _remove_gone(root, it.texts)
@@ -155,10 +154,7 @@ def build(root: Path) -> tuple[list[str], str]:
 
 def evidence(root: Path) -> tuple[list[str], str]:
     """Write the evidence anew."""
-    try:
-        texts = made(judge(), [EVIDENCE])
-    except _refusals() as error:
-        return [str(error)], "nothing was written"
+    texts = made(judge(), [EVIDENCE])
     shutil.rmtree(root / EVIDENCE, ignore_errors=True)
     return [], f"{_write(root, texts)} files in {EVIDENCE}"
 

@@ -19,6 +19,7 @@ from model import PRIMARY, locate
 from model.view import TEMPLATE
 from tests.support.compliance.deviations import FOUND, SYSTEM
 from tests.support.compliance.small_system import NO_STANDBY, TEXTS, changed, system, templates
+from tests.support.page_subjects import judged, texts
 
 PAGE = matrix.document([(SYSTEM, FOUND)], TEXTS)
 
@@ -106,6 +107,12 @@ def test_every_link_leads_to_the_resource_that_it_names() -> None:
         if title != TEMPLATE:
             assert above[-1].strip().startswith(f"{title}:"), (title, line)
         assert any(part in line for part in path.split(".")) or f"{title}:" in line or title == TEMPLATE, (path, line)
+
+
+def test_every_property_of_which_evidence_speaks_is_a_word_of_the_templates() -> None:
+    words = {word for name, text in texts().items() if name.startswith("templates/") for word in re.findall(r"\w+", text)}
+    named = {part for _, found in judged() for one in found for part in one.property.split(".")}
+    assert named - words <= {"", "LockConfiguration"}, "but what has to be absent"
 
 
 def test_outside_the_united_states_the_page_claims_alignment_and_no_authorisation() -> None:
