@@ -208,6 +208,10 @@ def judge() -> Judged:
     times = service_times()
     restores = measured((ROOT / "docs/measured/restores.yaml").read_text(encoding="utf-8"), times.formulas)
     names = {system.name: f"parameters/{system.name}/default.yaml" for system in SYSTEMS}
+    if absent := [path for path in names.values() if not (ROOT / path).is_file()]:
+        raise BuildError(
+            "\n".join(f"{path} is missing. Write it: a block for each layer, with what has no default." for path in absent)
+        )
     files = {path: (ROOT / path).read_text(encoding="utf-8") for path in names.values()}
     values = {name: read(files[path]) for name, path in names.items()}
     found, assessed, texts = [], [], dict[str, str]()

@@ -222,6 +222,14 @@ def test_a_broken_wire_stops_the_build(
     assert "keys.LogsKeyArn is no output at the primary site; there are " in capsys.readouterr().err
 
 
+def test_a_system_without_values_stops_the_build_with_the_file_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _replaced(monkeypatch, name="library")
+    assert build.main(["--root", str(tmp_path)]) == 1
+    assert "parameters/library/default.yaml is missing. Write it" in capsys.readouterr().err
+
+
 def _checkout(root: Path, *systems: str) -> None:
     for name in systems:
         for folder in ("templates", "parameters"):
