@@ -39,14 +39,17 @@ SOURCES = (
     "build.py",
     "chain",
     "compliance",
+    "deploy.py",
     "docs/measured",
     "documents",
+    "emulator",
     "functions",
     "generator",
     "model",
     "parameters",
     "protocol",
     "recovery",
+    "replay",
     "requirements/run.lock",
 )
 RENDERED_FROM = ("build.py", "compliance", "functions", "generator", "model", "protocol", "recovery", "requirements/run.lock")
@@ -90,7 +93,19 @@ def outputs() -> dict[str, Callable[[Judged], str | Mapping[str, str]]]:
     from chain import calls
     from chain.cloudformation import statuses
     from chain.environment import outcome
-    from documents import conformance_packs, controls, fips, matrix, oscal, policies, reachability, readme, requirements, runbooks
+    from documents import (
+        architecture,
+        conformance_packs,
+        controls,
+        fips,
+        matrix,
+        oscal,
+        policies,
+        reachability,
+        readme,
+        requirements,
+        runbooks,
+    )
     from documents import recovery as recoveries
     from documents.page.document import document as page
     from generator import types
@@ -98,6 +113,8 @@ def outputs() -> dict[str, Callable[[Judged], str | Mapping[str, str]]]:
     return {
         "templates": lambda it: readme.pages(it.systems, it.layers),
         "chain/types.json": lambda it: types.types(it.templates),
+        "docs/architecture.md": lambda _: architecture.page(ROOT),
+        "docs/architecture.svg": lambda _: architecture.picture(architecture.house(ROOT)),
         "docs/compliance": lambda it: controls.documents(it.findings),
         "docs/conformance-packs.md": lambda _: conformance_packs.document(),
         "docs/exit-codes.md": lambda _: outcome.markdown(),
