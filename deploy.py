@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -111,14 +112,14 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     if given.command == "show":
         return _show(root, given)
     resume = _again(given, given.command)
-    from chain.cli import commands
     from chain.cloudformation.account import access
     from chain.cloudformation.stack import StackError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled ends as one that is interrupted
     try:
         with access():
-            return commands.run(given.command, root, given, resume)
+            command = import_module(f"chain.cli.{given.command}")
+            return Exit(command.run(root, given, resume))
     except InputError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return Exit.INPUT
@@ -160,10 +161,10 @@ def _again(given: argparse.Namespace, command: str) -> str:
 
 def _show(root: Path, given: argparse.Namespace) -> int:
     """Show a record; nothing is asked of AWS."""
-    from chain.cli import commands
+    from chain.cli import show
 
     try:
-        return commands.read(root, given.run, html=given.html, verify=given.verify, json=given.json)
+        return show.run(root, given.run, html=given.html, verify=given.verify, json=given.json)
     except BrokenError as error:
         print(error, file=sys.stderr)
         return Exit.BROKEN

@@ -264,7 +264,7 @@ def test_an_interrupt_in_this_process_is_an_exit_code(checkout: Checkout, monkey
     def interrupt(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chain.cli.commands.run", interrupt)
+    monkeypatch.setattr("chain.cli.plan.run", interrupt)
     assert call(checkout, "plan") == Exit.INTERRUPTED
 
 

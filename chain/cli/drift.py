@@ -1,0 +1,35 @@
+"""Read every declared property back and compare."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from chain.cli import json_lines, text
+from chain.cli.session import Options, opened, say, topologies
+from chain.cloudformation import region_state
+from chain.drift import drift
+from chain.environment.graph import open_environment
+from chain.environment.outcome import Exit
+from chain.failover import topology
+from chain.failover.failover_artifacts import outside
+
+
+def run(root: Path, options: Options, resume: str) -> Exit:
+    """Differences between what is declared and what stands, within stacks and outside of them."""
+    session = opened(root, options, resume, open_environment(root, options.env, options.system))
+    known, silent = topologies(session)
+    found = drift(session.graph, session.clients)
+    held = topology.held(known, session.graph)
+    beyond: list[str] = []
+    for each in known:
+        arns, why = region_state.asked(each.place.region, partial(list[str], outside(each, session.clients)))
+        beyond += arns or []
+        silent += [f"{each.place.system}-{each.place.suffix}  NOT SEEN: what stands outside of every stack: {why}"] if why else []
+    if options.json:
+        say([*json_lines.topology(known, silent), *json_lines.drift(found, held, beyond)])
+    else:
+        say([*text.drift(found), *text.elsewhere(found, held, beyond), *silent])
+    if found.differences or found.unseen or silent:
+        return Exit.DRIFT if found.differences else Exit.UNSEEN
+    return Exit.OK if found.stacks else Exit.ABSENT
