@@ -42,7 +42,7 @@ help: ## what there is
 	@echo "  MODE=name        failover: dry-run (default), switchover, failover; failback: failback (default), dry-run"
 	@echo "  APPROVE=name     the execution of a failover that waits for a person"
 	@echo "  RUN=name         the run that show shows; default: last"
-	@echo "  ARGS=...         goes on to the command of show, replay, chaos and lock"
+	@echo "  ARGS=...         goes on to the command of show, replay, worst-days and lock"
 	@echo "  ALLOW='ids'      what a deployment may lose or open, by logical ids; REASON='why' is kept"
 
 setup: $(VENV)/.run ## install what runs into a virtual environment, as requirements/run.lock pins it
@@ -142,8 +142,8 @@ replay: setup ## verify an archive of changes, or apply it: make replay ARGS="ve
 bench: build ## measure start-up, build, deployment and memory; prints the table of bench/README.md
 	$(PYTHON) bench/run.py
 
-chaos: $(VENV)/.test ## fifty worst days by chance on a CloudFormation of our own: make chaos ARGS="--runs 1 --seed 106"
-	$(PYTHON) -m tests.chain.chaos $(ARGS)
+worst-days: $(VENV)/.test ## fifty worst days by chance on a CloudFormation of our own: make worst-days ARGS="--runs 1 --seed 106"
+	$(PYTHON) -m tests.chain.worst_days $(ARGS)
 
 lock: setup ## pin the newest versions that fit pyproject.toml; ARGS=--keep: only what has to change
 	$(PYTHON) requirements/lock.py $(ARGS)
@@ -154,4 +154,4 @@ outdated: setup ## what make lock would change
 clean-room: ## set up and try what is committed as on a fresh machine, with every Python here that is supported
 	$(BASE_PYTHON) .ci/clean_room.py
 
-.PHONY: help setup packages build docs evidence lint check second test emulator-lines try plan deploy status drift failover failback unlock destroy show replay bench chaos lock outdated clean-room
+.PHONY: help setup packages build docs evidence lint check second test emulator-lines try plan deploy status drift failover failback unlock destroy show replay bench worst-days lock outdated clean-room

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def test_the_top_level_holds_what_the_architecture_names_and_nothing_else() -> N
 
 def test_no_circle_of_files_is_left(imports: dict[Path, set[Path]]) -> None:
     TopologicalSorter(imports).prepare()  # raises CycleError, which names the circle
+
+
+def test_a_room_of_the_chain_uses_of_another_what_stands_at_its_door(imports: dict[Path, set[Path]]) -> None:
+    """``chain/calls.py`` collects from all rooms, and is in none."""
+    rooms = {
+        path: path.parent if len(path.parts) > 2 else path
+        for path in FILES
+        if path.parts[0] == "chain" and path.name != "__init__.py"
+    }
+    used = {(path, other) for path in rooms for other in imports[path] & rooms.keys() if rooms[path] != rooms[other]}
+    doors = {room: set(import_module(".".join(room.parts)).__all__) for room in rooms.values() if not room.suffix}
+    assert doors == {room: {other.stem for _, other in used if rooms[other] == room} for room in doors}
+    arrows = {(rooms[path], rooms[other]) for path, other in used if path != Path("chain/calls.py")}
+    TopologicalSorter({room: [to for begin, to in arrows if begin == room] for room in rooms.values()}).prepare()
+    assert len(arrows) <= 29
 
 
 def test_a_circle_is_found_wherever_the_imports_stand(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Worst days by chance: `python -m tests.chain.chaos [--runs N] [--seed S]`.
+"""Worst days by chance: `python -m tests.chain.worst_days [--runs N] [--seed S]`.
 
 Each run is a small chain in two regions under one combination of weather: latencies, failing resources, throttling, stale
 reads, dropped connections, a region that is dark, and kills. Whatever happens, what must hold is checked after it.
@@ -29,7 +29,7 @@ ENVIRONMENT = {
     "AWS_CONFIG_FILE": "/dev/null",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-PROGRAM = "import sys, pathlib, deploy; from chain import account; account.FIRST_READ = 1.0; " + (
+PROGRAM = "import sys, pathlib, deploy; from chain.cloudformation import account; account.FIRST_READ = 1.0; " + (
     "sys.exit(deploy.main(sys.argv[2:], pathlib.Path(sys.argv[1])))"
 )
 
