@@ -134,7 +134,7 @@ unlock destroy:
 	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
 
 show: setup ## the record of a run: make show RUN=last ARGS=--html >run.html
-	@$(PYTHON) deploy.py $@ $(or $(RUN),last) $(ARGS)
+	@$(PYTHON) deploy.py $@ --run '$(or $(RUN),last)' $(ARGS)
 
 replay: setup ## verify an archive of changes, or apply it: make replay ARGS="verify DIRECTORY"
 	$(PYTHON) deploy.py replay $(ARGS)

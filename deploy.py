@@ -41,6 +41,8 @@ HELP = {
 
 MODES = {FAILOVER: (DRY, SWITCHOVER, FAILOVER), FAILBACK: (FAILBACK, DRY)}
 
+WORDS = "A message names an option as a make line does, in capitals: MODE=switchover YES=1 is --mode switchover --yes."
+
 RECORD = "the record of the run, as lines of JSON (chain/record.schema.json)"
 FOUND = "what was found or done, as lines of JSON (chain/lines.schema.json)"
 JSON = {name: RECORD if name in ("deploy", "destroy") else FOUND for name in HELP}
@@ -50,7 +52,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     codes = "\n".join(f"  {code:3d}  {text}" for code, text in MEANING.items())
     parser = argparse.ArgumentParser(
-        "deploy.py", description=__doc__, epilog=f"exit codes:\n{codes}", formatter_class=argparse.RawDescriptionHelpFormatter
+        "deploy.py",
+        description=__doc__,
+        epilog=f"{WORDS}\n\nexit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in HELP.items():
@@ -70,12 +75,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
                 action="append",
                 default=os.environ.get("ALLOW", "").split(),
                 metavar="ID",
-                help="what may be lost or opened, by its logical id; repeatable (ALLOW=)",
+                help="what may be lost or opened, by its logical id; repeatable",
             )
         if name in ("deploy", "destroy"):
-            command.add_argument(
-                "--reason", default=os.environ.get("REASON", ""), metavar="TEXT", help="kept in the record (REASON=)"
-            )
+            command.add_argument("--reason", default=os.environ.get("REASON", ""), metavar="TEXT", help="kept in the record")
         if name in JSON:
             command.add_argument("--json", action="store_true", help=JSON[name])
         if name in MODES:
@@ -89,7 +92,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
                 "--yes", action="store_true", default=os.environ.get("YES") == "1", help="answer the question with yes"
             )
     reading = commands.add_parser("show", help="show the record of a run", description="show the record of a run")
-    reading.add_argument("run", metavar="RUN", help="its name, its file, or last")
+    reading.add_argument("--run", default="last", metavar="NAME", help="its name, its file, or last (default)")
     reading.add_argument("--html", action="store_true", help="a page with the timeline and the critical path")
     reading.add_argument("--verify", action="store_true", help="whether its chain of digests is unbroken")
     reading.add_argument("--json", action="store_true", help=RECORD)
@@ -148,14 +151,11 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
 
 def _again(given: argparse.Namespace, command: str) -> str:
     """A command that goes on from this one, as it would be typed: a failover without its mode would be a dry run."""
-    mode = getattr(given, "mode", "")
-    words = {
-        "SYSTEM": " ".join(given.system),
-        "MODE": mode if mode and mode != MODES[command][0] else "",
-        "APPROVE": getattr(given, "approve", ""),
-        "ALLOW": " ".join(getattr(given, "allow", ())),
-        "REASON": getattr(given, "reason", "").replace("'", "'\\''").replace("$", "$$"),  # for the shell, and for make
-    }
+    options = {name: getattr(given, name, "") for name in ("system", "mode", "approve", "allow", "reason")}
+    if command in MODES and given.mode == MODES[command][0]:
+        del options["mode"]
+    texts = {name: value if isinstance(value, str) else " ".join(value) for name, value in options.items()}
+    words = {name.upper(): text.replace("'", "'\\''").replace("$", "$$") for name, text in texts.items()}  # for shell and make
     return f"make {command} ENV={given.env}" + "".join(f" {name}='{text}'" for name, text in words.items() if text)
 
 
@@ -165,6 +165,9 @@ def _show(root: Path, given: argparse.Namespace) -> int:
 
     try:
         return show.run(root, given.run, html=given.html, verify=given.verify, json=given.json)
+    except InputError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        return Exit.INPUT
     except BrokenError as error:
         print(error, file=sys.stderr)
         return Exit.BROKEN

@@ -84,10 +84,10 @@ def test_a_text_in_another_encoding_than_the_machines_is_read_and_written(checko
     record = checkout / "out/runs/20260101T000000Z-dev-deploy.ndjson"
     record.parent.mkdir(parents=True, exist_ok=True)
     record.write_text(json.dumps(RUN) + "\n")
-    page = _run([sys.executable, "deploy.py", "show", str(record), "--html"], checkout, **HARD)
+    page = _run([sys.executable, "deploy.py", "show", "--run", str(record), "--html"], checkout, **HARD)
     assert page.returncode == 0, page.stderr.decode()
     assert "dév" in page.stdout.decode("utf-8")
-    shown = _run([sys.executable, "deploy.py", "show", str(record)], checkout, **HARD)
+    shown = _run([sys.executable, "deploy.py", "show", "--run", str(record)], checkout, **HARD)
     assert shown.returncode == 0, shown.stderr.decode()
 
 

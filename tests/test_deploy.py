@@ -89,7 +89,7 @@ def test_bad_input_is_told_before_anything_is_called(
     checkout.values({})
     (checkout.root / "plan").mkdir()
     for command, wrong, said in (
-        ("deploy", ("--allow", "Table"), "--allow needs a reason"),
+        ("deploy", ("--allow", "Table"), "ALLOW needs a reason"),
         ("deploy", ("--plan", "nowhere.json"), "nowhere.json is no saved plan: [Errno 2]"),
         (
             "plan",

@@ -192,10 +192,7 @@ def sentences(found: Sequence[Danger], allowed: Collection[str]) -> Iterator[str
         yield f"ALLOW='{' '.join(shut)}' does not open this: what is final is refused whatever is allowed."
     needed = dict.fromkeys(danger.resource for danger in refused(found, allowed) if not danger.final)
     if needed:
-        yield (
-            f"This cannot be undone. To have it all the same, name each: ALLOW='{' '.join(needed)}' REASON='why'"
-            f" (deploy.py: {' '.join(f'--allow {name}' for name in needed)} --reason 'why')"
-        )
+        yield f"This cannot be undone. To have it all the same, name each: ALLOW='{' '.join(needed)}' REASON='why'"
 
 
 def _unmoved(change: Change, moved: set[str]) -> set[str]:

@@ -25,7 +25,7 @@ def run(root: Path, options: Options, resume: str) -> Exit:
     record.writable(root / record.FOLDER)
     graph = open_environment(root, options.env, options.system)
     if options.allow and not options.reason:
-        raise InputError(["--allow needs a reason, which is kept: --reason 'why' (or REASON='why')"])
+        raise InputError(["ALLOW needs a reason, which is kept: REASON='why'"])
     saved = saved_plan.load(Path(options.plan), options.env, options.system) if options.plan else None
     session = opened(root, options, resume, graph)
     planned = saved.of(session.who.account) if saved is not None else None

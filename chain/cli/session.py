@@ -105,7 +105,7 @@ def topologies(session: Session) -> tuple[list[topology.Record], list[str]]:
 def confirmed(question: str = "Delete all of this? It cannot be undone. Type yes: ", out: TextIO | None = None) -> bool:
     """Ask the one question; where nobody can answer, the answer is no."""
     if not sys.stdin.isatty():
-        print("Nobody is here to be asked: give --yes (or YES=1) to do all of this.", file=sys.stderr)
+        print("Nobody is here to be asked: YES=1 does all of this.", file=sys.stderr)
         return False
     print(question, end="", flush=True, file=out)
     if input().strip().lower() == "yes":

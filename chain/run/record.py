@@ -150,7 +150,7 @@ def find(folder: Path, run: str) -> Path:
     for path in (Path(run), folder / run, folder / f"{run}.ndjson"):
         if path.is_file():
             return path
-    raise BrokenError(f"{run} is no record of a run; {folder} holds: {', '.join(path.stem for path in known) or 'none'}")
+    raise InputError([f"{run} is no record of a run; {folder} holds: {', '.join(path.stem for path in known) or 'none'}"])
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -312,15 +312,15 @@ def test_a_run_is_recorded_shown_and_continued(
     assert next(each["reason"] for each in events if each["kind"] == "approval") == "moved elsewhere"
     assert events[0]["continues"].startswith("2999")
     for arguments in ([], ["--html"], ["--verify"], ["--json"]):
-        assert program.main(["show", kept.stem, *arguments], checkout.root) == Exit.OK
+        assert program.main(["show", "--run", kept.stem, *arguments], checkout.root) == Exit.OK
     assert "Critical path" in capsys.readouterr().out
-    assert program.main(["show", "none"], checkout.root) == Exit.BROKEN
-    capsys.readouterr()
+    assert program.main(["show", "--run", "none"], checkout.root) == Exit.INPUT
+    assert f"none is no record of a run; {runs} holds: " in capsys.readouterr().err
     whole = kept.read_text()
     kept.write_text(whole + '{"half')
-    assert program.main(["show", kept.stem, "--json"], checkout.root) == Exit.OK
+    assert program.main(["show", "--run", kept.stem, "--json"], checkout.root) == Exit.OK
     assert capsys.readouterr().out == whole, "what was cut off is no line"
-    assert program.main(["show", str(checkout.root / "plan.json"), "--json"], checkout.root) == Exit.BROKEN
+    assert program.main(["show", "--run", str(checkout.root / "plan.json"), "--json"], checkout.root) == Exit.BROKEN
     kept.write_text(whole)
     assert call(checkout, "destroy", "--yes") == Exit.OK
 
