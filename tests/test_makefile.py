@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import deploy
 from generator.systems import SYSTEMS
+from protocol.journal import SWITCHOVER
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ("plan", "deploy", "status", "drift", "failover", "failback", "unlock", "destroy")
@@ -48,6 +50,39 @@ def test_what_is_given_reaches_the_command() -> None:
     assert re.search(r"deploy\.py failover --env dev --system healthcare --mode switchover +--yes$", said, re.MULTILINE)
     said = _make("deploy", "ENV=dev", "SYSTEM=ledger healthcare", "ALLOW=Instance", "REASON=a test").stdout
     assert "deploy.py deploy --env dev --system ledger --system healthcare" in said
+
+
+def test_a_word_of_make_is_an_option_of_the_same_name_and_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    (words,) = re.findall(r"^WORDS := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for command in (*deploy.HELP, "show"):
+        with pytest.raises(SystemExit):
+            deploy.arguments([command, "--help"])
+    options = set(re.findall(r"--([a-z]+)", capsys.readouterr().out))
+    for word in set(words.split()) - {"ARGS", "BASE_PYTHON", "VENV"}:  # these are make's own
+        assert word.lower() in options
+        assert f"{word}=" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        (("failover", "--env", "dev", "--mode", "nonsense"), SWITCHOVER),
+        (("plan", "--env", "dev", "--system", "nonsense"), "ledger"),
+        (("show", "--run", "nonsense"), "holds: none"),
+    ],
+)
+def test_a_wrong_value_ends_with_2_and_the_values_there_are(
+    arguments: tuple[str, ...], value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "templates").symlink_to(ROOT / "templates")
+    (tmp_path / "parameters").symlink_to(ROOT / "parameters")
+    try:
+        code = deploy.main(arguments, tmp_path)
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    said = capsys.readouterr().err
+    assert (code, "nonsense" in said, value in said) == (2, True, True), said
 
 
 def test_every_target_has_a_rule_and_is_in_the_help() -> None:
