@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from model import Document, Finding, System
     from recovery.assess import Assessment
     from recovery.measured import Measured
-    from recovery.times import ServiceTimes
+    from recovery.service_times import ServiceTimes
 
 SOURCES = (
     "build.py",
@@ -90,9 +90,9 @@ class Judged:
 
 def outputs() -> dict[str, Callable[[Judged], str | Mapping[str, str]]]:
     """Every output beside templates and packages: a file, or a folder of which what makes it names the files."""
-    from chain import calls
+    from chain import declared_calls
     from chain.cloudformation import statuses
-    from chain.environment import outcome
+    from chain.environment import exit_codes
     from documents import (
         architecture,
         conformance_packs,
@@ -108,19 +108,19 @@ def outputs() -> dict[str, Callable[[Judged], str | Mapping[str, str]]]:
     )
     from documents import recovery as recoveries
     from documents.page.document import document as page
-    from generator import types
+    from generator import type_schemas
 
     return {
         "templates": lambda it: readme.pages(it.systems, it.layers),
-        "chain/types.json": lambda it: types.types(it.templates),
+        "chain/types.json": lambda it: type_schemas.types(it.templates),
         "docs/architecture.md": lambda _: architecture.page(ROOT),
         "docs/architecture.svg": lambda _: architecture.picture(architecture.house(ROOT)),
         "docs/compliance": lambda it: controls.documents(it.findings),
         "docs/conformance-packs.md": lambda _: conformance_packs.document(),
-        "docs/exit-codes.md": lambda _: outcome.markdown(),
-        "docs/fips.md": lambda it: fips.document(it.documents, calls.BY_PERSON["deployer"]),
+        "docs/exit-codes.md": lambda _: exit_codes.markdown(),
+        "docs/fips.md": lambda it: fips.document(it.documents, declared_calls.BY_PERSON["deployer"]),
         "docs/operations": lambda it: runbooks.documents(it.systems, it.layers, it.values),
-        "docs/policies": lambda it: policies.documents(it.templates, calls.BY_PERSON),
+        "docs/policies": lambda it: policies.documents(it.templates, declared_calls.BY_PERSON),
         "docs/reachability.md": lambda it: reachability.document(it.documents),
         "docs/recovery.md": lambda it: recoveries.document(it.assessed, it.times, it.restores),
         "docs/requirements.md": lambda it: requirements.document(it.systems),
@@ -154,10 +154,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build(root: Path) -> tuple[list[str], str]:
     """Write templates, packages and every output but the evidence, unless nothing changed since the last build."""
-    from generator import stamp
+    from generator import up_to_date
 
     sources = [ROOT / name for name in SOURCES]
-    if stamp.current(root / STAMP, sources):
+    if up_to_date.current(root / STAMP, sources):
         return [], "unchanged"
     it = judge()
     kept = [path for path in outputs() if path != EVIDENCE]
@@ -165,7 +165,7 @@ def build(root: Path) -> tuple[list[str], str]:
     written = _write(root, it.texts) + _remove_gone(root, it.texts)
     for one in it.packages.values():
         one.write(root / PACKAGES)
-    stamp.write(root / STAMP, sources, [root / name for name in (*kept, PACKAGES)])
+    up_to_date.write(root / STAMP, sources, [root / name for name in (*kept, PACKAGES)])
     return [], f"{len(it.texts)} files, {written} of them changed; {len(it.packages)} packages"
 
 
@@ -210,7 +210,7 @@ def judge() -> Judged:
     from model import read
     from recovery.assess import UnheldObjectiveError, assess
     from recovery.measured import measured
-    from recovery.times import service_times
+    from recovery.service_times import service_times
 
     packages: dict[str, Package] = {}
 
@@ -266,7 +266,7 @@ def _refusals() -> tuple[type[Exception], ...]:
     """What says that nothing can be built from these sources."""
     from generator.assemble import BuildError
     from generator.packages import PackageError
-    from recovery.times import DataError
+    from recovery.service_times import DataError
 
     return BuildError, PackageError, DataError
 
@@ -299,8 +299,8 @@ def _subjects(it: Judged) -> list[Subject]:
 
 def lint(root: Path) -> tuple[list[str], str]:
     """cfn-lint over the committed templates in every region where they stand, with the values of every environment."""
+    from chain.environment.exit_codes import InputError
     from chain.environment.graph import open_environment
-    from chain.environment.outcome import InputError
     from compliance.lint import job
     from compliance.lint import lint as judge
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent
 if str(ROOT) not in sys.path:  # with PYTHONSAFEPATH=1
     sys.path.insert(0, str(ROOT))
 
-from chain.environment.outcome import (  # noqa: E402
+from chain.environment.exit_codes import (  # noqa: E402
     MEANING,
     AccessError,
     BrokenError,

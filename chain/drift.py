@@ -32,11 +32,11 @@ from chain.changes.property_diff import (
 from chain.cloudformation import stack as cfn
 from chain.cloudformation.account import REFUSED
 from chain.cloudformation.rate_limit import THROTTLED
-from chain.cloudformation.region_state import look
+from chain.cloudformation.reachable_regions import look
 from chain.cloudformation.stack import Clients
 from chain.cloudformation.statuses import DECISIONS, Decision
 from chain.environment.graph import Graph, Stack
-from chain.environment.references import lookup, pseudo
+from chain.environment.stack_values import lookup, pseudo
 from model import Document
 from model.values import Unknown, evaluate, holds, mentions
 

@@ -12,7 +12,7 @@ from compliance.catalogues import catalogues, remark
 from compliance.profiles import Control, Status, status
 from compliance.profiles.baseline import BASELINE
 from model import Deviation, Finding, Profile, System
-from model.locate import Lines
+from model.line_numbers import Lines
 
 Judged = Sequence[tuple[System, Sequence[Finding]]]
 

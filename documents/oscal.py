@@ -17,7 +17,7 @@ from compliance.catalogues import catalogues
 from compliance.profiles import Control, Status, status
 from documents.matrix import Judged
 from model import Finding, Profile, System
-from model.locate import Lines
+from model.line_numbers import Lines
 
 OSCAL_VERSION = "1.2.1"
 NAMES = "urn:standby:compliance"

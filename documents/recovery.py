@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from model import Disruption, System
-from model.locate import place
+from model.line_numbers import place
 from recovery.assess import Assessment, Verdict
 from recovery.measured import Measured
 from recovery.paths import Strategy
+from recovery.service_times import ServiceTimes
 from recovery.terms import Chain, Place, Term
-from recovery.times import ServiceTimes
 
 Assessed = Sequence[tuple[System, Sequence[Assessment]]]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from model import Document, System, read
-from model.locate import place
+from model.line_numbers import place
 
 ASKED = Path(__file__).with_name("requirements.yaml")
 ALL = "all"

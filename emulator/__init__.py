@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from emulator import names, place
+from emulator import endpoint_names, run_directory
 from emulator.mounted import emulator_names
 
 ACCOUNT = "123456789012"
@@ -198,7 +198,7 @@ def running(*, databases: bool = True, port: int = 0) -> Iterator[Emulator]:
 
     ``databases=False``: no PostgreSQL servers behind RDS instances. ``port=0``: a free one.
     """
-    directory = place.directory("standby-emulator-")
+    directory = run_directory.directory("standby-emulator-")
     # Database servers that root starts run as another user, who has to pass through.
     directory.chmod(0o711)
     process = None
@@ -208,7 +208,7 @@ def running(*, databases: bool = True, port: int = 0) -> Iterator[Emulator]:
             process = _spawn(listener, directory, databases=databases)
         emulator = Emulator(endpoint, directory)
         _await(process, emulator)
-        with _naming(str(names.place(directory))):
+        with _naming(str(endpoint_names.place(directory))):
             yield emulator
     finally:
         if process is not None:

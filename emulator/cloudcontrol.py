@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from emulator import schemas, shape
+from emulator import property_conversion, schemas
 from emulator.cloudformation import here, is_gone
 from emulator.resource import Resource
 
@@ -53,7 +53,7 @@ def install(resources: Mapping[str, Resource]) -> None:
 def read(resource: Resource, identifier: str) -> dict[str, Any]:
     """The resource's properties, those left out that AWS never shows."""
     assert resource.read is not None  # noqa: S101  # schemas.readable said so
-    found = shape.to_schema(resource.type, resource.read(here(), tuple(identifier.split("|"))))
+    found = property_conversion.to_schema(resource.type, resource.read(here(), tuple(identifier.split("|"))))
     hidden = schemas.properties(resource.type, "writeOnlyProperties")
     return {name: value for name, value in found.items() if name not in hidden}
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from emulator import callers, record, schemas, shape
+from emulator import authorizations, callers, property_conversion, schemas
 from emulator.resource import Aws, NotFoundError, Properties, Resource
 
 log = logging.getLogger("emulator")
@@ -149,7 +149,7 @@ def _handlers(resource: Resource) -> dict[str, Any]:
         properties = _clean(properties)
         if resource.name and resource.name not in properties:
             properties[resource.name] = _physical_name(stack, logical, lowercase=resource.lower, max_len=resource.longest)
-        record.ask_caller(callers.needs(resource.type, properties))
+        authorizations.ask_caller(callers.needs(resource.type, properties))
         if resource.type == KEY and not properties.get("BypassPolicyLockoutSafetyCheck"):
             _ask_to_rule(properties, aws.region)
         ref = resource.create(aws, properties)
@@ -165,7 +165,7 @@ def _handlers(resource: Resource) -> dict[str, Any]:
     def delete(ref: str, properties: Properties) -> None:
         try:
             if resource.type == KEY:
-                record.ask_caller([("kms:ScheduleKeyDeletion", here().arn("kms", f"key/{ref}"), {})])
+                authorizations.ask_caller([("kms:ScheduleKeyDeletion", here().arn("kms", f"key/{ref}"), {})])
             resource.delete(here(), ref, _clean(properties))
         except Exception as error:
             if not is_gone(error):
@@ -178,7 +178,7 @@ def _handlers(resource: Resource) -> dict[str, Any]:
 def _ask_to_rule(properties: Properties, region: str) -> None:
     """KMS makes no key that its caller could not rule; ours is called by root, who may."""
     policy = properties.get("KeyPolicy")
-    if policy is not None and not record.ask_to_rule(json.dumps(policy), region, through=True):
+    if policy is not None and not authorizations.ask_to_rule(json.dumps(policy), region, through=True):
         raise PermissionError(f"{callers.LOCKED_OUT} (Service: Kms, Status Code: 400)")
 
 
@@ -198,7 +198,7 @@ def _attributes(aws: Aws, resource: Resource, ref: str, properties: Properties) 
     """What Fn::GetAtt gives: the properties of the resource as it now is, paths joined by dots."""
     if resource.read is None:
         return {"Id": ref}
-    return dict(_flat("", shape.to_schema(resource.type, resource.read(aws, resource.identify(ref, properties)))))
+    return dict(_flat("", property_conversion.to_schema(resource.type, resource.read(aws, resource.identify(ref, properties)))))
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> list[tuple[str, Any]]:

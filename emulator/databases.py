@@ -18,7 +18,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from emulator import names, postgres
+from emulator import endpoint_names, postgres
 from emulator.authority import Authority
 
 log = logging.getLogger("emulator")
@@ -169,7 +169,7 @@ def _begin(arn: str, server: postgres.Server, password: str) -> tuple[str, int]:
 def _certify(arn: str, server: postgres.Server) -> None:
     """The stopped server of a cluster gets a certificate with the names of this cluster: copied data bring that of another."""
     if _state.authority is not None and arn.split(":")[5] == "cluster":
-        called = names.of(arn)
+        called = endpoint_names.of(arn)
         server.certify(_state.authority, (*postgres.NAMES, called.writer, called.reader))
 
 

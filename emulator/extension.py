@@ -10,28 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from emulator import (
-    addressed,
-    addressed_stores,
+    authorizations,
     caches,
     cloudcontrol,
     cloudformation,
     darkness,
     databases,
-    names,
-    record,
+    endpoint_names,
+    policy_variables,
+    request_resources,
+    request_stores,
     rotation,
-    variables,
 )
 from emulator.services import (
     INSTALLERS,
     backup,
     efs,
     events,
+    file_replication,
     global_clusters,
     lag,
     metrics,
     offers,
-    replicated,
     restoring,
     route53,
     vaults,
@@ -45,15 +45,15 @@ def install(directory: Path, *, with_databases: bool) -> Application:
     """The application to serve."""
     from ministack import app
 
-    addressed.install()
-    addressed_stores.install()
-    variables.install()
-    record.install()
+    request_resources.install()
+    request_stores.install()
+    policy_variables.install()
+    authorizations.install()
     for installer in INSTALLERS:
         installer()
     efs.install(directory)
-    replicated.install()
-    names.install(directory)
+    file_replication.install()
+    endpoint_names.install(directory)
     databases.install(directory, wanted=with_databases)
     caches.install(directory, databases.authority(), wanted=with_databases)
     rotation.install()
@@ -69,8 +69,8 @@ def _settle() -> None:
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {
-    "/_emulator/calls": record.calls,
-    "/_emulator/forget": record.forget,
+    "/_emulator/calls": authorizations.calls,
+    "/_emulator/forget": authorizations.forget,
     "/_emulator/unexercised": lambda: [*databases.unexercised(), *caches.unexercised(), *rotation.unexercised()],
     "/_emulator/databases": databases.logs,
     "/_emulator/caches": caches.logs,
@@ -81,7 +81,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
     "/_emulator/hold-backups": lambda hold, region: backup.hold(jobs=hold == "true", region=region),
     "/_emulator/opt-in": vaults.opt_in,
     "/_emulator/test-restore": restoring.test,
-    "/_emulator/replicate-files": replicated.run,
+    "/_emulator/replicate-files": file_replication.run,
     "/_emulator/pass-minute": metrics.pass_minute,
     "/_emulator/pass-silence": metrics.pass_silence,
     "/_emulator/measure": metrics.measure,

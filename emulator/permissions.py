@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from emulator import record
+from emulator import authorizations
 
 
 def service_may(service: str, action: str, resource_arn: str, source_arn: str) -> bool:
@@ -15,7 +15,7 @@ def service_may(service: str, action: str, resource_arn: str, source_arn: str) -
 
     found = iam_evaluator._resource_policy(action.split(":")[0], resource_arn)
     allowed = found is not None and _evaluated(found[0], service, action, resource_arn, source_arn)
-    record.note_service(service, action, resource_arn, allowed)
+    authorizations.note_service(service, action, resource_arn, allowed)
     return allowed
 
 
@@ -53,7 +53,7 @@ def role_may(role_arn: str, session: str, action: str, resource_arn: str, keys: 
     if policy:
         result = iam_evaluator.combine_resource_policy(result, context, policy, account)
     allowed = bool(result.decision == "Allow")
-    record.note_service(context.principal_arn, action, resource_arn, allowed)
+    authorizations.note_service(context.principal_arn, action, resource_arn, allowed)
     return allowed
 
 
@@ -75,7 +75,7 @@ def service_role_may(
         if found is not None:
             result = iam_evaluator.combine_resource_policy(result, context, *found, required=kind == "kms")
         allowed = bool(result.decision == "Allow")
-    record.note_service(context.principal_arn, action, resource_arn, allowed)
+    authorizations.note_service(context.principal_arn, action, resource_arn, allowed)
     return allowed
 
 

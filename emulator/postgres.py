@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from emulator import guard
+from emulator import owned_process
 from emulator.authority import Authority
 
 MAJOR = 15
@@ -281,7 +281,7 @@ class Server:
         """Stops the server's processes where they stand: whoever connects waits for an answer. ``frozen=False``: they go on."""
         if self.frozen == frozen or self.process is None or self.process.stdin is None:
             return
-        heard = self.directory / guard.HEARD
+        heard = self.directory / owned_process.HEARD
         heard.unlink(missing_ok=True)
         self.process.stdin.write(b"+SIGSTOP\n" if frozen else b"+SIGCONT\n")
         self.process.stdin.flush()
@@ -307,7 +307,7 @@ class Server:
         (self.data / "postmaster.pid").unlink(missing_ok=True)  # of a server that was killed; ours is known not to run
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", guard.__file__, *identity, *command],
+                [sys.executable, "-I", "-S", owned_process.__file__, *identity, *command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from emulator import guard, postgres
+from emulator import owned_process, postgres
 from emulator.authority import Authority
 
 MAJOR = 7
@@ -231,7 +231,7 @@ class Server:
         configuration.write_text(self._configuration(), encoding="utf-8")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", guard.__file__, "-", "-", str(self.program), str(configuration)],
+                [sys.executable, "-I", "-S", owned_process.__file__, "-", "-", str(self.program), str(configuration)],
                 stdin=subprocess.PIPE,  # its end tells the guard that we are gone
                 stdout=log,
                 stderr=log,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from emulator import ACCESS_KEY, SECRET_KEY, shape
+from emulator import ACCESS_KEY, SECRET_KEY, property_conversion
 
 Properties = dict[str, Any]
 
@@ -33,7 +33,7 @@ class Aws:
         client = self.client(service)
         model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
         given = {name: value for name, value in values.items() if value is not None}
-        return getattr(client, operation)(**shape.to_api(given, model.input_shape))
+        return getattr(client, operation)(**property_conversion.to_api(given, model.input_shape))
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"

@@ -23,18 +23,18 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_outlive_nobody, args=(directory,), daemon=True).start()
     _set_environment(f"http://127.0.0.1:{port}", port, directory)
     gc.disable()  # what is loaded now stays
-    from emulator import private
+    from emulator import private_names
 
     try:
-        private.check()
+        private_names.check()
         from emulator import extension
 
         application = extension.install(directory, with_databases=with_databases)
-    except private.NameGoneError as gone:
+    except private_names.NameGoneError as gone:
         print(gone, file=sys.stderr, flush=True)
         return 1
     except (AttributeError, KeyError) as gone:  # a part of what is there, such as one of a service's actions
-        print(private.sentence("ministack", str(gone)), file=sys.stderr, flush=True)
+        print(private_names.sentence("ministack", str(gone)), file=sys.stderr, flush=True)
         return 1
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)  # a service's model alone makes more objects than the ordinary thresholds let pass

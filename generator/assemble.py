@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from generator import accepted, names
+from generator import aws_refusals, names
 from generator.layer import purpose
 from generator.template import Place, Template
 from model import Document, Layer, System, address
 from model.architecture import Stack, fed_by
-from model.types import resource_type
+from model.resource_types import resource_type
 
 LARGEST_TEMPLATE = 51_200
 """Bytes that CreateChangeSet takes in a request body (CloudFormation quotas)."""
@@ -52,7 +52,7 @@ def inspect(systems: Mapping[str, Mapping[str, Built]], declared: Iterable[Syste
     for name, built in systems.items():
         problems += _wires(by_name[name], built)
         problems += _policies(name, built)
-        problems += accepted.refused(name, {layer: one.document for layer, one in built.items()})
+        problems += aws_refusals.refused(name, {layer: one.document for layer, one in built.items()})
     problems += names.check(named for name, built in systems.items() for named in _named(by_name[name], built))
     return problems
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from model.types import resource_type
+from model.resource_types import resource_type
 from model.values import Unknown, evaluate
 
 LONGEST_SUFFIX = "s" * 16

@@ -13,7 +13,7 @@ from cfn_flip import load_json, yaml_dumper
 
 from generator.template import Place
 from model import Document
-from model.locate import root_of
+from model.line_numbers import root_of
 
 WIDTH = 125
 SECTIONS = ("Description", "Parameters", "Conditions", "Resources", "Outputs", "Metadata")

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from model import Document, Site, address
-from model.types import resource_type
+from model.resource_types import resource_type
 from model.values import mentions
 from model.view import Resource, View
 

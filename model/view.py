@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model import Document, address
-from model.types import resource_type
+from model.resource_types import resource_type
 from model.values import VARIABLE, Parts, Unknown, evaluate, mentions, text
 
 TEMPLATE = "Template"

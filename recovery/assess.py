@@ -9,14 +9,14 @@ from enum import IntEnum
 
 from model import PRIMARY, RECOVERY, Deviation, Disruption, Document, System
 from model.view import View
-from recovery.credentials import leaks
 from recovery.data_stores import corruptions, stores, within_the_region
-from recovery.evidence import Sight
+from recovery.lost_credentials import leaks
 from recovery.measured import Measured
 from recovery.paths import Way
 from recovery.region_loss import region_losses
+from recovery.service_times import ServiceTimes
+from recovery.template_times import Sight
 from recovery.terms import Chain, Term, total
-from recovery.times import ServiceTimes
 
 REQUIREMENT = "A-13"
 """Recovery objectives are shown, not claimed: a deviation from it names the resource whose term has no bound."""

@@ -11,8 +11,8 @@ from model import Disruption, Document
 from model.architecture import backups, copied_by, is_copy, members_of, rules_of, targets
 from model.view import Resource
 from protocol.metrics import ARCHIVE_LAG_SECONDS, RESTORE_SECONDS
-from recovery.evidence import Sight, interval, number
 from recovery.paths import Reach, Strategy, Way
+from recovery.template_times import Sight, interval, number
 from recovery.terms import Chain, Phase, Place, Term
 
 INSTANCE, CLUSTER = "AWS::RDS::DBInstance", "AWS::RDS::DBCluster"

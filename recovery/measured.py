@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from model import read
-from recovery.times import DataError
+from recovery.service_times import DataError
 
 NEEDED = ("formula", "size_gib", "seconds", "date", "where")
 

@@ -14,8 +14,8 @@ from protocol.metrics import REPLICA_DATA_AGE
 from protocol.parameters import AUTO, MODE
 from protocol.steps import AURORA, REPLICA, SECRET_HERE, STEPS, VERIFY
 from recovery.data_stores import CLUSTER, FILES, INSTANCE, SNAPSHOT, copied, nothing, place, way
-from recovery.evidence import ALARM, COMPOSITE, RULE, SILENCE, Sight, constituents, interval, number
 from recovery.paths import Strategy, Way
+from recovery.template_times import ALARM, COMPOSITE, RULE, SILENCE, Sight, constituents, interval, number
 from recovery.terms import Phase, Term
 
 SERIES = (INSTANCE, FILES)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from recovery.times import ServiceTime
+from recovery.service_times import ServiceTime
 
 
 class Phase(StrEnum):

@@ -15,10 +15,10 @@ from typing import Any
 from pg8000.exceptions import DatabaseError
 
 from replay.chain import Chain, Commit, Entry, lines, position, show, verify
+from replay.decoding_text import Change, Relation, TextError, parse, relation, unescape
 from replay.start import UnprovenError, commits_of, prove
-from replay.storage import Altered, Facts, Storage, altered, is_here, mixed, older, renamed, unknown
+from replay.table_files import Altered, Facts, Storage, altered, is_here, mixed, older, renamed, unknown
 from replay.target import ACTORS, SESSION, Table, Target, copied, literal
-from replay.text import Change, Relation, TextError, parse, relation, unescape
 
 SCHEMA = "standby_replay"
 STATEMENTS, BYTES = 500, 1 << 20  # what is sent at once

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from replay.text import UNCHANGED, Change, Relation, Row, Value
+from replay.decoding_text import UNCHANGED, Change, Relation, Row, Value
 
 # As the archiver's session, so that a value's text means here what it meant there. Triggers and foreign keys have done their work
 # at the source, and what they did is in the archive: they must not do it again.

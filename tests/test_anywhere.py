@@ -158,7 +158,7 @@ def test_packages_are_made_without_a_build_only_where_git_holds_what_stands(
         (checkout / name).write_text("")
         assert build.packages(checkout)[1] == "built"
         (checkout / name).unlink()
-    changed = checkout / "generator/stamp.py"
+    changed = checkout / "generator/up_to_date.py"
     before = changed.read_text(encoding="utf-8")
     changed.write_text(before + "\n", encoding="utf-8")
     assert build.packages(checkout)[1] == "built"

@@ -15,7 +15,7 @@ import pytest
 import deploy
 import emulator
 from chain.cloudformation import stack as cfn
-from chain.environment.outcome import MEANING, Exit
+from chain.environment.exit_codes import MEANING, Exit
 from tests.support.chain.checkout import GATE, REGION, REPOSITORY, Checkout, Clients, parameter, ref
 from tests.support.chain.resources import NO_ROLE, bucket, fill, logs
 from tests.support.chain.waiting import open_gate, until
@@ -288,7 +288,7 @@ def test_help_is_there_at_once_and_holds_the_table_of_exit_codes() -> None:
     loaded -= _loading("-c", "pass")[1]  # what this Python loads whatever it runs
     assert "argparse" in loaded
     assert not loaded & {"asyncio", "concurrent.futures", "http.client", "subprocess"}
-    assert {name for name in loaded if name.startswith("chain")} == {"chain", "chain.environment", "chain.environment.outcome"}
+    assert {name for name in loaded if name.startswith("chain")} == {"chain", "chain.environment", "chain.environment.exit_codes"}
     known = {*sys.stdlib_module_names, "chain", "protocol", "coverage"}
     assert not {name for name in loaded if name.partition(".")[0] not in known}
     assert (

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 import emulator
-from chain.environment.outcome import Exit
+from chain.environment.exit_codes import Exit
 from chain.failover.function import Follower, named
 from chain.failover.topology import Place, read
 from protocol.journal import MANUAL
@@ -402,20 +402,20 @@ def test_files_of_another_are_left_alone(checkout: Checkout, clients: Clients) -
     two_regions.files(checkout)
     failover(checkout, "replica", ref("FilesId"))
     from chain.environment.templates import load
-    from chain.failover import file_systems
+    from chain.failover import file_failback
 
     templates = load(checkout.root / "templates")
-    assert file_systems.of(templates, "shop", checkout.suffix, clients, file_systems.End("fs-1", AWAY), lambda: None) is None
-    assert file_systems.of((), "shop", checkout.suffix, clients, file_systems.End("fs-1", AWAY), lambda: None) is None
+    assert file_failback.of(templates, "shop", checkout.suffix, clients, file_failback.End("fs-1", AWAY), lambda: None) is None
+    assert file_failback.of((), "shop", checkout.suffix, clients, file_failback.End("fs-1", AWAY), lambda: None) is None
 
 
 def test_a_replication_is_waited_for_until_it_runs(clients: Clients) -> None:
-    from chain.failover import file_systems
+    from chain.failover import file_failback
 
     waited: list[bool] = []
     runs = iter([False, False, True])
-    both = file_systems.End("fs-1", HOME), file_systems.End("fs-2", AWAY)
-    file_systems.Files(clients, *both, lambda: waited.append(True))._until(lambda: next(runs))
+    both = file_failback.End("fs-1", HOME), file_failback.End("fs-2", AWAY)
+    file_failback.Files(clients, *both, lambda: waited.append(True))._until(lambda: next(runs))
     assert len(waited) == 2
 
 

@@ -14,7 +14,7 @@ from chain.changes import permission_diff
 from chain.changes.template_diff import Difference, Later, text
 from chain.cloudformation.stack import Change
 from model.architecture import SOURCES
-from model.types import resource_type
+from model.resource_types import resource_type
 from model.values import is_function
 
 SHORTER = "would shorten a retention"

@@ -17,9 +17,9 @@ from chain.changes.guard import Danger
 from chain.changes.template_diff import Difference, Later, created_with, later_in, may_replace
 from chain.cloudformation.stack import Change, State
 from chain.environment.graph import Graph, Stack
-from chain.environment.references import lookup, pseudo
+from chain.environment.stack_values import lookup, pseudo
 from model import Document
-from model.types import resource_type
+from model.resource_types import resource_type
 from model.values import VARIABLE, Lookup, Unknown, evaluate, holds, mentions, rest
 
 FILES, MOUNT = "AWS::EFS::FileSystem", "AWS::EFS::MountTarget"

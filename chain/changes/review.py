@@ -19,8 +19,8 @@ from chain.changes.upgrades import Order
 from chain.cloudformation import stack as cfn
 from chain.cloudformation.stack import Clients, Standing, State
 from chain.cloudformation.statuses import DECISIONS, Decision
+from chain.environment.exit_codes import GuardedError
 from chain.environment.graph import Graph, Stack
-from chain.environment.outcome import GuardedError
 from model import Document
 
 READERS = 8  # threads

@@ -12,8 +12,8 @@ from chain.cloudformation.stack import News, Report
 from chain.deploy import saved_plan
 from chain.deploy.deployment import deploy
 from chain.deploy.saved_plan import Saved
+from chain.environment.exit_codes import Exit, InputError
 from chain.environment.graph import open_environment
-from chain.environment.outcome import Exit, InputError
 from chain.run import record
 from chain.run.lock import Locks
 from chain.run.progress import Board, Lines, progress

@@ -12,7 +12,7 @@ from chain.cloudformation.durations import Durations
 from chain.cloudformation.stack import News
 from chain.destroy.destruction import destroy, survey
 from chain.environment import parameters
-from chain.environment.outcome import Exit, InputError
+from chain.environment.exit_codes import Exit, InputError
 from chain.environment.parameters import check_suffix
 from chain.environment.templates import Template, load
 from chain.failover import topology

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from chain.cli import json_lines, text
 from chain.cli.session import Options, opened, say, topologies
-from chain.cloudformation import region_state
+from chain.cloudformation import reachable_regions
 from chain.drift import drift
+from chain.environment.exit_codes import Exit
 from chain.environment.graph import open_environment
-from chain.environment.outcome import Exit
 from chain.failover import topology
-from chain.failover.failover_artifacts import outside
+from chain.failover.failover_leftovers import outside
 
 
 def run(root: Path, options: Options, resume: str) -> Exit:
@@ -23,7 +23,7 @@ def run(root: Path, options: Options, resume: str) -> Exit:
     held = topology.held(known, session.graph)
     beyond: list[str] = []
     for each in known:
-        arns, why = region_state.asked(each.place.region, partial(list[str], outside(each, session.clients)))
+        arns, why = reachable_regions.asked(each.place.region, partial(list[str], outside(each, session.clients)))
         beyond += arns or []
         silent += [f"{each.place.system}-{each.place.suffix}  NOT SEEN: what stands outside of every stack: {why}"] if why else []
     if options.json:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chain.cli.failover import transfer
 from chain.cli.session import Options
-from chain.environment.outcome import Exit
+from chain.environment.exit_codes import Exit
 from protocol.journal import FAILBACK
 
 

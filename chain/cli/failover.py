@@ -8,8 +8,8 @@ from chain.cli import json_lines, text
 from chain.cli.session import Options, confirmed, output, say
 from chain.cloudformation.account import caller, ordinary_clients
 from chain.drift import drift
+from chain.environment.exit_codes import Exit, InputError
 from chain.environment.graph import open_environment
-from chain.environment.outcome import Exit, InputError
 from chain.environment.parameters import check_suffix
 from chain.environment.templates import load
 from chain.failover import function as failover

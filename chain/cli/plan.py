@@ -8,11 +8,11 @@ from chain.changes import guard
 from chain.changes.review import review
 from chain.cli import json_lines, text
 from chain.cli.session import Options, opened, say
-from chain.cloudformation import region_state
+from chain.cloudformation import reachable_regions
 from chain.deploy import preflight, saved_plan
 from chain.deploy.plan import plan
+from chain.environment.exit_codes import Exit
 from chain.environment.graph import open_environment
-from chain.environment.outcome import Exit
 from chain.failover import topology
 
 
@@ -22,8 +22,8 @@ def run(root: Path, options: Options, resume: str) -> Exit:
     if options.save:
         saved_plan.writable(Path(options.save))
     session = opened(root, options, resume, environment)
-    seen = region_state.look(session.clients, session.graph.regions)
-    graph = region_state.within(session.graph, seen)[0]
+    seen = reachable_regions.look(session.clients, session.graph.regions)
+    graph = reachable_regions.within(session.graph, seen)[0]
     found = preflight.check(session.graph, session.clients, seen)
     judged = review(graph, session.clients, seen.standing)
     held = topology.held(topology.records(graph, session.clients), graph)

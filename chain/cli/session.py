@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from chain.cloudformation import region_state
+from chain.cloudformation import reachable_regions
 from chain.cloudformation.account import Caller, caller, ordinary_clients
 from chain.cloudformation.stack import Clients
+from chain.environment.exit_codes import ended
 from chain.environment.graph import Graph
-from chain.environment.outcome import ended
 from chain.failover import topology
 from chain.run import record
 from chain.run.record import Earlier, Record
@@ -96,7 +96,7 @@ def topologies(session: Session) -> tuple[list[topology.Record], list[str]]:
     known: list[topology.Record] = []
     silent: list[str] = []
     for place in topology.places([stack.template for stack in session.graph.stacks], session.options.env):
-        found, why = region_state.asked(place.region, partial(topology.read, session.clients, place))
+        found, why = reachable_regions.asked(place.region, partial(topology.read, session.clients, place))
         known += [found] if found is not None else []
         silent += [f"{place.system}-{place.suffix}  NOT SEEN: {why}"] if why else []
     return known, silent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chain.cli.session import say
-from chain.environment.outcome import Exit
+from chain.environment.exit_codes import Exit
 from chain.run import record, timeline
 
 

@@ -9,8 +9,8 @@ from chain.cli.session import Options, opened, say, topologies
 from chain.deploy.account_checks import Check
 from chain.deploy.preflight import gathered, opt_ins
 from chain.deploy.status import status
+from chain.environment.exit_codes import Exit
 from chain.environment.graph import open_environment
-from chain.environment.outcome import Exit
 
 
 def run(root: Path, options: Options, resume: str) -> Exit:

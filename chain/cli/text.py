@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chain.changes.template_diff import text
 from chain.environment.graph import Graph
-from model.types import Holds, resource_type
+from model.resource_types import Holds, resource_type
 
 if TYPE_CHECKING:
     from chain.changes.guard import Danger

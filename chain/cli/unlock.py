@@ -6,16 +6,16 @@ from pathlib import Path
 
 from chain.cli import json_lines
 from chain.cli.session import Options, confirmed, opened, output, say
-from chain.cloudformation import region_state
+from chain.cloudformation import reachable_regions
+from chain.environment.exit_codes import Exit
 from chain.environment.graph import open_environment
-from chain.environment.outcome import Exit
 from chain.run import lock
 
 
 def run(root: Path, options: Options, resume: str) -> Exit:
     """Take away the locks of runs that have ended without letting go; of one that shows signs of life only after a question."""
     session = opened(root, options, resume, open_environment(root, options.env, options.system))
-    seen = region_state.look(session.clients, session.graph.regions)
+    seen = reachable_regions.look(session.clients, session.graph.regions)
     held = lock.locks(session.clients, lock.places(session.graph, seen.standing))
     out = output(options)
     say([*(map(str, held) if held else ["Nothing is locked."]), *(f"NOT SEEN  {why}" for why in seen.dark.values())], out)

@@ -9,9 +9,9 @@ from threading import Lock
 from typing import Any
 
 from chain.cloudformation.rate_limit import Pace, attach
-from chain.cloudformation.region_state import CLOSED
+from chain.cloudformation.reachable_regions import CLOSED
 from chain.cloudformation.stack import Clients, code
-from chain.environment.outcome import AccessError
+from chain.environment.exit_codes import AccessError
 
 CALLS = {"LookAround": ("sts:GetCallerIdentity",)}
 

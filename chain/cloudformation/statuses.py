@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from model.types import resource_types
+from model.resource_types import resource_types
 
 
 class Decision(Enum):

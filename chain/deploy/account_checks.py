@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from chain.cloudformation.region_state import Seen
+from chain.cloudformation.reachable_regions import Seen
 from chain.cloudformation.stack import Clients, code
 from chain.cloudformation.statuses import DECISIONS, Decision
 from chain.environment.graph import ZONE, Graph, Stack
-from chain.environment.references import lookup, pseudo
+from chain.environment.stack_values import lookup, pseudo
 from model.values import Unknown, evaluate, unknown
 
 CALLS = {

@@ -11,21 +11,21 @@ from typing import Any
 
 from chain.changes import guard, network_interfaces
 from chain.changes.review import Review, review
-from chain.cloudformation import region_state, retained, schedule
+from chain.cloudformation import cleanup_failures, reachable_regions, schedule
 from chain.cloudformation import stack as cfn
+from chain.cloudformation.cleanup_failures import Undeleted
 from chain.cloudformation.durations import Durations, memory_name, typical
 from chain.cloudformation.poller import Watch
-from chain.cloudformation.retained import Undeleted
 from chain.cloudformation.stack import Clients, News, Report, StackError, State, Wait
 from chain.cloudformation.statuses import DECISIONS, GOOD, REMEDIES, Decision
 from chain.deploy import packages, preflight, rotation
 from chain.deploy.saved_plan import Saved
+from chain.environment.exit_codes import NotReadyError
 from chain.environment.graph import ARTIFACTS, BUCKET, Graph, Stack
-from chain.environment.outcome import NotReadyError
 from chain.failover import topology
 from chain.run.lock import Locks
 from chain.run.record import Note, nothing, shown, told
-from model.types import resource_type
+from model.resource_types import resource_type
 
 CALLS = {
     "ChangeStacks": (
@@ -85,8 +85,8 @@ def deploy(
     ``allowed`` are the logical ids of what may be lost; ``saved`` is the plan to apply, and no other; ``note`` keeps a record.
     """
     stop, durations = stop or Event(), durations or Durations()
-    seen = region_state.look(clients, whole.regions)
-    graph, left = region_state.within(whole, seen)
+    seen = reachable_regions.look(clients, whole.regions)
+    graph, left = reachable_regions.within(whole, seen)
     standing = seen.standing
     outputs: dict[str, Mapping[str, str]] = {}
     with locks or Locks(clients) as held:
@@ -265,7 +265,7 @@ class _Run:
             state = self._settled(state)
             if state is not None and self._is_current(state, answers):
                 self._protect(state)
-                return Deployed("unchanged", state.outputs, retained.standing(self.clients, self.stack.region, state))
+                return Deployed("unchanged", state.outputs, cleanup_failures.standing(self.clients, self.stack.region, state))
             if self.kept:  # an output that another stack gave has changed meanwhile
                 raise StackError(self.kept, status="not begun")
             for name in packages.upload(stack, outputs, self.clients, self.folder):
@@ -324,7 +324,7 @@ class _Run:
     def _update(self, state: State, answers: Mapping[str, str]) -> Deployed:
         change_set = cfn.prepare(self.cloudformation, self.stack, answers, "UPDATE", Wait(self.stop))
         if change_set is None:
-            return Deployed("unchanged", state.outputs, retained.standing(self.clients, self.stack.region, state))
+            return Deployed("unchanged", state.outputs, cleanup_failures.standing(self.clients, self.stack.region, state))
         self._judge(change_set)
         token = cfn.token()
         self.cloudformation.execute_change_set(
@@ -337,7 +337,7 @@ class _Run:
             raise StackError("the stack was deleted while it was being made")
         if after.status not in GOOD:
             raise cfn.first_failure(self.cloudformation, after, self.events)
-        return Deployed(action, after.outputs, retained.undeleted(self.events, after.id))
+        return Deployed(action, after.outputs, cleanup_failures.undeleted(self.events, after.id))
 
     def _settled(self, state: State | None) -> State | None:
         """The stack at rest and fit to be updated, or None if it is to be created."""

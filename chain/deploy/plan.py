@@ -13,7 +13,7 @@ from chain.changes.review import Review, review
 from chain.changes.template_diff import Difference
 from chain.cloudformation import schedule
 from chain.cloudformation import stack as cfn
-from chain.cloudformation.region_state import Seen, look, within
+from chain.cloudformation.reachable_regions import Seen, look, within
 from chain.cloudformation.stack import Change, Clients, StackError, State, Wait
 from chain.cloudformation.statuses import DECISIONS, REMEDIES, Decision
 from chain.environment.graph import Graph, Stack

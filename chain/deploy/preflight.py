@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chain.cloudformation.region_state import Seen, within
+from chain.cloudformation.reachable_regions import Seen, within
 from chain.cloudformation.stack import Clients, Standing, code
 from chain.cloudformation.statuses import DECISIONS, Decision
 from chain.deploy import account_checks
@@ -14,7 +14,7 @@ from chain.deploy.account_checks import Check
 from chain.environment.graph import Graph, Stack
 from chain.failover import topology
 from model import address
-from model.types import resource_type
+from model.resource_types import resource_type
 from model.values import mentions
 
 CALLS = {"LookAround": ("backup:DescribeRegionSettings",)}

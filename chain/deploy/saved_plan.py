@@ -12,8 +12,8 @@ from typing import Any
 
 from chain.cloudformation.stack import Standing, State
 from chain.deploy.plan import Step
+from chain.environment.exit_codes import InputError, MovedError
 from chain.environment.graph import Graph, Stack
-from chain.environment.outcome import InputError, MovedError
 from chain.run.record import digests
 
 VERSION = 1

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from chain.cloudformation import retained
+from chain.cloudformation import cleanup_failures
 from chain.cloudformation import stack as cfn
-from chain.cloudformation.region_state import Seen, look, reason
-from chain.cloudformation.retained import Undeleted
+from chain.cloudformation.cleanup_failures import Undeleted
+from chain.cloudformation.reachable_regions import Seen, look, reason
 from chain.cloudformation.stack import Clients, State
 from chain.cloudformation.statuses import DECISIONS, Decision
 from chain.deploy import rotation
@@ -67,7 +67,7 @@ def _one(stack: Stack, seen: Seen, clients: Clients) -> Status:
         return Status(stack, None)
     stale = tuple(_stale(stack, state, seen))
     try:
-        left = retained.standing(clients, stack.region, state)
+        left = cleanup_failures.standing(clients, stack.region, state)
         unconfirmed, rotations = tuple(_unconfirmed(stack, state, clients)), tuple(rotation.rotations(stack, clients, state))
     except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
         why = reason(stack.region, error)

@@ -14,19 +14,19 @@ from graphlib import CycleError, TopologicalSorter
 from threading import Event
 from typing import Any
 
-from chain.cloudformation import detach, region_state, retained, schedule
+from chain.cloudformation import cleanup_failures, end_replication, reachable_regions, schedule
 from chain.cloudformation import stack as cfn
-from chain.cloudformation.detach import unless
+from chain.cloudformation.cleanup_failures import Undeleted
 from chain.cloudformation.durations import Durations, typical
+from chain.cloudformation.end_replication import unless
 from chain.cloudformation.poller import Watch
-from chain.cloudformation.retained import Undeleted
 from chain.cloudformation.stack import Clients, News, Report, StackError, State, Wait
 from chain.cloudformation.statuses import DECISIONS, Decision
 from chain.destroy import final_snapshots, orphans, restore_tests, vaults
 from chain.destroy.buckets import count, empty
+from chain.environment.exit_codes import NotReadyError
 from chain.environment.graph import ARTIFACTS, stack_name
 from chain.environment.graph import BUCKET as LOCKED
-from chain.environment.outcome import NotReadyError
 from chain.environment.templates import Template
 from chain.failover import topology
 from chain.run.lock import Locks
@@ -131,7 +131,7 @@ def survey(templates: Sequence[Template], suffix: str, clients: Clients, account
     places = {(template.system, site): region for template in templates for site, region in template.sites.items()}
     ours: list[tuple[str, str, State, Any, str, Mapping[tuple[str, Site], str]]] = []
     foreign = []
-    seen = region_state.look(clients, regions)
+    seen = reachable_regions.look(clients, regions)
     if seen.dark:
         raise NotReadyError(
             f"{why}: what stands there could not be seen, and would be left. Name the systems that have nothing there (SYSTEM=)"
@@ -151,7 +151,9 @@ def survey(templates: Sequence[Template], suffix: str, clients: Clients, account
             elif state.name in names:
                 foreign.append(f"{region}/{state.name}")
     with ThreadPoolExecutor(READERS) as pool:
-        stacks = list(pool.map(lambda each: replace(_doomed(*each), left=retained.standing(clients, each[1], each[2])), ours))
+        stacks = list(
+            pool.map(lambda each: replace(_doomed(*each), left=cleanup_failures.standing(clients, each[1], each[2])), ours)
+        )
     counts = {bucket: count(clients("s3", doomed.region), bucket) for doomed in stacks for bucket in doomed.of(BUCKET)}
     points = {vault: vaults.count(clients("backup", doomed.region), vault) for doomed in stacks for vault in doomed.of(VAULT)}
     in_stacks = {f"{each.region}  log group {name}" for each in stacks for name in each.of("AWS::Logs::LogGroup")}
@@ -251,7 +253,7 @@ def _destroy(
     left: list[str] = []
     pending: list[tuple[str, datetime | None]] = []
     behind = [one for each in found.stacks for one in each.left]
-    kept = retained.delete(clients, behind) if not ended.failed else dict.fromkeys(behind, "a stack may still use it")
+    kept = cleanup_failures.delete(clients, behind) if not ended.failed else dict.fromkeys(behind, "a stack may still use it")
     swept += [f"{one.region}  {one.type} {one.physical}" for one in behind if one not in kept]
     for region in found.regions:
         if not ended.failed:  # what failed may still be writing its logs
@@ -271,7 +273,7 @@ def _destroy(
         for one, why in kept.items()
         if not any(arn.endswith(f"/{one.physical}") for arn in arns)
     ]
-    commands = tuple(dict.fromkeys([*(one.command for one in kept), *retained.commands(arns)]))
+    commands = tuple(dict.fromkeys([*(one.command for one in kept), *cleanup_failures.commands(arns)]))
     failed = {id_: cfn.explain(error) for id_, error in ended.failed.items()}
     return Result(tuple(ended.done), failed, ended.held, tuple(swept), tuple(left), tuple(pending), found.last, commands)
 
@@ -353,7 +355,7 @@ def _loosen(
         else:
             own = {name for each in globally for name in each.of(GLOBAL)}
             joined = [arn for each in globally for arn in each.joined]
-            for arn in detach.databases(clients, regions, own, joined, wait):
+            for arn in end_replication.databases(clients, regions, own, joined, wait):
                 report(News(GLOBAL, "stopped", reason=f"replication of {arn}"))
 
     ended = schedule.run(dict.fromkeys((*bound, *regions, *([GLOBAL] if globally else [])), ()), work, stop)
@@ -371,9 +373,9 @@ def _loosen(
 def _unpair(each: Doomed, clients: Clients, report: Report, wait: Wait) -> None:
     """End the replication of a stack's buckets and file systems."""
     for bucket in each.of(BUCKET):
-        detach.objects(clients("s3", each.region), bucket)
+        end_replication.objects(clients("s3", each.region), bucket)
     for file_system in each.of(FILES):
-        if detach.files(clients, each.region, file_system, wait):
+        if end_replication.files(clients, each.region, file_system, wait):
             report(News(each.id, "stopped", reason=f"replication of {file_system}"))
 
 
@@ -469,7 +471,7 @@ class _Deletion:
         """Take out what a stack does not go with: at the last moment, and again each time, for it may have filled."""
         each, clients = self.each, self.clients
         for secret in each.of(SECRET) if attempt else ():  # CloudFormation removes those replicas that the template names
-            detach.secrets(clients("secretsmanager", each.region), secret)
+            end_replication.secrets(clients("secretsmanager", each.region), secret)
         for bucket in each.of(BUCKET):
             empty(clients("s3", each.region), bucket)
         plans = each.of(PLAN)
@@ -482,7 +484,7 @@ class _Deletion:
                     self._empty_vaults(other, stop, last=False)
         self._empty_vaults(each, stop)
         for arn in each.joined:
-            if detach.cluster(clients, self.found.regions, arn, Wait(stop)):
+            if end_replication.cluster(clients, self.found.regions, arn, Wait(stop)):
                 self.report(News(each.id, "removing", reason=arn))
 
     def _empty_vaults(self, held: Doomed, stop: Event, *, last: bool = True) -> None:

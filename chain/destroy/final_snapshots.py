@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from chain.cloudformation import detach
+from chain.cloudformation import end_replication
 from chain.cloudformation.stack import Clients, StackError, Wait
 
 CALLS = {
@@ -106,12 +106,12 @@ def databases(
     """Those that nobody else follows to: no replica, no reader of a global database, no member of a cluster."""
     kind, rds = KINDS[type_], clients("rds", region)
     for identifier in identifiers:
-        found = detach.answer((kind.gone,), partial(kind.find, rds, identifier))
+        found = end_replication.answer((kind.gone,), partial(kind.find, rds, identifier))
         if found is None or (found.get("DBClusterIdentifier") or identifier) != identifier:
             continue
         if found.get("ReadReplicaSourceDBInstanceIdentifier"):
             continue
-        if any(arn == found.get("DBClusterArn") and not writes for _, arn, writes in detach.members(clients, regions)):
+        if any(arn == found.get("DBClusterArn") and not writes for _, arn, writes in end_replication.members(clients, regions)):
             continue
         number = str(found[kind.number]).rpartition("-")[2].lower()
         yield Database(system, region, kind, identifier, f"{identifier}-final-{number}")
@@ -140,9 +140,9 @@ def keep(clients: Clients, database: Database, suffix: str, wait: Wait) -> None:
                 f"{last}, the last snapshot of {database.identifier}, is not there after {PATIENCE / 3600:.0f} hours"
             )
         wait()
-    detach.unless((kind.no_snapshot,), partial(kind.forget, rds, own))
+    end_replication.unless((kind.no_snapshot,), partial(kind.forget, rds, own))
 
 
 def _status(rds: Any, kind: Kind, name: str) -> str:
-    found = detach.answer((kind.no_snapshot,), partial(kind.find_snapshot, rds, name))
+    found = end_replication.answer((kind.no_snapshot,), partial(kind.find_snapshot, rds, name))
     return str(found["Status"]) if found else ""

@@ -8,14 +8,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from chain.cloudformation.detach import answer
+from chain.cloudformation.end_replication import answer
 from chain.cloudformation.schedule import StoppedError
 from chain.cloudformation.stack import Clients, Wait, code, describe
 from chain.destroy import restore_tests
-from chain.environment.references import lookup, pseudo
+from chain.environment.stack_values import lookup, pseudo
 from chain.environment.templates import Template
-from chain.failover.failover_artifacts import snapshots
-from model.types import resource_type
+from chain.failover.failover_leftovers import snapshots
+from model.resource_types import resource_type
 from model.values import Unknown, evaluate
 
 CALLS = {

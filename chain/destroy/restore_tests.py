@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from chain.cloudformation.detach import delete_cluster, unless
+from chain.cloudformation.end_replication import delete_cluster, unless
 from chain.cloudformation.stack import Clients
 from chain.destroy.buckets import empty
-from model.types import resource_type
+from model.resource_types import resource_type
 
 CALLS = {
     "StopBackups": ("backup:ListRestoreJobs",),

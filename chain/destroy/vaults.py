@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chain.cloudformation.detach import answer, unless
+from chain.cloudformation.end_replication import answer, unless
 from chain.cloudformation.stack import StackError, Wait, code
 
 CALLS = {

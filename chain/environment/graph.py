@@ -9,11 +9,11 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from chain.environment import parameters, templates
-from chain.environment.outcome import InputError
+from chain.environment.exit_codes import InputError
 from chain.environment.parameters import Value, Values, text_of
 from chain.environment.templates import Template, suggestion
 from model import Site, address
-from model.types import resource_type
+from model.resource_types import resource_type
 
 Outputs = Mapping[str, Mapping[str, str]]
 """The outputs of stacks, by the stack's id."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from chain.environment.outcome import InputError
+from chain.environment.exit_codes import InputError
 from model import Document, Site, read
 
 

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from chain.cloudformation import stack as cfn
-from chain.cloudformation.detach import answer as answered
+from chain.cloudformation.end_replication import answer as answered
 from chain.cloudformation.stack import Clients, StackError, Wait
-from chain.environment.outcome import Exit, NotReadyError
+from chain.environment.exit_codes import Exit, NotReadyError
 from chain.environment.templates import Template
-from chain.failover import file_systems
-from chain.failover.file_systems import End, Files
+from chain.failover import file_failback
+from chain.failover.file_failback import End, Files
 from chain.failover.topology import Place, Record, read, remember
 from protocol.journal import (
     AWAITING_APPROVAL,
@@ -278,7 +278,7 @@ def files_of(templates: Sequence[Template], function: Function, clients: Clients
     if not away:
         return None
     place = function.place
-    return file_systems.of(templates, place.system, place.suffix, clients, End(away, place.region), patiently())
+    return file_failback.of(templates, place.system, place.suffix, clients, End(away, place.region), patiently())
 
 
 def patiently() -> Wait:

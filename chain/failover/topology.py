@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from chain.cloudformation.detach import answer
+from chain.cloudformation.end_replication import answer
 from chain.cloudformation.stack import Clients
 from chain.environment.graph import Graph
 from chain.environment.templates import Template

@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any
 
 from chain.cloudformation.stack import Clients, Standing, code
+from chain.environment.exit_codes import LockedError
 from chain.environment.graph import ARTIFACTS, BUCKET, Graph
-from chain.environment.outcome import LockedError
 
 CALLS = {
     "UploadPackages": ("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from chain.changes.template_diff import HIDDEN, text
 from chain.cloudformation.stack import Change, Clients, News
-from chain.environment.outcome import BrokenError, Exit, InputError
+from chain.environment.exit_codes import BrokenError, Exit, InputError
 
 if TYPE_CHECKING:
     from chain.changes.review import Review

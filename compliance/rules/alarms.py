@@ -8,7 +8,7 @@ from typing import Any
 
 from model import Document, Rule
 from model.architecture import metrics_of
-from model.types import resource_type, resource_types
+from model.resource_types import resource_type, resource_types
 from model.view import Resource
 from protocol.metrics import DIMENSION, NAMESPACE, PUBLISHED
 

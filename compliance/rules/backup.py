@@ -8,7 +8,7 @@ from compliance.rules import alarms, kms, rds
 from compliance.rules.ec2 import GROUP
 from model import Document, Rule, schedule
 from model.architecture import backups, copied_by, rules_of, targets, watches
-from model.types import resource_type
+from model.resource_types import resource_type
 from model.view import Resource
 from protocol.metrics import RESTORE_SECONDS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from model import Rule
-from model.types import resource_type, resource_types
+from model.resource_types import resource_type, resource_types
 from model.view import TEMPLATE, Resource
 
 OWNER_TAGS = {"System", "Environment"}

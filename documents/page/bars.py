@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from documents.page.markup import Html, joined, row, sentence, swatch, table, tag
-from documents.page.sources import Sources
+from documents.page.source_listing import Sources
 from documents.recovery import said
 from model import System
 from recovery.assess import Assessment, Verdict

@@ -10,7 +10,7 @@ from compliance.catalogues import catalogues, remark
 from compliance.profiles import Control, Status, status
 from compliance.profiles.baseline import BASELINE
 from documents.page.markup import Html, joined, row, sentence, swatch, table, tag
-from documents.page.sources import Sources
+from documents.page.source_listing import Sources
 from model import Finding, Profile, System
 
 Judged = Sequence[tuple[System, Sequence[Finding]]]

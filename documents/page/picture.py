@@ -8,7 +8,7 @@ from typing import Any
 
 from documents.page.inventory import Subnet, Thing, World
 from documents.page.markup import Html, escaped, joined, row, tag
-from documents.page.sources import Sources
+from documents.page.source_listing import Sources
 from documents.reachability import matrix
 from model import Site, System
 from model.architecture import LIVE, Address, Edge

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from documents.page.markup import Html, joined, row, swatch, table, tag
-from documents.page.sources import Sources
+from documents.page.source_listing import Sources
 from model import Document, System
 from model.architecture import Stack, fed_by
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from documents.runbooks import restored as after
+from documents.runbooks import restored_database as after
 from documents.runbooks.chain import BEFORE
 from documents.runbooks.database import leak, options, tags, targets
 from documents.runbooks.facts import Facts, Resource
 from documents.runbooks.page import Section, command, shell, word
-from documents.runbooks.restored import AFTER, CONNECT, IN_TIME, SNAPSHOT, TIDY
+from documents.runbooks.restored_database import AFTER, CONNECT, IN_TIME, SNAPSHOT, TIDY
 from model.architecture import copies_by
 
 RESTORE = {

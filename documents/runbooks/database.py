@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from documents.runbooks import restored as after
+from documents.runbooks import restored_database as after
 from documents.runbooks.chain import BEFORE
 from documents.runbooks.facts import Facts, Resource
+from documents.runbooks.log_search import search
 from documents.runbooks.page import Section, Shell, anchor, command, shell, word
-from documents.runbooks.restored import AFTER, CONNECT, IN_TIME, SNAPSHOT, TIDY
-from documents.runbooks.search import search
+from documents.runbooks.restored_database import AFTER, CONNECT, IN_TIME, SNAPSHOT, TIDY
 from model.architecture import copies_by
 from model.values import mentions
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from generator.assemble import Built
 from model import PRIMARY, Document, Site, System, address
-from model.types import resource_type
+from model.resource_types import resource_type
 from model.values import Parts, evaluate, mentions, text
 
 PSEUDO = {

@@ -7,8 +7,8 @@ from typing import Any
 
 from documents.runbooks.chain import BEFORE
 from documents.runbooks.facts import Facts, Resource
+from documents.runbooks.log_search import search
 from documents.runbooks.page import Section, Shell, command, shell, word
-from documents.runbooks.search import search
 
 SIGNS = {
     "GreaterThanThreshold": ">",

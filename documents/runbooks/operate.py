@@ -8,8 +8,8 @@ from dataclasses import replace
 from documents.runbooks import cluster, database, regions
 from documents.runbooks.chain import BEFORE
 from documents.runbooks.facts import Facts, Resource
+from documents.runbooks.log_search import search
 from documents.runbooks.page import Section, Shell, anchor, command, shell, word
-from documents.runbooks.search import search
 from model import PRIMARY, RECOVERY
 
 TEST, SECURITY, TROUBLE = "Test", "Security", "Troubleshoot"

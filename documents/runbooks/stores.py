@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from documents.runbooks.chain import BEFORE
 from documents.runbooks.facts import Facts, Resource
 from documents.runbooks.page import Section, Shell, command, shell, word
-from documents.runbooks.restored import AT, WHEN
-from model.types import resource_type
+from documents.runbooks.restored_database import AT, WHEN
+from model.resource_types import resource_type
 
 VAULT = "AWS::Backup::BackupVault"
 TABLE, OBJECTS, FILES, POINTS = "Restore the table", "Bring objects back", "Restore files", "Recovery points"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from emulator import databases, names, schemas
-from emulator.services import query, windows
-from emulator.services.query import Action, Answer, Parameters, Record
+from emulator import databases, endpoint_names, schemas
+from emulator.services import rds_api, windows
+from emulator.services.rds_api import Action, Answer, Parameters, Record
 
 Cluster = Record
 
@@ -31,9 +31,9 @@ def install() -> None:
     from ministack.services import rds
 
     described = rds._cluster_xml
-    rds._cluster_xml = lambda cluster: query.described(described(cluster), cluster, _endpoints(cluster))
+    rds._cluster_xml = lambda cluster: rds_api.described(described(cluster), cluster, _endpoints(cluster))
     rds.AURORA_POSTGRESQL_ENGINE_VERSION_SET |= schemas.versions("aws_rds_dbcluster", ENGINE)
-    query.wrap(
+    rds_api.wrap(
         rds._ACTION_MAP,
         {
             "CreateDBCluster": _create,
@@ -51,14 +51,14 @@ def install() -> None:
 def _cluster(p: Parameters) -> Cluster | None:
     from ministack.services import rds
 
-    found: Cluster | None = rds._clusters.get(query.one(p, "DBClusterIdentifier"))
+    found: Cluster | None = rds._clusters.get(rds_api.one(p, "DBClusterIdentifier"))
     return found
 
 
 def said(action: str, cluster: Cluster) -> Answer:
     from ministack.services import rds
 
-    return query.answer(action, "DBCluster", rds._cluster_xml(cluster))
+    return rds_api.answer(action, "DBCluster", rds._cluster_xml(cluster))
 
 
 def parameters(cluster: Cluster) -> dict[str, str]:
@@ -68,7 +68,7 @@ def parameters(cluster: Cluster) -> dict[str, str]:
 
     region, account = cluster["DBClusterArn"].split(":")[3:5]
     with request_scope(account, region):
-        return query.parameters(rds._db_cluster_param_groups, cluster["DBClusterParameterGroup"])
+        return rds_api.parameters(rds._db_cluster_param_groups, cluster["DBClusterParameterGroup"])
 
 
 def is_open(cluster: Cluster) -> bool:
@@ -88,7 +88,7 @@ def _endpoints(cluster: Cluster) -> dict[str, str]:
     """What its endpoints are called; both lead to the one server."""
     if cluster["Engine"] != ENGINE:
         return {}
-    called = names.of(cluster["DBClusterArn"])
+    called = endpoint_names.of(cluster["DBClusterArn"])
     return {"Endpoint": called.writer, "ReaderEndpoint": called.reader}
 
 
@@ -101,10 +101,10 @@ def announce() -> None:
         wanted: list[str] = []
         for (account, region, _), cluster in rds._clusters.all_items():
             if cluster["Engine"] == ENGINE:
-                called = names.of(cluster["DBClusterArn"])
+                called = endpoint_names.of(cluster["DBClusterArn"])
                 with request_scope(account, region):
                     wanted += [called.reader] if is_secondary(cluster) else [called.reader, called.writer]
-        names.resolve(wanted)
+        endpoint_names.resolve(wanted)
 
 
 def announcing(actions: dict[str, Action], *changing: str) -> None:
@@ -115,7 +115,7 @@ def announcing(actions: dict[str, Action], *changing: str) -> None:
         announce()
         return answer
 
-    query.wrap(actions, dict.fromkeys(changing, around))
+    rds_api.wrap(actions, dict.fromkeys(changing, around))
 
 
 def _create(theirs: Action, p: Parameters) -> Answer:
@@ -126,14 +126,14 @@ def _create(theirs: Action, p: Parameters) -> Answer:
     cluster = _cluster(p)
     if answer[0] >= 300 or cluster is None:
         return answer
-    query.keep(cluster, p, KEPT)
-    query.keep_exports(cluster, p)
+    rds_api.keep(cluster, p, KEPT)
+    rds_api.keep_exports(cluster, p)
     if cluster["Engine"] == ENGINE and not is_secondary(cluster):
         place = databases.create(
             cluster["DBClusterArn"],
             user=cluster["MasterUsername"],
-            password=query.one(p, "MasterUserPassword"),
-            database=query.one(p, "DatabaseName"),
+            password=rds_api.one(p, "MasterUserPassword"),
+            database=rds_api.one(p, "DatabaseName"),
             parameters=parameters(cluster),
             closed=True,
         )
@@ -158,11 +158,11 @@ def _modify(theirs: Action, p: Parameters) -> Answer:
     cluster = _cluster(p)
     if answer[0] >= 300 or cluster is None:
         return answer
-    query.keep(cluster, p, KEPT)
-    query.keep_exports(cluster, p)
-    if query.one(p, "MasterUserPassword"):
-        databases.set_password(cluster["DBClusterArn"], cluster["MasterUsername"], query.one(p, "MasterUserPassword"))
-    if query.one(p, "DBClusterParameterGroupName"):
+    rds_api.keep(cluster, p, KEPT)
+    rds_api.keep_exports(cluster, p)
+    if rds_api.one(p, "MasterUserPassword"):
+        databases.set_password(cluster["DBClusterArn"], cluster["MasterUsername"], rds_api.one(p, "MasterUserPassword"))
+    if rds_api.one(p, "DBClusterParameterGroupName"):
         databases.set_parameters(cluster["DBClusterArn"], parameters(cluster))
     return said("ModifyDBCluster", cluster)
 
@@ -179,9 +179,9 @@ def _with_gate(theirs: Action, p: Parameters) -> Answer:
     """A cluster can be reached while it has an instance."""
     from ministack.services import rds
 
-    of = (rds._instances.get(query.one(p, "DBInstanceIdentifier")) or {}).get("DBClusterIdentifier")
+    of = (rds._instances.get(rds_api.one(p, "DBInstanceIdentifier")) or {}).get("DBClusterIdentifier")
     answer = theirs(p)
-    cluster = rds._clusters.get(of or query.one(p, "DBClusterIdentifier"))
+    cluster = rds._clusters.get(of or rds_api.one(p, "DBClusterIdentifier"))
     if cluster is not None and answer[0] < 300:
         databases.let_in(cluster["DBClusterArn"], anybody=is_open(cluster))
     return answer
@@ -190,7 +190,7 @@ def _with_gate(theirs: Action, p: Parameters) -> Answer:
 def _users(p: Parameters) -> list[Cluster]:
     from ministack.services import rds
 
-    group = query.one(p, "DBClusterParameterGroupName")
+    group = rds_api.one(p, "DBClusterParameterGroupName")
     return [one for one in rds._clusters.values() if one["DBClusterParameterGroup"] == group]
 
 
@@ -206,6 +206,6 @@ def _delete_group(theirs: Action, p: Parameters) -> Answer:
 
     users = [one["DBClusterIdentifier"] for one in _users(p)]
     if users:
-        name = query.one(p, "DBClusterParameterGroupName")
-        return query.error("InvalidDBParameterGroupState", f"{name} is used by {', '.join(users)} and cannot be deleted.")
+        name = rds_api.one(p, "DBClusterParameterGroupName")
+        return rds_api.error("InvalidDBParameterGroupState", f"{name} is used by {', '.join(users)} and cannot be deleted.")
     return theirs(p)

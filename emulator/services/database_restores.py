@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from emulator import databases, postgres
-from emulator.services import aurora, query, rds, snapshots
-from emulator.services.query import Action, Answer, Parameters, Record
+from emulator.services import aurora, rds, rds_api, snapshots
+from emulator.services.rds_api import Action, Answer, Parameters, Record
 
 # What a restore takes from its own call alone; left out, it is as AWS has it by default.
 FLAGS = ("CopyTagsToSnapshot", "DeletionProtection", "MultiAZ", "PubliclyAccessible")
@@ -32,8 +32,8 @@ def install() -> None:
     from ministack.services import rds as theirs
 
     described = theirs._cluster_xml
-    theirs._cluster_xml = lambda one: query.described(described(one), one, {"LatestRestorableTime": _now()})
-    query.wrap(
+    theirs._cluster_xml = lambda one: rds_api.described(described(one), one, {"LatestRestorableTime": _now()})
+    rds_api.wrap(
         theirs._ACTION_MAP,
         {
             "CreateDBSnapshot": _snapshot,
@@ -65,9 +65,9 @@ def _now() -> str:
 def _snapshot_of(p: Parameters) -> Record | None:
     from ministack.services import rds as theirs
 
-    cluster = query.one(p, "DBClusterSnapshotIdentifier")
+    cluster = rds_api.one(p, "DBClusterSnapshotIdentifier")
     found: Record | None = (
-        theirs._db_cluster_snapshots.get(cluster) if cluster else theirs._snapshots.get(query.one(p, "DBSnapshotIdentifier"))
+        theirs._db_cluster_snapshots.get(cluster) if cluster else theirs._snapshots.get(rds_api.one(p, "DBSnapshotIdentifier"))
     )
     return found
 
@@ -102,14 +102,17 @@ def _copy(p: Parameters, noun: str, kind: str, all_: dict[str, Record], xml: Cal
     from ministack.core.responses import get_account_id, get_region
     from ministack.services import rds as theirs
 
-    source, target = query.one(p, f"Source{noun}Identifier").rsplit(":", 1)[-1], query.one(p, f"Target{noun}Identifier")
+    source, target = (
+        rds_api.one(p, f"Source{noun}Identifier").rsplit(":", 1)[-1],
+        rds_api.one(p, f"Target{noun}Identifier"),
+    )
     if source not in all_:
-        return query.error(f"{noun}NotFound" + ("Fault" if "Cluster" in noun else ""), f"{noun} {source} not found.", 404)
+        return rds_api.error(f"{noun}NotFound" + ("Fault" if "Cluster" in noun else ""), f"{noun} {source} not found.", 404)
     if target in all_:
         taken = f"{noun}AlreadyExists" + ("Fault" if "Cluster" in noun else "")
-        return query.error(taken, f"{noun} {target} already exists.")
+        return rds_api.error(taken, f"{noun} {target} already exists.")
     one = copy.deepcopy(all_[source])
-    key = query.one(p, "KmsKeyId")
+    key = rds_api.one(p, "KmsKeyId")
     if key:
         name = key if key.startswith("arn:") else f"arn:aws:kms:{get_region()}:{get_account_id()}:{key}"
         one.update(KmsKeyId=name, StorageEncrypted=True, Encrypted=True)
@@ -141,8 +144,8 @@ def _delete(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds as service
 
     made: Answer | None = None
-    final = query.one(p, "FinalDBSnapshotIdentifier")
-    if final and not query.true(p, "SkipFinalSnapshot") and query.one(p, "DBInstanceIdentifier") in service._instances:
+    final = rds_api.one(p, "FinalDBSnapshotIdentifier")
+    if final and not rds_api.true(p, "SkipFinalSnapshot") and rds_api.one(p, "DBInstanceIdentifier") in service._instances:
         made = service._ACTION_MAP["CreateDBSnapshot"]({**p, "DBSnapshotIdentifier": final})
         if made[0] >= 300:
             return made
@@ -155,14 +158,14 @@ def _delete(theirs: Action, p: Parameters) -> Answer:
 def _instance_from_snapshot(p: Parameters) -> Answer:
     from ministack.services import rds as theirs
 
-    snapshot = theirs._snapshots.get(query.one(p, "DBSnapshotIdentifier"))
+    snapshot = theirs._snapshots.get(rds_api.one(p, "DBSnapshotIdentifier"))
     if snapshot is None:
-        return query.error("DBSnapshotNotFound", f"DBSnapshot {query.one(p, 'DBSnapshotIdentifier')} not found.", 404)
+        return rds_api.error("DBSnapshotNotFound", f"DBSnapshot {rds_api.one(p, 'DBSnapshotIdentifier')} not found.", 404)
     point = _arn(snapshot)
     return _instance(
         p,
         "RestoreDBInstanceFromDBSnapshot",
-        query.one(p, "DBInstanceIdentifier"),
+        rds_api.one(p, "DBInstanceIdentifier"),
         snapshots.settings(point) or {},
         lambda arn: databases.restore(point, arn, closed=False),
     )
@@ -171,12 +174,12 @@ def _instance_from_snapshot(p: Parameters) -> Answer:
 def _instance_at(p: Parameters) -> Answer:
     from ministack.services import rds as theirs
 
-    source = theirs._instances.get(query.one(p, "SourceDBInstanceIdentifier"))
+    source = theirs._instances.get(rds_api.one(p, "SourceDBInstanceIdentifier"))
     if source is None:
-        return query.error("DBInstanceNotFound", f"DBInstance {query.one(p, 'SourceDBInstanceIdentifier')} not found.", 404)
+        return rds_api.error("DBInstanceNotFound", f"DBInstance {rds_api.one(p, 'SourceDBInstanceIdentifier')} not found.", 404)
     if not int(source.get("BackupRetentionPeriod", 0)):
-        return query.error("PointInTimeRestoreNotEnabled", "Automated backups are not enabled for this database instance.")
-    action, name = "RestoreDBInstanceToPointInTime", query.one(p, "TargetDBInstanceIdentifier")
+        return rds_api.error("PointInTimeRestoreNotEnabled", "Automated backups are not enabled for this database instance.")
+    action, name = "RestoreDBInstanceToPointInTime", rds_api.one(p, "TargetDBInstanceIdentifier")
     return _at(p, "RestoreTime", source, lambda reach: _instance(p, action, name, source, reach), closed=False)
 
 
@@ -185,18 +188,18 @@ Reach = Callable[[str], tuple[str, int] | None]
 
 def _at(p: Parameters, parameter: str, source: Record, make: Callable[[Reach], Answer], *, closed: bool) -> Answer:
     """Makes what is as its source was at the time that was asked for, if that can be had."""
-    latest, wanted = query.true(p, "UseLatestRestorableTime"), query.one(p, parameter)
+    latest, wanted = rds_api.true(p, "UseLatestRestorableTime"), rds_api.one(p, parameter)
     if latest == bool(wanted):
-        return query.error("InvalidParameterCombination", f"Either {parameter} or UseLatestRestorableTime is needed.")
+        return rds_api.error("InvalidParameterCombination", f"Either {parameter} or UseLatestRestorableTime is needed.")
     arn, now = source.get("DBClusterArn") or source["DBInstanceArn"], datetime.now(UTC)
     first = _time(source.get("EarliestRestorableTime") or source["InstanceCreateTime"])
     at = now if latest else _time(wanted)
     if not first <= at <= now:
-        return query.error("InvalidParameterValue", f"{arn} can be restored to times from {first:%FT%TZ} to {now:%FT%TZ}.")
+        return rds_api.error("InvalidParameterValue", f"{arn} can be restored to times from {first:%FT%TZ} to {now:%FT%TZ}.")
     try:
         return make(lambda new: databases.restore_at(arn, at.isoformat(), new, closed=closed))
     except (LookupError, postgres.PostgresError) as error:
-        return query.error("InvalidParameterValue", f"{arn} cannot be restored to {at:%FT%TZ}: {error}".partition("\n")[0])
+        return rds_api.error("InvalidParameterValue", f"{arn} cannot be restored to {at:%FT%TZ}: {error}".partition("\n")[0])
 
 
 def _time(text: str) -> datetime:
@@ -209,12 +212,12 @@ def _instance(p: Parameters, action: str, name: str, kept: Record, reach: Reach)
     from ministack.core.responses import get_region, new_uuid
     from ministack.services import rds as theirs
 
-    name, subnets = name.lower(), query.one(p, "DBSubnetGroupName")
+    name, subnets = name.lower(), rds_api.one(p, "DBSubnetGroupName")
     if name in theirs._instances:
-        return query.error("DBInstanceAlreadyExists", f"DBInstance {name} already exists.")
+        return rds_api.error("DBInstanceAlreadyExists", f"DBInstance {name} already exists.")
     if subnets not in theirs._subnet_groups:
-        return query.error("DBSubnetGroupNotFoundFault", f"DBSubnetGroup {subnets or 'default'} not found.", 404)
-    group = query.one(p, "DBParameterGroupName") or f"default.postgres{kept['EngineVersion'].split('.')[0]}"
+        return rds_api.error("DBSubnetGroupNotFoundFault", f"DBSubnetGroup {subnets or 'default'} not found.", 404)
+    group = rds_api.one(p, "DBParameterGroupName") or f"default.postgres{kept['EngineVersion'].split('.')[0]}"
     one = {key: copy.deepcopy(value) for key, value in kept.items() if key not in STALE}
     one.update(
         DBInstanceIdentifier=name,
@@ -224,7 +227,7 @@ def _instance(p: Parameters, action: str, name: str, kept: Record, reach: Reach)
         InstanceCreateTime=_now(),
         ReadReplicaSourceDBInstanceIdentifier="",
         ReadReplicaDBInstanceIdentifiers=[],
-        AvailabilityZone=query.one(p, "AvailabilityZone") or f"{get_region()}a",
+        AvailabilityZone=rds_api.one(p, "AvailabilityZone") or f"{get_region()}a",
         DBSubnetGroup=theirs._subnet_groups[subnets],
         DBParameterGroups=[{"DBParameterGroupName": group, "ParameterApplyStatus": "in-sync"}],
         VpcSecurityGroups=_groups(p),
@@ -233,11 +236,11 @@ def _instance(p: Parameters, action: str, name: str, kept: Record, reach: Reach)
         PerformanceInsightsEnabled=False,
         PendingModifiedValues={},
         TagList=theirs._parse_tags(p),
-        **{flag: query.true(p, flag) for flag in FLAGS},
-        **{text: query.one(p, text) for text in ("DBInstanceClass", "StorageType") if query.one(p, text)},
+        **{flag: rds_api.true(p, flag) for flag in FLAGS},
+        **{text: rds_api.one(p, text) for text in ("DBInstanceClass", "StorageType") if rds_api.one(p, text)},
     )
-    query.keep(one, p, rds.KEPT)
-    query.keep_exports(one, p)
+    rds_api.keep(one, p, rds.KEPT)
+    rds_api.keep_exports(one, p)
     place = reach(one["DBInstanceArn"])
     if place is not None:
         one["Endpoint"] = {**one["Endpoint"], "Address": place[0], "Port": place[1]}
@@ -248,16 +251,16 @@ def _instance(p: Parameters, action: str, name: str, kept: Record, reach: Reach)
 
 
 def _groups(p: Parameters) -> list[dict[str, str]]:
-    return [{"VpcSecurityGroupId": group, "Status": "active"} for group in query.several(p, "VpcSecurityGroupIds")]
+    return [{"VpcSecurityGroupId": group, "Status": "active"} for group in rds_api.several(p, "VpcSecurityGroupIds")]
 
 
 def _cluster_from_snapshot(p: Parameters) -> Answer:
     from ministack.services import rds as theirs
 
-    snapshot = theirs._db_cluster_snapshots.get(query.one(p, "SnapshotIdentifier"))
+    snapshot = theirs._db_cluster_snapshots.get(rds_api.one(p, "SnapshotIdentifier"))
     if snapshot is None:
-        name = query.one(p, "SnapshotIdentifier")
-        return query.error("DBClusterSnapshotNotFoundFault", f"DBClusterSnapshot {name} not found.", 404)
+        name = rds_api.one(p, "SnapshotIdentifier")
+        return rds_api.error("DBClusterSnapshotNotFoundFault", f"DBClusterSnapshot {name} not found.", 404)
     point = _arn(snapshot)
     kept = snapshots.settings(point) or {}
     return _cluster(p, "RestoreDBClusterFromSnapshot", kept, lambda arn: databases.restore(point, arn, closed=True))
@@ -266,9 +269,9 @@ def _cluster_from_snapshot(p: Parameters) -> Answer:
 def _cluster_at(p: Parameters) -> Answer:
     from ministack.services import rds as theirs
 
-    source = theirs._clusters.get(query.one(p, "SourceDBClusterIdentifier"))
+    source = theirs._clusters.get(rds_api.one(p, "SourceDBClusterIdentifier"))
     if source is None:
-        return query.error("DBClusterNotFoundFault", f"DBCluster {query.one(p, 'SourceDBClusterIdentifier')} not found.", 404)
+        return rds_api.error("DBClusterNotFoundFault", f"DBCluster {rds_api.one(p, 'SourceDBClusterIdentifier')} not found.", 404)
     action = "RestoreDBClusterToPointInTime"
     return _at(p, "RestoreToTime", source, lambda reach: _cluster(p, action, source, reach), closed=True)
 
@@ -278,13 +281,13 @@ def _cluster(p: Parameters, action: str, kept: Record, reach: Reach) -> Answer:
     from ministack.core.responses import new_uuid
     from ministack.services import rds as theirs
 
-    name, subnets = query.one(p, "DBClusterIdentifier").lower(), query.one(p, "DBSubnetGroupName")
+    name, subnets = rds_api.one(p, "DBClusterIdentifier").lower(), rds_api.one(p, "DBSubnetGroupName")
     if name in theirs._clusters:
-        return query.error("DBClusterAlreadyExistsFault", f"DBCluster {name} already exists.")
+        return rds_api.error("DBClusterAlreadyExistsFault", f"DBCluster {name} already exists.")
     if subnets not in theirs._subnet_groups:
-        return query.error("DBSubnetGroupNotFoundFault", f"DBSubnetGroup {subnets or 'default'} not found.", 404)
+        return rds_api.error("DBSubnetGroupNotFoundFault", f"DBSubnetGroup {subnets or 'default'} not found.", 404)
     one = {key: copy.deepcopy(value) for key, value in kept.items() if key not in STALE}
-    group = query.one(p, "DBClusterParameterGroupName") or f"default.{aurora.ENGINE}{kept['EngineVersion'].split('.')[0]}"
+    group = rds_api.one(p, "DBClusterParameterGroupName") or f"default.{aurora.ENGINE}{kept['EngineVersion'].split('.')[0]}"
     one.update(
         DBClusterIdentifier=name,
         DBClusterArn=_resource("cluster", name),
@@ -296,15 +299,15 @@ def _cluster(p: Parameters, action: str, kept: Record, reach: Reach) -> Answer:
         DBSubnetGroup=subnets,
         DBClusterParameterGroup=group,
         VpcSecurityGroups=_groups(p),
-        CopyTagsToSnapshot=query.true(p, "CopyTagsToSnapshot"),
-        DeletionProtection=query.true(p, "DeletionProtection"),
+        CopyTagsToSnapshot=rds_api.true(p, "CopyTagsToSnapshot"),
+        DeletionProtection=rds_api.true(p, "DeletionProtection"),
         TagList=theirs._parse_tags(p),
         _shared_endpoint=None,
-        **({"KmsKeyId": query.one(p, "KmsKeyId"), "StorageEncrypted": True} if query.one(p, "KmsKeyId") else {}),
+        **({"KmsKeyId": rds_api.one(p, "KmsKeyId"), "StorageEncrypted": True} if rds_api.one(p, "KmsKeyId") else {}),
     )
     one.pop("GlobalClusterIdentifier", None)
-    query.keep(one, {"AutoMinorVersionUpgrade": ["true"], **p}, aurora.KEPT)  # no restore takes it; RDS begins with true
-    query.keep_exports(one, p)
+    rds_api.keep(one, {"AutoMinorVersionUpgrade": ["true"], **p}, aurora.KEPT)  # no restore takes it; RDS begins with true
+    rds_api.keep_exports(one, p)
     aurora.reach(one, reach(one["DBClusterArn"]))
     databases.set_parameters(one["DBClusterArn"], aurora.parameters(one))
     theirs._tags[one["DBClusterArn"]] = one["TagList"]
@@ -315,13 +318,16 @@ def _cluster(p: Parameters, action: str, kept: Record, reach: Reach) -> Answer:
 def _rename_instance(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds as service
 
-    new, one = query.one(p, "NewDBInstanceIdentifier").lower(), service._instances.get(query.one(p, "DBInstanceIdentifier"))
+    new, one = (
+        rds_api.one(p, "NewDBInstanceIdentifier").lower(),
+        service._instances.get(rds_api.one(p, "DBInstanceIdentifier")),
+    )
     if not new or one is None:
         return theirs(p)
     if new in service._instances:
-        return query.error("DBInstanceAlreadyExists", f"DBInstance {new} already exists.")
-    if not query.true(p, "ApplyImmediately"):
-        return query.error("InvalidParameterCombination", "The emulator renames at once or not: ApplyImmediately is needed.")
+        return rds_api.error("DBInstanceAlreadyExists", f"DBInstance {new} already exists.")
+    if not rds_api.true(p, "ApplyImmediately"):
+        return rds_api.error("InvalidParameterCombination", "The emulator renames at once or not: ApplyImmediately is needed.")
     answer = theirs(p)
     if answer[0] >= 300:
         return answer
@@ -342,13 +348,16 @@ def _rename_instance(theirs: Action, p: Parameters) -> Answer:
 def _rename_cluster(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds as service
 
-    new, one = query.one(p, "NewDBClusterIdentifier").lower(), service._clusters.get(query.one(p, "DBClusterIdentifier"))
+    new, one = (
+        rds_api.one(p, "NewDBClusterIdentifier").lower(),
+        service._clusters.get(rds_api.one(p, "DBClusterIdentifier")),
+    )
     if not new or one is None:
         return theirs(p)
     if new in service._clusters:
-        return query.error("DBClusterAlreadyExistsFault", f"DBCluster {new} already exists.")
-    if not query.true(p, "ApplyImmediately"):
-        return query.error("InvalidParameterCombination", "The emulator renames at once or not: ApplyImmediately is needed.")
+        return rds_api.error("DBClusterAlreadyExistsFault", f"DBCluster {new} already exists.")
+    if not rds_api.true(p, "ApplyImmediately"):
+        return rds_api.error("InvalidParameterCombination", "The emulator renames at once or not: ApplyImmediately is needed.")
     answer = theirs(p)
     if answer[0] >= 300:
         return answer

@@ -12,8 +12,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from emulator import darkness, databases, postgres
-from emulator.services import aurora, query
-from emulator.services.query import Action, Answer, Parameters, Record
+from emulator.services import aurora, rds_api
+from emulator.services.rds_api import Action, Answer, Parameters, Record
 
 log = logging.getLogger("emulator")
 
@@ -32,9 +32,9 @@ def install() -> None:
     from ministack.services import rds
 
     shown, cluster_shown = rds._global_cluster_xml, rds._cluster_xml
-    rds._global_cluster_xml = lambda one: query.described(shown(one), one, {"Endpoint": escape(endpoint(one))})
-    rds._cluster_xml = lambda cluster: query.described(cluster_shown(cluster), cluster, _replication(cluster))
-    query.wrap(
+    rds._global_cluster_xml = lambda one: rds_api.described(shown(one), one, {"Endpoint": escape(endpoint(one))})
+    rds._cluster_xml = lambda cluster: rds_api.described(cluster_shown(cluster), cluster, _replication(cluster))
+    rds_api.wrap(
         rds._ACTION_MAP,
         {
             "CreateGlobalCluster": _create,
@@ -88,7 +88,7 @@ def _begin(work: Callable[[], None]) -> None:
 def _global(p: Parameters) -> Record | None:
     from ministack.services import rds
 
-    found: Record | None = rds._global_clusters.get(query.one(p, "GlobalClusterIdentifier"))
+    found: Record | None = rds._global_clusters.get(rds_api.one(p, "GlobalClusterIdentifier"))
     return found
 
 
@@ -122,7 +122,7 @@ def _replication(cluster: Record) -> dict[str, str]:
 def _busy(one: Record | None) -> Answer | None:
     if one is None or one["Status"] == AVAILABLE:
         return None
-    return query.error("InvalidGlobalClusterStateFault", f"{one['GlobalClusterIdentifier']} is {one['Status']}.")
+    return rds_api.error("InvalidGlobalClusterStateFault", f"{one['GlobalClusterIdentifier']} is {one['Status']}.")
 
 
 def _idle(theirs: Action, p: Parameters) -> Answer:
@@ -130,15 +130,15 @@ def _idle(theirs: Action, p: Parameters) -> Answer:
 
 
 def _create(theirs: Action, p: Parameters) -> Answer:
-    source = query.one(p, "SourceDBClusterIdentifier")
-    given = [name for name in FROM_SOURCE if query.one(p, name)]
+    source = rds_api.one(p, "SourceDBClusterIdentifier")
+    given = [name for name in FROM_SOURCE if rds_api.one(p, name)]
     if source and given:
-        return query.error(
+        return rds_api.error(
             "InvalidParameterCombination", f"{', '.join(given)} can't be given with SourceDBClusterIdentifier, which has it."
         )
     cluster = _cluster(source) if source.startswith("arn:") else None
     if source and cluster is None:
-        return query.error(
+        return rds_api.error(
             "DBClusterNotFoundFault", f"The source cluster could not be found or cannot be accessed: {source}", 404
         )
     answer = theirs(p)
@@ -147,14 +147,14 @@ def _create(theirs: Action, p: Parameters) -> Answer:
         return answer
     if cluster is not None:
         one.update(StorageEncrypted=cluster["StorageEncrypted"], DatabaseName=cluster.get("DatabaseName") or "")
-    query.keep(one, p, {"EngineLifecycleSupport": "EngineLifecycleSupport"})
+    rds_api.keep(one, p, {"EngineLifecycleSupport": "EngineLifecycleSupport"})
     return _said("CreateGlobalCluster", one)
 
 
 def _said(action: str, one: Record) -> Answer:
     from ministack.services import rds
 
-    return query.answer(action, "GlobalCluster", rds._global_cluster_xml(one))
+    return rds_api.answer(action, "GlobalCluster", rds._global_cluster_xml(one))
 
 
 def _create_member(theirs: Action, p: Parameters) -> Answer:
@@ -166,19 +166,19 @@ def _create_member(theirs: Action, p: Parameters) -> Answer:
         return theirs(p)
     primary = _cluster(first["DBClusterArn"]) or {}
     for name, words in FROM_PRIMARY.items():
-        if query.one(p, name):
-            return query.error("InvalidParameterCombination", f"Cannot specify {words} for cross region replication cluster")
-    key = query.one(p, "KmsKeyId")
+        if rds_api.one(p, name):
+            return rds_api.error("InvalidParameterCombination", f"Cannot specify {words} for cross region replication cluster")
+    key = rds_api.one(p, "KmsKeyId")
     if one["StorageEncrypted"] and not key:
-        return query.error(
+        return rds_api.error(
             "InvalidParameterCombination", "For encrypted cross-region replica, kmsKeyId should be explicitly specified"
         )
     if key and kms._describe_key({"KeyId": key})[0] != 200:
-        return query.error("KMSKeyNotAccessibleFault", f"The key {key} does not exist in this region.")
+        return rds_api.error("KMSKeyNotAccessibleFault", f"The key {key} does not exist in this region.")
     if _is_dark(first):
-        return query.error("InvalidGlobalClusterStateFault", f"{first['DBClusterArn']} cannot be reached.")
+        return rds_api.error("InvalidGlobalClusterStateFault", f"{first['DBClusterArn']} cannot be reached.")
     answer = _busy(one) or theirs(p)
-    cluster = rds._clusters.get(query.one(p, "DBClusterIdentifier"))
+    cluster = rds._clusters.get(rds_api.one(p, "DBClusterIdentifier"))
     if answer[0] >= 300 or cluster is None:
         return answer
     cluster["StorageEncrypted"] = one["StorageEncrypted"]
@@ -190,7 +190,7 @@ def _create_member(theirs: Action, p: Parameters) -> Answer:
         except postgres.PostgresError as error:  # it may have fewer connections than its primary has
             one["GlobalClusterMembers"] = [m for m in one["GlobalClusterMembers"] if m["DBClusterArn"] != cluster["DBClusterArn"]]
             del rds._clusters[cluster["DBClusterIdentifier"]]
-            return query.error("InvalidDBClusterStateFault", str(error).partition(". ")[0])
+            return rds_api.error("InvalidDBClusterStateFault", str(error).partition(". ")[0])
         aurora.reach(cluster, place)
     return aurora.said("CreateDBCluster", cluster)
 
@@ -198,18 +198,18 @@ def _create_member(theirs: Action, p: Parameters) -> Answer:
 def _modify_member(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
-    cluster = rds._clusters.get(query.one(p, "DBClusterIdentifier"))
-    if cluster is not None and aurora.is_secondary(cluster) and query.one(p, "MasterUserPassword"):
-        return query.error("InvalidDBClusterStateFault", "The password of a secondary cluster is that of its primary.")
+    cluster = rds._clusters.get(rds_api.one(p, "DBClusterIdentifier"))
+    if cluster is not None and aurora.is_secondary(cluster) and rds_api.one(p, "MasterUserPassword"):
+        return rds_api.error("InvalidDBClusterStateFault", "The password of a secondary cluster is that of its primary.")
     return theirs(p)
 
 
 def _create_instance(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
-    cluster = rds._clusters.get(query.one(p, "DBClusterIdentifier"))
-    if cluster and query.one(p, "DBInstanceClass") == "db.serverless" and not cluster.get("ServerlessV2ScalingConfiguration"):
-        return query.error(
+    cluster = rds._clusters.get(rds_api.one(p, "DBClusterIdentifier"))
+    if cluster and rds_api.one(p, "DBInstanceClass") == "db.serverless" and not cluster.get("ServerlessV2ScalingConfiguration"):
+        return rds_api.error(
             "InvalidDBClusterStateFault",
             "Set the Serverless v2 scaling configuration on the parent DB cluster before creating a Serverless v2 DB instance.",
         )
@@ -217,7 +217,7 @@ def _create_instance(theirs: Action, p: Parameters) -> Answer:
 
 
 def _remove(theirs: Action, p: Parameters) -> Answer:
-    one, name = _global(p), query.one(p, "DbClusterIdentifier")
+    one, name = _global(p), rds_api.one(p, "DbClusterIdentifier")
     cluster = _cluster(name)
     answer = _busy(one) or (theirs(p) if one is None or cluster is None else None)
     if answer is not None:
@@ -231,9 +231,9 @@ def _remove(theirs: Action, p: Parameters) -> Answer:
 
 
 def _failover(p: Parameters) -> Answer:
-    if query.one(p, "AllowDataLoss") and query.one(p, "Switchover"):
-        return query.error("InvalidParameterCombination", "AllowDataLoss and Switchover cannot both be specified.")
-    return _change_writer("FailoverGlobalCluster", p, lossy=query.true(p, "AllowDataLoss"))
+    if rds_api.one(p, "AllowDataLoss") and rds_api.one(p, "Switchover"):
+        return rds_api.error("InvalidParameterCombination", "AllowDataLoss and Switchover cannot both be specified.")
+    return _change_writer("FailoverGlobalCluster", p, lossy=rds_api.true(p, "AllowDataLoss"))
 
 
 def _change_writer(action: str, p: Parameters, *, lossy: bool) -> Answer:
@@ -249,11 +249,11 @@ def _change_writer(action: str, p: Parameters, *, lossy: bool) -> Answer:
     one, target, member, first = resolved
     to_ask = (target["DBClusterArn"] if lossy else first["DBClusterArn"]).split(":")[3]
     if get_region() != to_ask:
-        return query.error("InvalidGlobalClusterStateFault", f"{action} is called in {to_ask}, not in {get_region()}.")
+        return rds_api.error("InvalidGlobalClusterStateFault", f"{action} is called in {to_ask}, not in {get_region()}.")
     if not aurora.is_open(target):
-        return query.error("InvalidDBClusterStateFault", f"{target['DBClusterIdentifier']} has no instance to promote.")
+        return rds_api.error("InvalidDBClusterStateFault", f"{target['DBClusterIdentifier']} has no instance to promote.")
     if not lossy and member["SynchronizationStatus"] != CONNECTED:
-        return query.error(
+        return rds_api.error(
             "InvalidGlobalClusterStateFault", f"{target['DBClusterIdentifier']} is {member['SynchronizationStatus']}."
         )
     state = {"FromDbClusterArn": first["DBClusterArn"], "ToDbClusterArn": target["DBClusterArn"], "IsDataLossAllowed": lossy}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from emulator import callers
-from emulator.services.query import Action, Answer
+from emulator.services.rds_api import Action, Answer
 
 
 def install() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator import callers, record
+from emulator import authorizations, callers
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -20,7 +20,11 @@ def _locked_out(given: dict[str, Any]) -> Answer | None:
     from ministack.core.responses import error_response_json, get_region
 
     policy = given.get("Policy")
-    if policy is None or given.get("BypassPolicyLockoutSafetyCheck") or record.ask_to_rule(policy, get_region(), through=False):
+    if (
+        policy is None
+        or given.get("BypassPolicyLockoutSafetyCheck")
+        or authorizations.ask_to_rule(policy, get_region(), through=False)
+    ):
         return None
     answer: Answer = error_response_json("MalformedPolicyDocumentException", callers.LOCKED_OUT, 400)
     return answer

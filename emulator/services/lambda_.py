@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from emulator import forks, names, permissions
+from emulator import endpoint_names, function_processes, permissions
 from emulator.services import efs, metrics
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -29,7 +29,7 @@ def install() -> None:
     create, update = lambda_svc._create_function, lambda_svc._update_config
     lambda_svc._create_function = lambda data: _refusal(data, data) or create(data)
     lambda_svc._update_config = lambda name, data: _refusal(_updated(name, data), data) or update(name, data)
-    popen = functools.partial(forks.popen, subprocess.Popen)
+    popen = functools.partial(function_processes.popen, subprocess.Popen)
     lambda_runtime.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": popen})
     spawn, emit = lambda_runtime.Worker._spawn, lambda_svc._emit_lambda_logs
     lambda_runtime.Worker._spawn = lambda worker: _spawn(spawn, worker)
@@ -103,7 +103,7 @@ def _with_ours(configured: Configuration) -> Configuration:
     variables = (configured.get("Environment") or {}).get("Variables") or {}
     inherited = variables.get("PYTHONPATH") or os.environ.get("PYTHONPATH", "")
     watching = str(Path(__file__).parents[1] / "mounted")
-    ours = {**names.environment(), "PYTHONPATH": os.pathsep.join(path for path in (watching, inherited) if path)}
+    ours = {**endpoint_names.environment(), "PYTHONPATH": os.pathsep.join(path for path in (watching, inherited) if path)}
     return {**configured, "Environment": {"Variables": {**variables, **ours}}}
 
 

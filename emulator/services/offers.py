@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-from emulator.services.query import Action, Answer, Parameters, one
+from emulator.services.rds_api import Action, Answer, Parameters, one
 
 TARGET = b"ServiceQuotasV20190624.GetServiceQuota"
 ZONES = {"us-east-1": 6}  # elsewhere 3

@@ -9,8 +9,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from emulator import databases, postgres
-from emulator.services import backup, query, windows
-from emulator.services.query import Action, Answer, Parameters, Record
+from emulator.services import backup, rds_api, windows
+from emulator.services.rds_api import Action, Answer, Parameters, Record
 
 log = logging.getLogger("emulator")
 
@@ -36,10 +36,10 @@ def install() -> None:
     from ministack.services import rds
 
     described = rds._instance_xml
-    rds._instance_xml = lambda instance: query.described(described({**instance, "DBInstanceStatus": state(instance)}), instance)
+    rds._instance_xml = lambda instance: rds_api.described(described({**instance, "DBInstanceStatus": state(instance)}), instance)
     rds._get_docker = lambda: None  # never a container; what stands behind an instance is ours
     actions: dict[str, Action] = rds._ACTION_MAP
-    query.wrap(
+    rds_api.wrap(
         actions,
         {
             "CreateDBInstance": _create,
@@ -66,7 +66,7 @@ def install() -> None:
 
 
 def _keep(instance: Record, p: Parameters) -> None:
-    kept = query.keep(instance, p, KEPT)
+    kept = rds_api.keep(instance, p, KEPT)
     if kept.get("CACertificateIdentifier"):
         instance["CertificateDetails"] = {"CAIdentifier": kept["CACertificateIdentifier"], "ValidTill": "2061-05-18T00:00:00Z"}
 
@@ -74,23 +74,23 @@ def _keep(instance: Record, p: Parameters) -> None:
 def _create(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
-    cluster = rds._clusters.get(query.one(p, "DBClusterIdentifier")) or {}
+    cluster = rds._clusters.get(rds_api.one(p, "DBClusterIdentifier")) or {}
     refused = windows.refusal(p, {windows.BACKUP: cluster.get(windows.BACKUP, "")})
     if refused is not None:
         return refused
     p = p if cluster else {windows.BACKUP: windows.drawn(), **p}
     answer = theirs(p)
-    instance = rds._instances.get(query.one(p, "DBInstanceIdentifier"))
+    instance = rds._instances.get(rds_api.one(p, "DBInstanceIdentifier"))
     if answer[0] >= 300 or instance is None:
         return answer
     _keep(instance, p)
-    query.keep_exports(instance, p)
+    rds_api.keep_exports(instance, p)
     if instance["Engine"] == "postgres" and not instance.get("DBClusterIdentifier"):
         place = databases.create(
             instance["DBInstanceArn"],
             user=instance["MasterUsername"],
-            password=query.one(p, "MasterUserPassword"),
-            database=query.one(p, "DBName"),
+            password=rds_api.one(p, "MasterUserPassword"),
+            database=rds_api.one(p, "DBName"),
             parameters=parameters(instance),
         )
         if place is not None:
@@ -101,7 +101,7 @@ def _create(theirs: Action, p: Parameters) -> Answer:
 def said(action: str, instance: Record) -> Answer:
     from ministack.services import rds
 
-    return query.answer(action, "DBInstance", rds._instance_xml(instance))
+    return rds_api.answer(action, "DBInstance", rds._instance_xml(instance))
 
 
 def state(instance: Record) -> str:
@@ -113,13 +113,13 @@ def state(instance: Record) -> str:
 def parameters(instance: Record) -> dict[str, str]:
     from ministack.services import rds
 
-    return query.parameters(rds._param_groups, _uses_parameters(instance))
+    return rds_api.parameters(rds._param_groups, _uses_parameters(instance))
 
 
 def _modify(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
-    instance = rds._instances.get(query.one(p, "DBInstanceIdentifier"))
+    instance = rds._instances.get(rds_api.one(p, "DBInstanceIdentifier"))
     if {windows.BACKUP, windows.MAINTENANCE} & p.keys():
         refused = windows.refusal(p, {**(instance or {}), **(instance or {}).get("_kept", {})})
         if refused is not None:
@@ -128,15 +128,15 @@ def _modify(theirs: Action, p: Parameters) -> Answer:
     answer = theirs(p)
     if answer[0] >= 300 or instance is None:
         return answer
-    if group := query.one(p, "DBParameterGroupName"):
+    if group := rds_api.one(p, "DBParameterGroupName"):
         same = [one for one in groups if one["DBParameterGroupName"] == group]
         # Another group is in use after the next restart, which RDS leaves to the operator.
         instance["DBParameterGroups"] = same or [{"DBParameterGroupName": group, "ParameterApplyStatus": "pending-reboot"}]
     _keep(instance, p)
-    query.keep_exports(instance, p)
-    if query.one(p, "MasterUserPassword"):
-        databases.set_password(instance["DBInstanceArn"], instance["MasterUsername"], query.one(p, "MasterUserPassword"))
-    if query.one(p, "DBParameterGroupName"):
+    rds_api.keep_exports(instance, p)
+    if rds_api.one(p, "MasterUserPassword"):
+        databases.set_password(instance["DBInstanceArn"], instance["MasterUsername"], rds_api.one(p, "MasterUserPassword"))
+    if rds_api.one(p, "DBParameterGroupName"):
         databases.set_parameters(instance["DBInstanceArn"], parameters(instance))
     return said("ModifyDBInstance", instance)
 
@@ -154,14 +154,14 @@ def _reboot(theirs: Action, p: Parameters) -> Answer:
 
     def restart(arn: str) -> None:
         databases.restart(arn)
-        for group in rds._instances[query.one(p, "DBInstanceIdentifier")].get("DBParameterGroups") or ():
+        for group in rds._instances[rds_api.one(p, "DBInstanceIdentifier")].get("DBParameterGroups") or ():
             group["ParameterApplyStatus"] = "in-sync"
 
     try:
         return _after(theirs, p, restart)
     except postgres.PostgresError as error:
         # A replica, for instance, that may have fewer connections than its source has.
-        instance = rds._instances[query.one(p, "DBInstanceIdentifier")]
+        instance = rds._instances[rds_api.one(p, "DBInstanceIdentifier")]
         log.warning("%s: %s", instance["DBInstanceIdentifier"], error)
         instance["DBInstanceStatus"] = "incompatible-parameters"
         return said("RebootDBInstance", instance)
@@ -172,7 +172,7 @@ def _after(theirs: Action, p: Parameters, act: Callable[[str], None]) -> Answer:
     from ministack.services import rds
 
     answer = theirs(p)
-    instance = rds._instances.get(query.one(p, "DBInstanceIdentifier"))
+    instance = rds._instances.get(rds_api.one(p, "DBInstanceIdentifier"))
     if answer[0] < 300 and instance is not None and not instance.get("DBClusterIdentifier"):
         act(instance["DBInstanceArn"])
     return answer
@@ -181,11 +181,11 @@ def _after(theirs: Action, p: Parameters, act: Callable[[str], None]) -> Answer:
 def _delete(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
-    instance = dict(rds._instances.get(query.one(p, "DBInstanceIdentifier")) or {})
+    instance = dict(rds._instances.get(rds_api.one(p, "DBInstanceIdentifier")) or {})
     answer = theirs(p)
     if instance and answer[0] < 300:
         databases.destroy(instance["DBInstanceArn"])
-        if query.one(p, "DeleteAutomatedBackups").lower() == "false" and int(instance.get("BackupRetentionPeriod", 0)):
+        if rds_api.one(p, "DeleteAutomatedBackups").lower() == "false" and int(instance.get("BackupRetentionPeriod", 0)):
             _retained()[instance["DbiResourceId"]] = instance
     return answer
 
@@ -216,10 +216,10 @@ def _describe_backups(_: Parameters) -> Answer:
 def _delete_backup(p: Parameters) -> Answer:
     from ministack.services import rds
 
-    name = query.one(p, "DbiResourceId")
+    name = rds_api.one(p, "DbiResourceId")
     answer: Answer
     if name not in _retained():
-        return query.error("DBInstanceAutomatedBackupNotFound", f"No retained automated backup of {name}.", 404)
+        return rds_api.error("DBInstanceAutomatedBackupNotFound", f"No retained automated backup of {name}.", 404)
     del _retained()[name]
     answer = rds._xml(200, "DeleteDBInstanceAutomatedBackupResponse", "<DeleteDBInstanceAutomatedBackupResult/>")
     return answer
@@ -241,16 +241,16 @@ def _refused_suites(family: str, value: str) -> str:
 def _change_group(theirs: Action, p: Parameters) -> Answer:
     from ministack.services import rds
 
-    family = str(rds._param_groups.get(query.one(p, "DBParameterGroupName"), {}).get("DBParameterGroupFamily"))
+    family = str(rds._param_groups.get(rds_api.one(p, "DBParameterGroupName"), {}).get("DBParameterGroupFamily"))
     for name in p:
-        if name.endswith(".ParameterName") and query.one(p, name) == SUITES:
-            why = _refused_suites(family, query.one(p, name.removesuffix("Name") + "Value"))
+        if name.endswith(".ParameterName") and rds_api.one(p, name) == SUITES:
+            why = _refused_suites(family, rds_api.one(p, name.removesuffix("Name") + "Value"))
             if why:
-                return query.error("InvalidParameterValue", why)
+                return rds_api.error("InvalidParameterValue", why)
     answer = theirs(p)
     if answer[0] < 300:
         for instance in rds._instances.values():
-            if instance["DBParameterGroups"][0]["DBParameterGroupName"] == query.one(p, "DBParameterGroupName"):
+            if instance["DBParameterGroups"][0]["DBParameterGroupName"] == rds_api.one(p, "DBParameterGroupName"):
                 databases.set_parameters(instance["DBInstanceArn"], parameters(instance))
     return answer
 
@@ -271,9 +271,9 @@ def _refusing_use(parameter: str, code: str, use: Callable[[Record], str]) -> Ca
         from ministack.services import rds
 
         holders = [*rds._instances.items(), *(rds._clusters.items() if use is _uses_subnets else ())]
-        users = [name for name, one in holders if use(one) == query.one(p, parameter)]
+        users = [name for name, one in holders if use(one) == rds_api.one(p, parameter)]
         if users:
-            return query.error(code, f"{query.one(p, parameter)} is used by {', '.join(users)} and cannot be deleted.")
+            return rds_api.error(code, f"{rds_api.one(p, parameter)} is used by {', '.join(users)} and cannot be deleted.")
         return theirs(p)
 
     return delete
@@ -309,25 +309,25 @@ def _subscription_answer(action: str, one: Record) -> Answer:
 
 
 def _subscription_missing(name: str) -> Answer:
-    return query.error("SubscriptionNotFound", f"Subscription {name} not found.", 404)
+    return rds_api.error("SubscriptionNotFound", f"Subscription {name} not found.", 404)
 
 
 def _create_subscription(p: Parameters) -> Answer:
     from ministack.core.responses import get_account_id, get_region
     from ministack.services import rds
 
-    name, store = query.one(p, "SubscriptionName"), _subscriptions()
+    name, store = rds_api.one(p, "SubscriptionName"), _subscriptions()
     if name in store:
-        return query.error("SubscriptionAlreadyExist", f"Subscription {name} already exists.")
+        return rds_api.error("SubscriptionAlreadyExist", f"Subscription {name} already exists.")
     arn = f"arn:aws:rds:{get_region()}:{get_account_id()}:es:{name}"
     store[name] = {
         "name": name,
         "arn": arn,
-        "topic": query.one(p, "SnsTopicArn"),
-        "type": query.one(p, "SourceType"),
-        "categories": query.several(p, "EventCategories"),
-        "sources": query.several(p, "SourceIds"),
-        "enabled": query.one(p, "Enabled") != "false",
+        "topic": rds_api.one(p, "SnsTopicArn"),
+        "type": rds_api.one(p, "SourceType"),
+        "categories": rds_api.several(p, "EventCategories"),
+        "sources": rds_api.several(p, "SourceIds"),
+        "enabled": rds_api.one(p, "Enabled") != "false",
     }
     tags = rds._parse_tags(p)
     if tags:
@@ -338,7 +338,7 @@ def _create_subscription(p: Parameters) -> Answer:
 def _describe_subscriptions(p: Parameters) -> Answer:
     from ministack.services import rds
 
-    name, store = query.one(p, "SubscriptionName"), _subscriptions()
+    name, store = rds_api.one(p, "SubscriptionName"), _subscriptions()
     if name and name not in store:
         return _subscription_missing(name)
     found = "".join(_subscription_xml(one) for one in ([store[name]] if name else store.values()))
@@ -349,23 +349,23 @@ def _describe_subscriptions(p: Parameters) -> Answer:
 
 
 def _modify_subscription(p: Parameters) -> Answer:
-    one = _subscriptions().get(query.one(p, "SubscriptionName"))
+    one = _subscriptions().get(rds_api.one(p, "SubscriptionName"))
     if one is None:
-        return _subscription_missing(query.one(p, "SubscriptionName"))
+        return _subscription_missing(rds_api.one(p, "SubscriptionName"))
     for parameter, member in (("SnsTopicArn", "topic"), ("SourceType", "type")):
-        if query.one(p, parameter):
-            one[member] = query.one(p, parameter)
-    if query.one(p, "Enabled"):
-        one["enabled"] = query.one(p, "Enabled") == "true"
-    if query.several(p, "EventCategories"):
-        one["categories"] = query.several(p, "EventCategories")
+        if rds_api.one(p, parameter):
+            one[member] = rds_api.one(p, parameter)
+    if rds_api.one(p, "Enabled"):
+        one["enabled"] = rds_api.one(p, "Enabled") == "true"
+    if rds_api.several(p, "EventCategories"):
+        one["categories"] = rds_api.several(p, "EventCategories")
     return _subscription_answer("ModifyEventSubscription", one)
 
 
 def _change_sources(p: Parameters, *, add: bool) -> Answer:
-    one, source = _subscriptions().get(query.one(p, "SubscriptionName")), query.one(p, "SourceIdentifier")
+    one, source = _subscriptions().get(rds_api.one(p, "SubscriptionName")), rds_api.one(p, "SourceIdentifier")
     if one is None:
-        return _subscription_missing(query.one(p, "SubscriptionName"))
+        return _subscription_missing(rds_api.one(p, "SubscriptionName"))
     one["sources"] = [name for name in one["sources"] if name != source] + ([source] if add else [])
     return _subscription_answer("AddSourceIdentifierToSubscription" if add else "RemoveSourceIdentifierFromSubscription", one)
 
@@ -373,7 +373,7 @@ def _change_sources(p: Parameters, *, add: bool) -> Answer:
 def _delete_subscription(p: Parameters) -> Answer:
     from ministack.services import rds
 
-    name = query.one(p, "SubscriptionName")
+    name = rds_api.one(p, "SubscriptionName")
     one = _subscriptions().pop(name, None)
     if one is None:
         return _subscription_missing(name)

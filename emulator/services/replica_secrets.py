@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from emulator import darkness, permissions, record
+from emulator import authorizations, darkness, permissions
 
 Answer = tuple[int, dict[str, str], bytes]
 Record = dict[str, Any]
@@ -160,7 +160,9 @@ def _failure(secret: Record, region: str, key: str, caller: str, *, force: bool)
         found = permissions.key_arn(name, place)
         if found == "":
             return NO_KEY
-        if found and not record.may_use_key(caller, actions, found, f"secretsmanager.{place}.amazonaws.com", {"SecretARN": arn}):
+        if found and not authorizations.may_use_key(
+            caller, actions, found, f"secretsmanager.{place}.amazonaws.com", {"SecretARN": arn}
+        ):
             return NOT_ALLOWED
     return ""
 

@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 from emulator import darkness, databases
-from emulator.services import query, rds
-from emulator.services.query import Action, Answer, Parameters, Record
+from emulator.services import rds, rds_api
+from emulator.services.rds_api import Action, Answer, Parameters, Record
 
 ENGINE = "postgres"
 ARN = re.compile(r"arn:[^:]+:rds:(?P<region>[^:]+):(?P<account>[^:]+):db:(?P<name>.+)")
@@ -26,9 +26,9 @@ def install() -> None:
     from ministack.services import rds as theirs
 
     shown = theirs._instance_xml
-    theirs._instance_xml = lambda instance: query.described(shown(instance), instance, _status(instance))
+    theirs._instance_xml = lambda instance: rds_api.described(shown(instance), instance, _status(instance))
     theirs._ACTION_MAP.update(CreateDBInstanceReadReplica=_create, PromoteReadReplica=_promote)
-    query.wrap(theirs._ACTION_MAP, {"ModifyDBInstance": _modify, "StopDBInstance": _stop, "DeleteDBInstance": _delete})
+    rds_api.wrap(theirs._ACTION_MAP, {"ModifyDBInstance": _modify, "StopDBInstance": _stop, "DeleteDBInstance": _delete})
 
 
 def _status(instance: Record) -> dict[str, str]:
@@ -78,10 +78,10 @@ def _create(p: Parameters) -> Answer:
     from ministack.core.responses import get_region
     from ministack.services import rds as theirs
 
-    name = query.one(p, "DBInstanceIdentifier").lower()
-    source = _found(query.one(p, "SourceDBInstanceIdentifier"), get_region())
+    name = rds_api.one(p, "DBInstanceIdentifier").lower()
+    source = _found(rds_api.one(p, "SourceDBInstanceIdentifier"), get_region())
     if source is None:
-        return query.error("DBInstanceNotFound", f"DBInstance {query.one(p, 'SourceDBInstanceIdentifier')} not found.", 404)
+        return rds_api.error("DBInstanceNotFound", f"DBInstance {rds_api.one(p, 'SourceDBInstanceIdentifier')} not found.", 404)
     refusal = _refusal(p, name, source)
     if refusal is not None:
         return refusal
@@ -103,29 +103,35 @@ def _refusal(p: Parameters, name: str, source: Record) -> Answer | None:
     from ministack.services import kms
     from ministack.services import rds as theirs
 
-    elsewhere, key, subnets = _region(source) != get_region(), query.one(p, "KmsKeyId"), query.one(p, "DBSubnetGroupName")
+    elsewhere, key, subnets = (
+        _region(source) != get_region(),
+        rds_api.one(p, "KmsKeyId"),
+        rds_api.one(p, "DBSubnetGroupName"),
+    )
     if name in theirs._instances:
-        return query.error("DBInstanceAlreadyExists", f"DBInstance {name} already exists.")
+        return rds_api.error("DBInstanceAlreadyExists", f"DBInstance {name} already exists.")
     if source["DBInstanceStatus"] != "available" or source["Engine"] != ENGINE or darkness.is_dark(_region(source)):
-        return query.error("InvalidDBInstanceState", f"{source['DBInstanceIdentifier']} is no available instance of PostgreSQL.")
+        return rds_api.error(
+            "InvalidDBInstanceState", f"{source['DBInstanceIdentifier']} is no available instance of PostgreSQL."
+        )
     if not int(source.get("BackupRetentionPeriod", 0)):
-        return query.error("InvalidDBInstanceState", "Automated backups are not enabled for this database instance.")
-    if query.one(p, "DBParameterGroupName"):
-        return query.error(
+        return rds_api.error("InvalidDBInstanceState", "Automated backups are not enabled for this database instance.")
+    if rds_api.one(p, "DBParameterGroupName"):
+        return rds_api.error(
             "InvalidParameterCombination", "A parameter group can't be given when a replica of postgres is created."
         )
-    if query.one(p, "DatabaseInsightsMode"):
-        return query.error("InvalidParameterCombination", "DatabaseInsightsMode can't be given when a replica is created.")
+    if rds_api.one(p, "DatabaseInsightsMode"):
+        return rds_api.error("InvalidParameterCombination", "DatabaseInsightsMode can't be given when a replica is created.")
     if key and not source["StorageEncrypted"]:
-        return query.error("InvalidParameterCombination", "An encrypted replica needs an encrypted source.")
+        return rds_api.error("InvalidParameterCombination", "An encrypted replica needs an encrypted source.")
     if elsewhere and source["StorageEncrypted"] and not key:
-        return query.error(
+        return rds_api.error(
             "InvalidParameterCombination", "Cannot create a cross region unencrypted read replica from encrypted source"
         )
     if key and kms._describe_key({"KeyId": key})[0] != 200:
-        return query.error("KMSKeyNotAccessibleFault", f"The key {key} does not exist in {get_region()}.")
+        return rds_api.error("KMSKeyNotAccessibleFault", f"The key {key} does not exist in {get_region()}.")
     if subnets and subnets not in theirs._subnet_groups:
-        return query.error("DBSubnetGroupNotFoundFault", f"DBSubnetGroup {subnets} not found.", 404)
+        return rds_api.error("DBSubnetGroupNotFoundFault", f"DBSubnetGroup {subnets} not found.", 404)
     return None
 
 
@@ -145,10 +151,10 @@ def _made(p: Parameters, name: str, source: Record) -> Record:
         InstanceCreateTime=theirs._format_time(time.time()),
         ReadReplicaSourceDBInstanceIdentifier=_name_in(source, here),
         ReadReplicaDBInstanceIdentifiers=[],
-        AvailabilityZone=query.one(p, "AvailabilityZone") or f"{here}a",
+        AvailabilityZone=rds_api.one(p, "AvailabilityZone") or f"{here}a",
         BackupRetentionPeriod=0,
         DeletionProtection=False,
-        IAMDatabaseAuthenticationEnabled=query.true(p, "EnableIAMDatabaseAuthentication"),
+        IAMDatabaseAuthenticationEnabled=rds_api.true(p, "EnableIAMDatabaseAuthentication"),
         MonitoringInterval=0,
         MultiAZ=False,
         TagList=[],
@@ -158,35 +164,35 @@ def _made(p: Parameters, name: str, source: Record) -> Record:
         group = f"default.{ENGINE}{source['EngineVersion'].split('.')[0]}"
         replica["DBParameterGroups"] = [{"DBParameterGroupName": group, "ParameterApplyStatus": "in-sync"}]
         replica["VpcSecurityGroups"], replica["MonitoringRoleArn"] = [], ""
-    replica.update({field: int(query.one(p, field)) for field in COUNTS if query.one(p, field)})
-    replica.update({field: query.true(p, field) for field in FLAGS if query.one(p, field)})
-    replica.update({field: query.one(p, field) for field in TEXTS if query.one(p, field)})
-    if query.one(p, "DBSubnetGroupName"):
-        replica["DBSubnetGroup"] = theirs._subnet_groups[query.one(p, "DBSubnetGroupName")]
-    groups = query.several(p, "VpcSecurityGroupIds")
+    replica.update({field: int(rds_api.one(p, field)) for field in COUNTS if rds_api.one(p, field)})
+    replica.update({field: rds_api.true(p, field) for field in FLAGS if rds_api.one(p, field)})
+    replica.update({field: rds_api.one(p, field) for field in TEXTS if rds_api.one(p, field)})
+    if rds_api.one(p, "DBSubnetGroupName"):
+        replica["DBSubnetGroup"] = theirs._subnet_groups[rds_api.one(p, "DBSubnetGroupName")]
+    groups = rds_api.several(p, "VpcSecurityGroupIds")
     if groups:
         replica["VpcSecurityGroups"] = [{"VpcSecurityGroupId": group, "Status": "active"} for group in groups]
-    query.keep(replica, p, rds.KEPT)
-    query.keep_exports(replica, p)
+    rds_api.keep(replica, p, rds.KEPT)
+    rds_api.keep_exports(replica, p)
     return replica
 
 
 def _promote(p: Parameters) -> Answer:
     from ministack.core.responses import get_region
 
-    name = query.one(p, "DBInstanceIdentifier").lower()
+    name = rds_api.one(p, "DBInstanceIdentifier").lower()
     replica = _found(name, get_region())
     if replica is None:
-        return query.error("DBInstanceNotFound", f"DBInstance {name} not found.", 404)
+        return rds_api.error("DBInstanceNotFound", f"DBInstance {name} not found.", 404)
     if not replica.get("ReadReplicaSourceDBInstanceIdentifier"):
-        return query.error("InvalidDBInstanceState", f"DB Instance {name} is not a read replica.")
+        return rds_api.error("InvalidDBInstanceState", f"DB Instance {name} is not a read replica.")
     state = rds.state(replica)
     if state != "available":
-        return query.error("InvalidDBInstanceState", f"DB Instance {name} is {state} and cannot be promoted.")
+        return rds_api.error("InvalidDBInstanceState", f"DB Instance {name} is {state} and cannot be promoted.")
     databases.promote(replica["DBInstanceArn"])
     _part(replica)
-    replica["BackupRetentionPeriod"] = int(query.one(p, "BackupRetentionPeriod") or 1)
-    query.keep(replica, p, {"PreferredBackupWindow": "PreferredBackupWindow"})
+    replica["BackupRetentionPeriod"] = int(rds_api.one(p, "BackupRetentionPeriod") or 1)
+    rds_api.keep(replica, p, {"PreferredBackupWindow": "PreferredBackupWindow"})
     return rds.said("PromoteReadReplica", replica)
 
 
@@ -203,27 +209,27 @@ def _part(replica: Record) -> None:
 def _modify(theirs: Action, p: Parameters) -> Answer:
     from ministack.core.responses import get_region
 
-    instance: dict[str, Any] = _found(query.one(p, "DBInstanceIdentifier"), get_region()) or {}
-    if instance.get("ReadReplicaSourceDBInstanceIdentifier") and query.one(p, "MasterUserPassword"):
-        return query.error("InvalidDBInstanceState", "The password of a read replica is that of its source.")
-    if instance.get("ReadReplicaDBInstanceIdentifiers") and query.one(p, "BackupRetentionPeriod") == "0":
-        return query.error("InvalidDBInstanceState", "The source of read replicas needs automated backups.")
+    instance: dict[str, Any] = _found(rds_api.one(p, "DBInstanceIdentifier"), get_region()) or {}
+    if instance.get("ReadReplicaSourceDBInstanceIdentifier") and rds_api.one(p, "MasterUserPassword"):
+        return rds_api.error("InvalidDBInstanceState", "The password of a read replica is that of its source.")
+    if instance.get("ReadReplicaDBInstanceIdentifiers") and rds_api.one(p, "BackupRetentionPeriod") == "0":
+        return rds_api.error("InvalidDBInstanceState", "The source of read replicas needs automated backups.")
     return theirs(p)
 
 
 def _stop(theirs: Action, p: Parameters) -> Answer:
     from ministack.core.responses import get_region
 
-    instance: dict[str, Any] = _found(query.one(p, "DBInstanceIdentifier"), get_region()) or {}
+    instance: dict[str, Any] = _found(rds_api.one(p, "DBInstanceIdentifier"), get_region()) or {}
     if instance.get("ReadReplicaSourceDBInstanceIdentifier") or instance.get("ReadReplicaDBInstanceIdentifiers"):
-        return query.error("InvalidDBInstanceState", "An instance that is or has a read replica cannot be stopped.")
+        return rds_api.error("InvalidDBInstanceState", "An instance that is or has a read replica cannot be stopped.")
     return theirs(p)
 
 
 def _delete(theirs: Action, p: Parameters) -> Answer:
     from ministack.core.responses import get_region
 
-    instance = _found(query.one(p, "DBInstanceIdentifier"), get_region())
+    instance = _found(rds_api.one(p, "DBInstanceIdentifier"), get_region())
     answer = theirs(p)
     if instance is not None and answer[0] < 300:
         _part(instance)

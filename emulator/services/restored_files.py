@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from emulator.services import efs, replicated, snapshots
+from emulator.services import efs, file_replication, snapshots
 
 Record = dict[str, Any]
 
@@ -41,7 +41,7 @@ def restore(point: Record, kept: Record, asked: dict[str, str], job: str, *, tes
     system = service._file_systems.get(ref)
     if system is None:
         return "", f"The file system {ref} does not exist in this Region."
-    if replicated.is_destination(ref):
+    if file_replication.is_destination(ref):
         return "", f"The file system {ref} is read-only: it is the destination of a replication."
     name = time.strftime("aws-backup-restore_%Y-%m-%dT%H-%M-%SZ", time.gmtime())
     target = efs.directory(ref) / name

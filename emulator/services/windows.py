@@ -6,8 +6,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-from emulator.services import query
-from emulator.services.query import Answer, Parameters, Record
+from emulator.services import rds_api
+from emulator.services.rds_api import Answer, Parameters, Record
 
 FACTS = Path(__file__).parents[2] / "model/facts/backup_windows.yaml"
 DAY, WEEK = 24 * 60, 7 * 24 * 60
@@ -30,14 +30,14 @@ def refusal(p: Parameters, known: Record) -> Answer | None:
     """
     from ministack.core.responses import get_region
 
-    maintenance = query.one(p, MAINTENANCE) or known.get(MAINTENANCE, "")
-    backup = query.one(p, BACKUP) or known.get(BACKUP, "") or _blocks().get(get_region(), "")
+    maintenance = rds_api.one(p, MAINTENANCE) or known.get(MAINTENANCE, "")
+    backup = rds_api.one(p, BACKUP) or known.get(BACKUP, "") or _blocks().get(get_region(), "")
     if any(
         (one - other) % WEEK < length or (other - one) % WEEK < least
         for one, least in _spans(maintenance)
         for other, length in _spans(backup)
     ):
-        return query.error("InvalidParameterValue", "The backup window and maintenance window must not overlap.")
+        return rds_api.error("InvalidParameterValue", "The backup window and maintenance window must not overlap.")
     return None
 
 

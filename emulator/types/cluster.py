@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from emulator.property_conversion import boolean
 from emulator.resource import Aws, Properties, Resource, changed
-from emulator.shape import boolean
 from emulator.types.database import change_tags, logs_changed, parameter_group, read_tags
 
 # A template's word -> the API's.

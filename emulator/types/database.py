@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from emulator.property_conversion import boolean
 from emulator.resource import Aws, NotFoundError, Properties, Resource, changed, listed, pairs, retag
-from emulator.shape import boolean
 
 
 def change_tags(aws: Aws, arn: str, old: Properties, new: Properties, service: str = "rds") -> None:

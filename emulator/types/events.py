@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from emulator.property_conversion import boolean
 from emulator.resource import Aws, Properties, Resource, changed, listed, pairs, retag
-from emulator.shape import boolean
 
 RULE = ("Description", "EventBusName", "EventPattern", "Name", "RoleArn", "ScheduleExpression", "State")
 

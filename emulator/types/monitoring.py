@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from emulator.property_conversion import boolean
 from emulator.resource import Aws, NotFoundError, Properties, Resource, changed, listed, pairs, retag
-from emulator.shape import boolean
 
 
 def _put_alarm(aws: Aws, p: Properties) -> str:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from emulator.property_conversion import boolean
 from emulator.resource import Aws, Delete, NotFoundError, Properties, Read, Resource, Update, changed, listed, pairs, retag
-from emulator.shape import boolean
 
 
 def _specification(kind: str, p: Properties) -> list[Properties]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 
+from emulator.property_conversion import boolean
 from emulator.resource import Aws, NotFoundError, Properties, Resource, changed, listed, pairs, retag
-from emulator.shape import boolean
 
 
 class NotReplicatedError(RuntimeError):

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from emulator.property_conversion import boolean
 from emulator.resource import Aws, NotFoundError, Properties, Resource, changed, listed, pairs
-from emulator.shape import boolean
 
 # What S3 answers where a part of a bucket's configuration was never set.
 UNSET = (

@@ -6,7 +6,7 @@ from datetime import timedelta
 from troposphere import Ref, Select, Split, Sub, Tags, route53
 
 from generator.layer import Layer
-from generator.layers.evidence import FAILOVER
+from generator.layers.failover_evidence import FAILOVER
 from generator.names import Space
 from generator.parts.alarm import Metric, alarm
 from generator.template import Explained, Template

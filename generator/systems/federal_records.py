@@ -13,8 +13,8 @@ from generator.layers.cache import Cache
 from generator.layers.cache_rotation import CacheRotation
 from generator.layers.configuration import Configuration
 from generator.layers.database import SUITES_CHOSEN, Database
-from generator.layers.evidence import Evidence
 from generator.layers.failover import Failover
+from generator.layers.failover_evidence import Evidence
 from generator.layers.files import Files
 from generator.layers.heartbeat import Heartbeat
 from generator.layers.keys import BACKUP, CACHE, DATABASE, FILES, LOGS, SECRETS, TRAIL, Keys

@@ -13,8 +13,8 @@ from generator.layers.backup import Backup, Plan, Rule
 from generator.layers.cluster_monitoring import ClusterMonitoring, Replication
 from generator.layers.configuration import Configuration
 from generator.layers.dns import Dns
-from generator.layers.evidence import Evidence
 from generator.layers.failover import Failover
+from generator.layers.failover_evidence import Evidence
 from generator.layers.global_database import GlobalDatabase
 from generator.layers.heartbeat import Heartbeat
 from generator.layers.keys import AURORA, BACKUP, LOGS, OBJECTS, SECRETS, TRAIL, Keys

@@ -15,13 +15,13 @@ from chain.changes.template_diff import Difference, Property
 from chain.changes.upgrades import Order, order
 from chain.cli import json_lines
 from chain.cli import text as show
-from chain.cloudformation import region_state
+from chain.cloudformation import reachable_regions
 from chain.deploy import saved_plan
 from chain.deploy.deployment import Result, deploy
 from chain.deploy.plan import plan
 from chain.deploy.saved_plan import Saved
 from chain.destroy.destruction import destroy, survey
-from chain.environment.outcome import Exit, GuardedError, InputError, MovedError
+from chain.environment.exit_codes import Exit, GuardedError, InputError, MovedError
 from chain.environment.templates import load
 from chain.run import record
 from tests.support.chain.checkout import REGION, Checkout, Heard, parameter, ref
@@ -74,7 +74,7 @@ def test_a_replacement_that_only_the_change_set_shows_is_refused_and_left_undone
     assert (failure.status, "would be replaced" in failure.reason) == ("refused by the guard", True)
     assert not sky.sets
     graph, clients = checkout.graph(), sky.clients()
-    judged = review(graph, clients, region_state.look(clients, graph.regions).standing)
+    judged = review(graph, clients, reachable_regions.look(clients, graph.regions).standing)
     steps = plan(graph, clients, judged=judged)
     (danger,) = show.dangers(judged, steps)
     assert danger.what == "would be replaced"
@@ -90,7 +90,7 @@ def test_a_stack_whose_layer_is_gone_is_shown_and_removed_under_the_guard(checko
     assert put(checkout, sky).removed == (f"{REGION}/{checkout.stack('plain')}",)
     path.unlink()
     graph, clients = checkout.graph(), sky.clients()
-    judged = review(graph, clients, region_state.look(clients, graph.regions).standing)
+    judged = review(graph, clients, reachable_regions.look(clients, graph.regions).standing)
     text = "\n".join(show.plan(graph, plan(graph, clients, judged=judged), judged.orphans))
     assert "is removed, for its layer is gone\n    - Table (AWS::DynamoDB::Table)" in text
     assert text.endswith("1 of 1 stacks would change.")
@@ -151,7 +151,7 @@ def test_protection_is_said_by_an_environment_as_true_or_false(checkout: Checkou
 def plan_of(checkout: Checkout, sky: Cloud) -> Saved:
     """A plan, saved and read."""
     graph, clients = checkout.graph(), sky.clients()
-    seen, path = region_state.look(clients, graph.regions), checkout.root / "plan.json"
+    seen, path = reachable_regions.look(clients, graph.regions), checkout.root / "plan.json"
     saved_plan.save(path, ACCOUNT, checkout.suffix, [], plan(graph, clients, seen), seen.standing)
     return saved_plan.load(path, checkout.suffix, [])
 
@@ -269,7 +269,7 @@ def test_the_wrong_order_of_upgrades_is_refused(
     with pytest.raises(GuardedError, match=what):
         put(checkout, sky)
     graph, clients = checkout.graph(), sky.clients()
-    found = review(graph, clients, region_state.look(clients, graph.regions).standing).dangers
+    found = review(graph, clients, reachable_regions.look(clients, graph.regions).standing).dangers
     assert bool(guard.refused(found, ["Db"])) is final
 
 
@@ -348,7 +348,9 @@ def test_what_was_allowed_before_a_kill_holds_for_the_same_values_only(
         graph = checkout.graph()
         one(
             "review",
-            **record.told(graph, review(graph, sky.clients(), region_state.look(sky.clients(), graph.regions).standing), ["Db"]),
+            **record.told(
+                graph, review(graph, sky.clients(), reachable_regions.look(sky.clients(), graph.regions).standing), ["Db"]
+            ),
         )
         one.close(Exit.OK)
         one.path.write_bytes(b"".join(one.path.read_bytes().splitlines(keepends=True)[:-1]))

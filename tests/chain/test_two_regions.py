@@ -18,7 +18,7 @@ from chain.deploy.deployment import Result
 from chain.deploy.plan import plan
 from chain.destroy import restore_tests
 from chain.destroy.destruction import destroy, remove
-from chain.environment.outcome import NotReadyError
+from chain.environment.exit_codes import NotReadyError
 from chain.environment.templates import load
 from tests.support.chain import two_regions
 from tests.support.chain.checkout import Checkout, Clients, Heard, parameter, sub

@@ -22,7 +22,7 @@ from chain.cloudformation.statuses import DECISIONS, Decision
 from chain.deploy.deployment import Result, deploy
 from chain.deploy.plan import plan
 from chain.destroy.destruction import destroy, survey
-from chain.environment.outcome import Exit, LockedError
+from chain.environment.exit_codes import Exit, LockedError
 from chain.environment.templates import load
 from chain.run import lock
 from chain.run.lock import Locks

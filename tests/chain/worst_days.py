@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chain.environment.outcome import Exit
+from chain.environment.exit_codes import Exit
 from tests.support.chain.checkout import Checkout, parameter, ref
 from tests.support.chain.cloud import Cloud, cloud
 

@@ -17,7 +17,7 @@ from compliance.profiles.financial_audit import FINANCIAL_AUDIT
 from compliance.profiles.hipaa import HIPAA
 from compliance.rules import alarms, failover, iam, sns
 from model import Rule
-from model.types import resource_types
+from model.resource_types import resource_types
 from model.view import TEMPLATE, View
 from tests.compliance import cache_table, elsewhere_table, failover_table, global_table, packs_table, platform_table
 from tests.compliance.spared_table import SPARED

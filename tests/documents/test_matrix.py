@@ -15,7 +15,7 @@ from compliance.profiles.fedramp_moderate import FEDRAMP_MODERATE
 from compliance.profiles.financial_audit import FINANCIAL_AUDIT
 from compliance.profiles.hipaa import HIPAA
 from documents import matrix
-from model import PRIMARY, locate
+from model import PRIMARY, line_numbers
 from model.view import TEMPLATE
 from tests.support.compliance.deviations import FOUND, SYSTEM
 from tests.support.compliance.small_system import NO_STANDBY, TEXTS, changed, system, templates
@@ -164,14 +164,14 @@ Resources:
     ],
 )
 def test_a_property_is_found_as_deep_as_it_is_written(title: str, path: str, line: int) -> None:
-    assert locate.line(locate.root_of(YAML), title, path) == line
+    assert line_numbers.line(line_numbers.root_of(YAML), title, path) == line
 
 
 def test_a_resource_that_is_not_there_is_an_error() -> None:
     with pytest.raises(KeyError, match="no resource Three"):
-        locate.line(locate.root_of(YAML), "Three", "")
+        line_numbers.line(line_numbers.root_of(YAML), "Three", "")
 
 
 def test_a_text_that_is_no_template_is_an_error() -> None:
     with pytest.raises(ValueError, match="no mapping"):
-        locate.root_of("- a")
+        line_numbers.root_of("- a")

@@ -14,13 +14,13 @@ import boto3
 import pytest
 from botocore import xform_name
 
-from chain.calls import BY_PERSON, DECLARED
+from chain.declared_calls import BY_PERSON, DECLARED
 from documents import policies
 from generator.assemble import BuildError
 from generator.systems import SYSTEMS
 from model import Document, read
 from model.facts import fact
-from model.types import resource_types
+from model.resource_types import resource_types
 from tests.support.committed_templates import templates
 
 ROOT = Path(__file__).parents[2]

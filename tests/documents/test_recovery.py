@@ -12,7 +12,7 @@ from generator.systems.ledger import LEDGER
 from model import Disruption, read
 from recovery.assess import findings
 from recovery.measured import Measured
-from recovery.times import service_times
+from recovery.service_times import service_times
 
 TIMES = service_times()
 TEXTS = {path.as_posix(): path.read_text() for path in sorted(Path("templates").glob("*/*.yaml"))}

@@ -11,7 +11,7 @@ from documents import requirements
 from documents.requirements import ALL, asked, held
 from generator.systems import SYSTEMS
 from model import System
-from model.locate import Lines
+from model.line_numbers import Lines
 from tests.support.page_subjects import texts
 
 COUNTS = {ALL: ("A", 14), "citizen-registry": ("CR", 13), "federal-records": ("FR", 13), "healthcare": ("HC", 16)} | {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator import EmulatorError, place, postgres, private, running
+from emulator import EmulatorError, postgres, private_names, run_directory, running
 from emulator.__main__ import FOREIGN
 
 CHECKOUT = Path(__file__).parents[2]
@@ -57,13 +57,13 @@ def test_it_is_kept_in_memory_where_the_machine_has_room_and_nobody_says_where(
 ) -> None:
     for name in ("memory", "disk"):
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(place, "MEMORY", tmp_path / memory)
-    monkeypatch.setattr(place, "ROOM", room)
+    monkeypatch.setattr(run_directory, "MEMORY", tmp_path / memory)
+    monkeypatch.setattr(run_directory, "ROOM", room)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "disk"))
     monkeypatch.setenv("TMPDIR", temporary)
     if not temporary:
         monkeypatch.delenv("TMPDIR")
-    assert place.directory("a-").parent == tmp_path / expected
+    assert run_directory.directory("a-").parent == tmp_path / expected
 
 
 def test_two_run_beside_each_other() -> None:
@@ -161,7 +161,7 @@ def test_a_private_name_that_is_gone_stops_the_start_with_a_sentence(monkeypatch
 
 
 def test_the_private_names_are_all_there() -> None:
-    private.check()
+    private_names.check()
 
 
 def test_exec_runs_a_command_against_a_fresh_emulator_and_passes_its_exit_code_on() -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from chain.environment.outcome import Exit
+from chain.environment.exit_codes import Exit
 from chain.failover.topology import Record
 from emulator import Emulator
 from tests.support.commands import ROOT

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from chain.calls import FAILS_BACK
-from chain.environment.outcome import Exit
+from chain.declared_calls import FAILS_BACK
+from chain.environment.exit_codes import Exit
 from emulator import Call
 from tests.support.commands import ROOT, deploy_py
 from tests.support.end_to_end.failover import SUFFIX, SYSTEMS, Subject, standing

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from chain.environment.outcome import Exit
+from chain.environment.exit_codes import Exit
 from emulator import Emulator
 from tests.support.commands import ROOT, deployed
 from tests.support.emulator.databases import eventually

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chain.environment.references import lookup, pseudo
+from chain.environment.stack_values import lookup, pseudo
 from generator.layer import Layer
 from generator.layers.rotation import Rotation
 from generator.layers.secrets import Secrets

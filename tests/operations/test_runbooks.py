@@ -20,7 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chain.failover import topology
-from documents.runbooks import regions, restored, stores
+from documents.runbooks import regions, restored_database, stores
 from emulator import Emulator
 from generator.systems import SYSTEMS
 from model import PRIMARY
@@ -39,7 +39,7 @@ SITES = {
 """Each page: whose it is, and the region that its commands are for."""
 
 PAGES = {name: runbook.read(runbook.FOLDER / f"{name}.md") for name in SITES if (runbook.FOLDER / f"{name}.md").exists()}
-BASE, CONNECT, AFTER = "Before anything", restored.CONNECT, restored.AFTER
+BASE, CONNECT, AFTER = "Before anything", restored_database.CONNECT, restored_database.AFTER
 NOW = "$(date -u +%FT%T.%6NZ)"
 ROWS = (
     'psql -c "create table if not exists entries (id int primary key, what text)"',
@@ -171,7 +171,7 @@ def _opened(here: Environment) -> Environment:
 
 def _has_rows(page: Page) -> None:
     """Once, before the first section of a page that restores: another page may have moved the database meanwhile."""
-    if page.section(restored.COPY) and "AT" not in page.here.said:
+    if page.section(restored_database.COPY) and "AT" not in page.here.said:
         _archive(page)
         printed = page.run(Section("rows", ROWS, (BASE, CONNECT), frozenset()))
         page.here.said.update(re.findall(r"^(AT|UNTIL)=(\S+)$", printed, re.MULTILINE))
@@ -185,7 +185,7 @@ def _section(page: Page, title: str) -> Section:
 
 
 def _archive(page: Page) -> None:
-    if page.section(restored.REPLAY):
+    if page.section(restored_database.REPLAY):
         assert not page.here.aws.fire(f"log-archive-schedule-{ENV}", page.region)
         page.here.aws.settle()
 
@@ -238,7 +238,7 @@ PROBES: dict[tuple[str, str], Callable[[Page], bool]] = {
     ("A stack is stuck", "aws cloudformation rollback-stack"): _not_in_that_state("rollback_stack"),
     ("A stack is stuck", "aws cloudformation continue-update-rollback"): _not_in_that_state("continue_update_rollback"),
     (stores.OBJECTS, "aws s3api restore-object"): _nothing_cold,
-    (restored.REPLAY, "sudo mount"): _mounts_nothing,
+    (restored_database.REPLAY, "sudo mount"): _mounts_nothing,
 }
 """For every command that a page says is not run: whether the emulator still cannot. One that can belongs among those that run."""
 
@@ -308,7 +308,7 @@ def _without_restored(page: Page) -> None:
 def _with_restored(page: Page) -> None:
     """A swap needs a restored database, which the section before has tidied up."""
     _without_restored(page)
-    for title in (restored.IN_TIME, AFTER):
+    for title in (restored_database.IN_TIME, AFTER):
         page.run(_section(page, title))
 
 
@@ -382,9 +382,9 @@ def _copied(page: Page) -> Iterator[None]:
 
 
 BEFORE: dict[str, Callable[[Page], None]] = {
-    restored.SNAPSHOT: _without_restored,
-    restored.IN_TIME: _without_restored,
-    restored.REPLAY: _mounted,
+    restored_database.SNAPSHOT: _without_restored,
+    restored_database.IN_TIME: _without_restored,
+    restored_database.REPLAY: _mounted,
     regions.SWITCHOVER: _beaten,
     regions.LOSS: _dark,
     "Swap the instances": _with_restored,
@@ -399,11 +399,11 @@ COUNT = "psql -Atc 'select count(*) from entries'"
 
 
 def _has_what_was_right(page: Page, _: str) -> None:
-    assert page.ask(COUNT.replace("psql", restored.THERE), after=AFTER) == "100"
+    assert page.ask(COUNT.replace("psql", restored_database.THERE), after=AFTER) == "100"
 
 
 def _has_all_that_was_right(page: Page, _: str) -> None:
-    assert page.ask(COUNT.replace("psql", restored.THERE), after=restored.REPLAY) == "110"
+    assert page.ask(COUNT.replace("psql", restored_database.THERE), after=restored_database.REPLAY) == "110"
 
 
 def _is_whole_again(page: Page, _: str) -> None:
@@ -452,8 +452,8 @@ def _away_and_home(page: Page, printed: str) -> None:
 
 EXPECTED: dict[str, Callable[[Page, str], None]] = {
     AFTER: _has_what_was_right,
-    restored.REPLAY: _has_all_that_was_right,
-    restored.COPY: _is_whole_again,
+    restored_database.REPLAY: _has_all_that_was_right,
+    restored_database.COPY: _is_whole_again,
     "Swap the instances": _is_the_restored_one,
     "Swap the clusters": _is_the_restored_one,
     stores.OBJECTS: _objects_are_back,

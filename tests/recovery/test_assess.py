@@ -20,7 +20,7 @@ from generator.systems.regional_platform import REGIONAL_PLATFORM
 from model import Deviation, Disruption, Document, Objectives, System, read
 from recovery.assess import Assessment, UnheldObjectiveError, Verdict, assess, findings
 from recovery.measured import Measured
-from recovery.times import ServiceTimes, service_times
+from recovery.service_times import ServiceTimes, service_times
 from tests.support.recovery_systems import HOME, instance, template
 
 MINUTE = timedelta(minutes=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recovery.measured import measured
-from recovery.times import DataError, service_times
+from recovery.service_times import DataError, service_times
 
 FORMULAS = service_times().formulas
 ONE = "restores: [{formula: rds.pitr, size_gib: 100, seconds: 2700, date: 2026-11-21, where: a rehearsal}]"

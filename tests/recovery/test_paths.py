@@ -8,9 +8,9 @@ import pytest
 
 from model import Disruption, Document
 from recovery.assess import ways
-from recovery.evidence import Sight
 from recovery.measured import Measured
 from recovery.paths import Strategy, Way
+from recovery.template_times import Sight
 from tests.support.recovery_systems import AWAY, HOME, alarm, instance, output, pair, resource, sight, template
 
 MINUTE = timedelta(minutes=1)

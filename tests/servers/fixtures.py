@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator import place
+from emulator import run_directory
 from emulator.authority import Authority
 from emulator.postgres import Server
 
@@ -21,7 +21,7 @@ Launch = Callable[..., Server]
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
     """A directory that a server's own user can reach, which pytest's are not when root runs it."""
-    directory = place.directory("standby-")
+    directory = run_directory.directory("standby-")
     directory.chmod(0o711)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)

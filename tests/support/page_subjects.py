@@ -15,7 +15,7 @@ from generator.systems.ledger import LEDGER
 from model import PRIMARY, RECOVERY, Document, Finding, System, read
 from recovery import assess
 from recovery.measured import Measured, measured
-from recovery.times import service_times
+from recovery.service_times import service_times
 
 ROOT = Path(__file__).resolve().parents[2]
 

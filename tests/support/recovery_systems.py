@@ -4,8 +4,8 @@ from typing import Any
 
 from model import Document
 from model.view import View
-from recovery.evidence import Sight
-from recovery.times import service_times
+from recovery.service_times import service_times
+from recovery.template_times import Sight
 
 HOME, AWAY = "eu-west-2", "eu-west-1"
 ON = {"Name": "DBInstanceIdentifier", "Value": {"Ref": "Instance"}}

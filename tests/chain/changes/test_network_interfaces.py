@@ -11,10 +11,10 @@ import yaml
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 import emulator
-from chain import calls
+from chain import declared_calls
 from chain.changes import guard
 from chain.changes.guard import Danger
-from chain.environment.outcome import GuardedError
+from chain.environment.exit_codes import GuardedError
 from tests.support.chain.checkout import REGION, Checkout, Clients, ref, sub
 from tests.support.chain.database import ENGINE, NAMED, SUBNETS, ZONES, database, finals, lay, network, put, resource
 from tests.support.emulator.callers import allow, assume
@@ -354,7 +354,7 @@ def test_whoever_plans_is_allowed_to_ask_and_must_be(
     put(checkout, clients)
     own = [
         allow(action, [f"arn:aws:{arn.format(region=REGION)}" for arn in call.arns] or "*")
-        for call in calls.DEPLOYS
+        for call in declared_calls.DEPLOYS
         if call.reviewer and call.sid in ("LookAround", "SeeWhichDatabasesStandInNetworks")
         for action in call.actions
         if action != missing

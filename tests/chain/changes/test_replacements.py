@@ -13,13 +13,13 @@ import pytest
 from chain.changes import guard
 from chain.changes.review import review
 from chain.cli import json_lines, text
-from chain.cloudformation import region_state
+from chain.cloudformation import reachable_regions
 from chain.cloudformation.stack import State
 from chain.deploy import saved_plan
 from chain.deploy.plan import plan
 from chain.deploy.status import status
+from chain.environment.exit_codes import GuardedError
 from chain.environment.graph import Graph, Stack, open_environment
-from chain.environment.outcome import GuardedError
 from tests.support.chain.checkout import REGION, REPOSITORY, Checkout, Clients, get, ref, sub
 from tests.support.chain.database import ENGINE, NAMED, SUBNETS, ZONES, database, finals, judge, lay, network, put, resource
 from tests.support.chain.waiting import until
@@ -30,7 +30,7 @@ MOVED = "The network of a deployed database cannot be moved; make a second envir
 
 def marks(checkout: Checkout, clients: Clients) -> list[object]:
     """What differs as soon as an operation has begun."""
-    states = region_state.look(clients, checkout.graph().regions).standing[REGION]
+    states = reachable_regions.look(clients, checkout.graph().regions).standing[REGION]
     return [states[checkout.stack(layer)].mark for layer in ("network", "database")]
 
 
@@ -64,7 +64,7 @@ def test_a_saved_plan_does_not_open_it_either(checkout: Checkout, clients: Clien
     put(checkout, clients)
     checkout.values({"network": {"ZoneId": "use1-az2"}})
     graph = checkout.graph()
-    seen, path = region_state.look(clients, graph.regions), tmp_path / "plan.json"
+    seen, path = reachable_regions.look(clients, graph.regions), tmp_path / "plan.json"
     saved_plan.save(path, "1", checkout.suffix, [], plan(graph, clients, seen), seen.standing)
     with pytest.raises(GuardedError, match=MOVED):
         put(checkout, clients, "Subnet0", "Subnet1", given=saved_plan.load(path, checkout.suffix, []))

@@ -13,7 +13,7 @@ from chain.cli import json_lines
 from chain.deploy.preflight import Found
 from chain.deploy.status import status
 from chain.drift import Drift, drift
-from chain.environment.outcome import Exit
+from chain.environment.exit_codes import Exit
 from chain.run import lock
 from tests.support.chain.checkout import REGION, Checkout, Clients, ref
 from tests.support.chain.cloud import Cloud

@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 import emulator
 from chain.cloudformation.account import access, caller, ordinary_clients
 from chain.cloudformation.rate_limit import AT_ONCE
-from chain.environment.outcome import AccessError
+from chain.environment.exit_codes import AccessError
 from chain.environment.templates import parse
 from tests.servers.serving import serving
 from tests.support.chain.checkout import REGION, REPOSITORY, Checkout, Clients

@@ -8,11 +8,11 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 import emulator
-from chain.cloudformation import region_state
+from chain.cloudformation import reachable_regions
 from chain.cloudformation import stack as cfn
 from chain.deploy import account_checks, preflight
 from chain.deploy.account_checks import Check, Wanted
-from chain.environment.outcome import NotReadyError
+from chain.environment.exit_codes import NotReadyError
 from tests.support.chain.checkout import REGION, Checkout, Clients, get, parameter, ref, sub
 from tests.support.chain.deployment import run
 
@@ -199,8 +199,8 @@ def test_what_cannot_be_asked_is_said_and_stops_nothing() -> None:
 def test_a_region_that_the_account_has_not_opted_in_to_is_a_finding(checkout: Checkout, clients: Clients) -> None:
     checkout.layer("data")
     run(checkout, clients)
-    standing = region_state.look(clients, (REGION,)).standing
-    seen = region_state.Seen(standing, {"eu-south-1": "closed"}, frozenset({"eu-south-1"}))
+    standing = reachable_regions.look(clients, (REGION,)).standing
+    seen = reachable_regions.Seen(standing, {"eu-south-1": "closed"}, frozenset({"eu-south-1"}))
     found = preflight.check(checkout.graph(), clients, seen)
     assert found.findings == (
         "The account has not opted in to eu-south-1: aws account enable-region --region-name eu-south-1, which takes some"
@@ -211,4 +211,4 @@ def test_a_region_that_the_account_has_not_opted_in_to_is_a_finding(checkout: Ch
 def test_stacks_that_stand_are_asked_nothing(checkout: Checkout, clients: Clients) -> None:
     checkout.layer("data")
     run(checkout, clients)
-    assert list(account_checks.checks(checkout.graph(), clients, region_state.look(clients, (REGION,)))) == []
+    assert list(account_checks.checks(checkout.graph(), clients, reachable_regions.look(clients, (REGION,)))) == []

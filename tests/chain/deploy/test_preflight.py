@@ -11,7 +11,7 @@ import deploy
 import emulator
 from chain.cloudformation import stack as cfn
 from chain.deploy.preflight import opt_ins
-from chain.environment.outcome import Exit, InputError, NotReadyError
+from chain.environment.exit_codes import Exit, InputError, NotReadyError
 from tests.support import unmeasured
 from tests.support.chain import two_regions
 from tests.support.chain.checkout import Checkout, get, ref, sub

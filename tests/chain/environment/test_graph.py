@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chain.environment.outcome import InputError
+from chain.environment.exit_codes import InputError
 from chain.environment.templates import load
 from tests.support.chain.checkout import Checkout, ref
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chain.environment.outcome import InputError
+from chain.environment.exit_codes import InputError
 from chain.environment.parameters import check, check_suffix
 from tests.support.chain.checkout import Checkout
 

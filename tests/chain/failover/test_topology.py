@@ -15,9 +15,9 @@ from chain.cli import text
 from chain.cloudformation.stack import StackError
 from chain.deploy.plan import plan
 from chain.drift import drift
-from chain.environment.outcome import NotReadyError
+from chain.environment.exit_codes import NotReadyError
 from chain.failover import topology
-from chain.failover.failover_artifacts import outside, snapshots
+from chain.failover.failover_leftovers import outside, snapshots
 from chain.failover.topology import Execution, Place, Record, Topology, held, read
 from tests.support.chain import two_regions
 from tests.support.chain.checkout import Checkout, Clients, parameter, ref, sub

@@ -13,7 +13,7 @@ import pytest
 from cfnlint.jsonschema import StandardValidator
 
 from chain.cloudformation.stack import News
-from chain.environment.outcome import ENDS, MEANING, AccessError, BrokenError, Exit, InputError, ended, markdown
+from chain.environment.exit_codes import ENDS, MEANING, AccessError, BrokenError, Exit, InputError, ended, markdown
 from chain.run import record, timeline
 from chain.run.record import Record
 from tests.support.chain.checkout import REPOSITORY, Checkout

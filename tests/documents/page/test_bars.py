@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from documents.page.bars import legend, recovery, verdict
-from documents.page.sources import Sources
+from documents.page.source_listing import Sources
 from generator.systems.ledger import LEDGER
 from model import Disruption
 from recovery.assess import Assessment, Verdict

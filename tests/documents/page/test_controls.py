@@ -9,7 +9,7 @@ import pytest
 
 from documents import matrix
 from documents.page.controls import compliance, deviations
-from documents.page.sources import Sources
+from documents.page.source_listing import Sources
 from tests.support.page_subjects import judged, subject, texts
 
 NAMES = ("healthcare", "ledger")

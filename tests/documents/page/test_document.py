@@ -7,7 +7,7 @@ import pytest
 
 from documents.page.document import document
 from generator.systems import SYSTEMS
-from recovery.times import service_times
+from recovery.service_times import service_times
 from tests.support.page_subjects import ROOT, subject, texts
 
 MOST = 3_000_000

@@ -7,7 +7,7 @@ import pytest
 
 from documents.page.inventory import World
 from documents.page.picture import picture
-from documents.page.sources import Sources
+from documents.page.source_listing import Sources
 from generator.systems import SYSTEMS
 from model import RECOVERY
 from tests.support.page_subjects import small, subject, texts

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from chain.environment.graph import open_environment
-from documents.page.sources import Sources
+from documents.page.source_listing import Sources
 from documents.page.stacks import chain, graph
 from generator.systems import SYSTEMS
 from tests.support.page_subjects import ROOT, documents, texts

@@ -8,7 +8,7 @@ from typing import Any
 from chain.changes.guard import Danger
 from chain.changes.review import Review, review
 from chain.cli import text
-from chain.cloudformation import region_state
+from chain.cloudformation import reachable_regions
 from chain.deploy import saved_plan
 from chain.deploy.deployment import Result, deploy
 from chain.deploy.plan import Step, plan
@@ -78,7 +78,7 @@ def put(checkout: Checkout, clients: Clients, *allowed: str, given: saved_plan.S
 def judge(checkout: Checkout, clients: Clients) -> tuple[Review, list[Step], list[Danger]]:
     """Plan: what is reviewed, the steps, and every danger."""
     graph = checkout.graph()
-    judged = review(graph, clients, region_state.look(clients, graph.regions).standing)
+    judged = review(graph, clients, reachable_regions.look(clients, graph.regions).standing)
     steps = plan(graph, clients, judged=judged)
     return judged, steps, text.dangers(judged, steps)
 

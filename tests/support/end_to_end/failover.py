@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from chain.environment.outcome import Exit
+from chain.environment.exit_codes import Exit
 from chain.failover.topology import Place, Record, read
 from emulator import Emulator
 from tests.support import unmeasured

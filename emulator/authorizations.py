@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from emulator import Call, addressed, callers
+from emulator import Call, callers, request_resources
 
 _calls: list[Call] = []
 _lock = threading.Lock()
@@ -58,13 +58,13 @@ def install() -> None:
         context = {**(service_context or {}), **({"lambda:SourceFunctionArn": function} if function else {})}
         denied = theirs(key, action, service, region, resource_arn=resource_arn, service_context=context)
         _note(principal, action, resource_arn, denied)
-        more = addressed.further.get()
-        addressed.further.set(())  # of this one call
+        more = request_resources.further.get()
+        request_resources.further.set(())  # of this one call
         for another in more if denied is None else ():
             denied = denied or theirs(key, action, service, region, resource_arn=another, service_context=context)
             _note(principal, action, another, denied)
-        implied = addressed.besides.get()
-        addressed.besides.set(())
+        implied = request_resources.besides.get()
+        request_resources.besides.set(())
         for other, another in implied:
             if denied is None:
                 denied = theirs(key, other, other.split(":")[0], region, resource_arn=another, service_context=context)
@@ -221,7 +221,7 @@ def _database_key(_arn: str) -> tuple[str, dict[str, str]]:
     """The key of an instance that is to be made: that of its cluster, or the one that the request names."""
     from ministack.services import rds
 
-    cluster, key = addressed.made_under.get()
+    cluster, key = request_resources.made_under.get()
     return (rds._clusters.get(cluster) or {}).get("KmsKeyId") or key, {}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-from emulator.services.query import Answer, Parameters, Record
+from emulator.services.rds_api import Answer, Parameters, Record
 
 FILTERS: Mapping[str, Callable[[Record], list[str]]] = {
     "description": lambda each: [each["Description"]],

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recovery.evidence import Span, constituents, interval, number
+from recovery.template_times import Span, constituents, interval, number
 from recovery.terms import Phase
 from tests.support.recovery_systems import alarm, pair, resource, sight, template
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from replay.chain import COMMIT, Entry, lines, position
-from replay.text import Relation, TextError, head, relation, unescape
+from replay.decoding_text import Relation, TextError, head, relation, unescape
 
 Facts = Mapping[str, Any]
 Storage = Mapping[str, Facts]

@@ -6,14 +6,14 @@ import ast
 import importlib.util
 from pathlib import Path
 
-from emulator import private
+from emulator import private_names
 
-PACKAGE = Path(private.__file__).parent
+PACKAGE = Path(private_names.__file__).parent
 
 
 def test_every_name_that_is_used_is_checked() -> None:
     assert {name for path in PACKAGE.rglob("*.py") for name in used(path)} == {
-        (module, name) for module, names in private.NAMES.items() for name in names
+        (module, name) for module, names in private_names.NAMES.items() for name in names
     }
 
 
@@ -45,7 +45,7 @@ def is_module(name: str) -> bool:
 
 def test_the_pinned_version_is_the_one_that_is_named() -> None:
     lines = (PACKAGE.parent / "requirements/run.lock").read_text(encoding="utf-8").splitlines()
-    assert any(line.startswith(f"ministack=={private.VERSION} ") for line in lines)
+    assert any(line.startswith(f"ministack=={private_names.VERSION} ") for line in lines)
 
 
 def test_nothing_outside_the_package_knows_of_it() -> None:

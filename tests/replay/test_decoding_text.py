@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from replay.text import UNCHANGED, Change, TextError, head, parse, unescape
+from replay.decoding_text import UNCHANGED, Change, TextError, head, parse, unescape
 from tests.support.functions.archives import Registry
 
 # All that a text or a name of PostgreSQL may hold, with a liking for what the language itself is made of.

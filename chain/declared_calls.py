@@ -11,28 +11,28 @@ from collections.abc import Mapping, Sequence
 
 from chain import drift
 from chain.changes import network_interfaces
-from chain.cloudformation import account, detach, retained, stack
+from chain.cloudformation import account, cleanup_failures, end_replication, stack
 from chain.deploy import account_checks, deployment, packages, preflight, rotation, status
 from chain.destroy import buckets, destruction, final_snapshots, orphans, restore_tests, vaults
-from chain.failover import failover_artifacts, file_systems, function, topology
+from chain.failover import failover_leftovers, file_failback, function, topology
 from chain.run import lock, record
 from model.calls import Calls
 from protocol.epoch import snapshot
 
 DECLARED: Sequence[Mapping[str, tuple[str, ...]]] = (
     account.CALLS,
-    detach.CALLS,
+    end_replication.CALLS,
     buckets.CALLS,
     deployment.CALLS,
     destruction.CALLS,
     drift.CALLS,
     function.CALLS,
-    file_systems.CALLS,
+    file_failback.CALLS,
     final_snapshots.CALLS,
     orphans.CALLS,
     lock.CALLS,
     network_interfaces.CALLS,
-    failover_artifacts.CALLS,
+    failover_leftovers.CALLS,
     packages.CALLS,
     preflight.CALLS,
     account_checks.CALLS,
@@ -42,7 +42,7 @@ DECLARED: Sequence[Mapping[str, tuple[str, ...]]] = (
     stack.CALLS,
     status.CALLS,
     topology.CALLS,
-    retained.CALLS,
+    cleanup_failures.CALLS,
     vaults.CALLS,
 )
 
@@ -148,7 +148,7 @@ FAILS_BACK = (
     ),
     Calls(
         "BringFilesHome",
-        tuple(sorted({*file_systems.CALLS["BringFilesHome"], *detach.CALLS["EndReplicationOfFiles"]})),
+        tuple(sorted({*file_failback.CALLS["BringFilesHome"], *end_replication.CALLS["EndReplicationOfFiles"]})),
         arns=(FILE_SYSTEMS,),
     ),
     # Whether a region answers at all is asked of all its instances; names of snapshots are AWS's lists too.

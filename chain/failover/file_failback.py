@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chain.cloudformation import stack as cfn
-from chain.cloudformation.detach import answer, pair
+from chain.cloudformation.end_replication import answer, pair
 from chain.cloudformation.stack import Clients
 from chain.environment.templates import Template
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from model.types import resource_type, resource_types
+from model.resource_types import resource_type, resource_types
 
 REFERS_OTHERWISE = {"AWS::Events::Rule": ["/properties/Name"]}
 """Where `Ref` does not return the schema's identifier: of a rule on the default bus its name (CloudFormation, Return values)."""
@@ -56,5 +56,5 @@ def test_an_arn_of_a_type_gives_the_name_and_one_of_another_nothing(type_: str, 
 
 def test_commands_start_without_reading_the_table() -> None:
     modules = "deploy, chain.cli.deploy, chain.cli.status, chain.cli.failover"
-    asked = f"import {modules}; from model.types import resource_types; print(resource_types.cache_info().misses)"
+    asked = f"import {modules}; from model.resource_types import resource_types; print(resource_types.cache_info().misses)"
     assert subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True).stdout == "0\n"

@@ -14,8 +14,8 @@ from model.values import Unknown, evaluate
 from model.view import Resource, View
 from protocol.metrics import ARCHIVE_LAG_SECONDS, PRIMARY_REACHABLE, REPLICA_DATA_AGE
 from recovery.measured import Measured
+from recovery.service_times import ServiceTimes
 from recovery.terms import Phase, Place, Term, longest, service, total
-from recovery.times import ServiceTimes
 
 ALARM, COMPOSITE, RULE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm", "AWS::Events::Rule"
 AGES = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from generator.accepted import NO_WILDCARD, refused
+from generator.aws_refusals import NO_WILDCARD, refused
 from generator.systems import SYSTEMS
 from model import Document, schedule
 from model.facts import fact

@@ -14,13 +14,13 @@ from cfnlint.jsonschema import StandardValidator
 import deploy as program
 import emulator
 from chain.cli import json_lines, text
-from chain.cloudformation import retained
-from chain.cloudformation.retained import Undeleted
+from chain.cloudformation import cleanup_failures
+from chain.cloudformation.cleanup_failures import Undeleted
 from chain.cloudformation.stack import News
 from chain.deploy.deployment import Result, deploy
 from chain.deploy.status import status
 from chain.destroy.destruction import destroy, survey
-from chain.environment.outcome import Exit
+from chain.environment.exit_codes import Exit
 from chain.environment.templates import load
 from chain.run import record
 from chain.run.progress import GREEN, YELLOW, Board
@@ -144,23 +144,23 @@ def test_three_attempts_leave_one_thing_and_a_late_success_none() -> None:
     failed = [event("DELETE_FAILED", "A", "subnet-a")] * 3
     late = [event("DELETE_COMPLETE", "B", "subnet-b"), event("DELETE_FAILED", "B", "subnet-b")]
     begun = [event("UPDATE_IN_PROGRESS")]
-    left = retained.undeleted([event("UPDATE_COMPLETE"), *failed, *late, *begun], OWN)
+    left = cleanup_failures.undeleted([event("UPDATE_COMPLETE"), *failed, *late, *begun], OWN)
     assert left == (Undeleted("A", "AWS::EC2::Subnet", "subnet-a", "because", REGION),)
     assert left[0].command == f"aws ec2 delete-subnet --region {REGION} --subnet-id subnet-a"
-    assert retained.undeleted([event("UPDATE_ROLLBACK_COMPLETE"), *failed, *begun], OWN) == left
-    assert retained.undeleted([event("DELETE_FAILED"), *failed, event("DELETE_IN_PROGRESS")], OWN) == ()
-    assert retained.undeleted([], OWN) == ()
+    assert cleanup_failures.undeleted([event("UPDATE_ROLLBACK_COMPLETE"), *failed, *begun], OWN) == left
+    assert cleanup_failures.undeleted([event("DELETE_FAILED"), *failed, event("DELETE_IN_PROGRESS")], OWN) == ()
+    assert cleanup_failures.undeleted([], OWN) == ()
 
 
 def test_what_holds_data_is_deleted_by_a_person(clients: Clients) -> None:
     held = Undeleted("Db", "AWS::RDS::DBInstance", "db-1", "because", REGION)
     gone = Undeleted("A", "AWS::EC2::Subnet", "subnet-00000000", "because", REGION)
-    assert list(retained.delete(clients, [held, gone])) == [held]
+    assert list(cleanup_failures.delete(clients, [held, gone])) == [held]
     assert held.command == (
         f"aws cloudcontrol delete-resource --region {REGION} --type-name AWS::RDS::DBInstance --identifier 'db-1'"
     )
     arns = [f"arn:aws:ec2:{REGION}:1:{each}" for each in ("vpc/vpc-1", "subnet/subnet-1")] + [f"arn:aws:kms:{REGION}:1:key/1"]
-    assert [each.split()[2] for each in retained.commands(arns)] == ["delete-subnet", "delete-vpc"]
+    assert [each.split()[2] for each in cleanup_failures.commands(arns)] == ["delete-subnet", "delete-vpc"]
     assert set(asdict(held)) == {"resource", "type", "physical", "reason", "region"}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from documents.page.markup import Html, escaped, joined, tag
 from model import System
-from model.locate import Lines
+from model.line_numbers import Lines
 
 
 class Sources:

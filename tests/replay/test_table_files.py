@@ -17,7 +17,7 @@ from archive.state import State
 
 from emulator.authority import Authority
 from emulator.postgres import Server
-from replay import apply, storage, verify
+from replay import apply, table_files, verify
 from replay.apply import StoppedError
 from replay.chain import lines, position
 from replay.target import SESSION
@@ -868,7 +868,7 @@ def test_what_would_explain_another_file_is_not_sought_in_all_that_follows(
         sought.append(path)
         return lines(path)
 
-    monkeypatch.setattr(storage, "lines", seen)
+    monkeypatch.setattr(table_files, "lines", seen)
     assert f"public.bare {FILE}" in stop(source, source.fresh(SCHEMA))
     *_, third, _, fifth = source.entries()
     assert third in sought

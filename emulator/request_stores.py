@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from emulator import addressed
+from emulator import request_resources
 
 Request = tuple[str, str, Mapping[str, Any], str]  # path, action, parameters, start of an ARN of the service
 
@@ -33,7 +33,7 @@ def install() -> None:
         found = find((unquote(path), action, _given(headers, body, query), start))
         if not found:
             return said
-        addressed.further.set(tuple(found[1:]))
+        request_resources.further.set(tuple(found[1:]))
         return found[0]
 
     iam_actions.extract_resource_arn = extract

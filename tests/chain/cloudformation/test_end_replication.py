@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chain.cloudformation import detach
+from chain.cloudformation import end_replication
 from chain.cloudformation.stack import StackError, Wait
 from chain.destroy import restore_tests, vaults
 from emulator import Emulator
@@ -41,17 +41,17 @@ def test_the_replication_ends_and_the_file_system_can_be_deleted(aws: Emulator, 
     efs = aws.client("efs", SOURCE)
     with pytest.raises(ClientError):
         efs.delete_file_system(FileSystemId=pair[0])
-    assert detach.files(aws.client, SOURCE, pair[0], _wait())
-    assert not detach.files(aws.client, SOURCE, pair[0], _wait())
+    assert end_replication.files(aws.client, SOURCE, pair[0], _wait())
+    assert not end_replication.files(aws.client, SOURCE, pair[0], _wait())
     efs.delete_file_system(FileSystemId=pair[0])
 
 
 def test_what_is_in_no_replication_or_gone_needs_nothing(aws: Emulator) -> None:
     efs = aws.client("efs", SOURCE)
     alone = _file_system(aws, SOURCE)
-    assert not detach.files(aws.client, SOURCE, alone, _wait())
+    assert not end_replication.files(aws.client, SOURCE, alone, _wait())
     efs.delete_file_system(FileSystemId=alone)
-    assert not detach.files(aws.client, SOURCE, alone, _wait())
+    assert not end_replication.files(aws.client, SOURCE, alone, _wait())
 
 
 LOOK = "GET /2015-02-01/file-systems/replication-configurations?FileSystemId=fs-1"
@@ -70,17 +70,17 @@ def _says(status: str) -> Any:
 def test_a_replication_that_is_being_deleted_is_waited_for_and_told_when_it_does_not_end(
     between: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chain.cloudformation.detach.PATIENCE", 0.0)
+    monkeypatch.setattr("chain.cloudformation.end_replication.PATIENCE", 0.0)
     between.says[LOOK] = _says("DELETING")
     with pytest.raises(StackError, match="the replication of fs-1 in eu-west-1 is still there after 0 s"):
-        detach.files(between.clients(), SOURCE, "fs-1", _wait())
+        end_replication.files(between.clients(), SOURCE, "fs-1", _wait())
     assert not [call for call in between.seen if call.startswith("DELETE")]
 
 
 def test_a_refusal_is_no_end(between: Proxy) -> None:
     between.says[LOOK] = lambda _: (403, '{"__type": "AccessDeniedException", "message": "no"}')
     with pytest.raises(ClientError, match="AccessDenied"):
-        detach.files(between.clients(), SOURCE, "fs-1", _wait())
+        end_replication.files(between.clients(), SOURCE, "fs-1", _wait())
 
 
 def test_from_the_other_side_the_replication_ends_too_and_when_the_source_is_dark_for_this_side_alone(
@@ -99,10 +99,10 @@ def test_from_the_other_side_the_replication_ends_too_and_when_the_source_is_dar
     def half(service: str, region: str) -> Any:
         return Dark() if region == SOURCE else aws.client(service, region)
 
-    assert detach.files(half, TARGET, pair[1], _wait())
+    assert end_replication.files(half, TARGET, pair[1], _wait())
     efs.delete_file_system(FileSystemId=pair[1])
     with pytest.raises(EndpointConnectionError):
-        detach.files(lambda *_: Half(), SOURCE, pair[0], _wait())
+        end_replication.files(lambda *_: Half(), SOURCE, pair[0], _wait())
 
 
 class Half:
@@ -137,19 +137,19 @@ def _global(aws: Emulator, name: str) -> tuple[str, str]:
 def test_a_reader_that_no_template_says_joined_is_detached_and_the_rest_left_to_cloudformation(aws: Emulator) -> None:
     first, second = _global(aws, "one")
     regions = (SOURCE, TARGET)
-    assert detach.databases(aws.client, regions, {"one-global"}, [second], _wait()) == []
-    assert detach.databases(aws.client, regions, {"other"}, [], _wait()) == []
-    assert detach.databases(aws.client, regions, {"one-global"}, [], _wait()) == [second]
-    assert detach.databases(aws.client, regions, {"one-global"}, [], _wait()) == []
-    assert not detach.cluster(aws.client, regions, first, _wait()), "a member is CloudFormation's"
+    assert end_replication.databases(aws.client, regions, {"one-global"}, [second], _wait()) == []
+    assert end_replication.databases(aws.client, regions, {"other"}, [], _wait()) == []
+    assert end_replication.databases(aws.client, regions, {"one-global"}, [], _wait()) == [second]
+    assert end_replication.databases(aws.client, regions, {"one-global"}, [], _wait()) == []
+    assert not end_replication.cluster(aws.client, regions, first, _wait()), "a member is CloudFormation's"
     aws.client("rds", TARGET).create_db_instance(
         DBInstanceIdentifier="one-reader",
         DBClusterIdentifier="one-second",
         Engine="aurora-postgresql",
         DBInstanceClass="db.r6g.large",
     )
-    assert detach.cluster(aws.client, regions, second, _wait())
-    assert not detach.cluster(aws.client, regions, second, _wait())
+    assert end_replication.cluster(aws.client, regions, second, _wait())
+    assert not end_replication.cluster(aws.client, regions, second, _wait())
     assert not aws.client("rds", TARGET).describe_db_clusters()["DBClusters"]
 
 
@@ -178,24 +178,24 @@ class Restless:
 def test_a_busy_global_database_is_asked_again_and_a_cluster_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
     restless = Restless()
     arn = f"arn:aws:rds:{SOURCE}:1:cluster:c"
-    assert detach.databases(lambda *_: restless, [SOURCE], {"g"}, [], _wait()) == [arn]
+    assert end_replication.databases(lambda *_: restless, [SOURCE], {"g"}, [], _wait()) == [arn]
     assert (restless.asked, restless.states) == (2, ["available"])
-    monkeypatch.setattr("chain.cloudformation.detach.PATIENCE", 0.0)
+    monkeypatch.setattr("chain.cloudformation.end_replication.PATIENCE", 0.0)
     slow = Restless()
     slow.asked, slow.states = 1, ["promoting"]
     slow.there = True
     with pytest.raises(StackError, match="c is still part of a global database after 0 s"):
-        detach.databases(lambda *_: slow, [SOURCE], {"g"}, [], _wait())
+        end_replication.databases(lambda *_: slow, [SOURCE], {"g"}, [], _wait())
 
 
 def test_replicas_of_secrets_that_no_template_names_are_removed(aws: Emulator) -> None:
     manager = aws.client("secretsmanager", SOURCE)
     secret = manager.create_secret(Name="wide", SecretString="x", AddReplicaRegions=[{"Region": TARGET}])["ARN"]
-    detach.secrets(manager, secret)
+    end_replication.secrets(manager, secret)
     assert not manager.describe_secret(SecretId=secret).get("ReplicationStatus")
-    detach.secrets(manager, secret)
+    end_replication.secrets(manager, secret)
     manager.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
-    detach.secrets(manager, secret)
+    end_replication.secrets(manager, secret)
 
 
 class Copying:

@@ -1,6 +1,6 @@
 """Runs one command for its owner, and ends it when the owner ends, however that happens.
 
-Started as a script of its own: ``guard.py USER GROUP COMMAND...`` (``-`` for both: stay who we are). The owner holds the other
+Started as a script: ``owned_process.py USER GROUP COMMAND...`` (``-`` for both: stay who we are). The owner holds the other
 end of our standard input: a line names the signal to pass on, with a ``+`` before it also to what the command started, and its
 end means that the owner is gone. That also works where the
 owner was killed with -9, where it started us from a thread that has ended since (a parent-death signal follows the thread), and

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from model.document import read
+from model.cloudformation_yaml import read
 
 
 class Holds(StrEnum):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from emulator import forks
-from emulator.forks import Fork, popen
+from emulator import function_processes
+from emulator.function_processes import Fork, popen
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Python starts each")
 CHECKOUT = Path(__file__).parents[2]
@@ -37,8 +37,8 @@ input()
 @pytest.fixture(scope="module", autouse=True)
 def origin() -> Iterator[None]:
     yield
-    while forks._started:  # by whichever of these tests runs in this process
-        process, requests = forks._started.pop()
+    while function_processes._started:  # by whichever of these tests runs in this process
+        process, requests = function_processes._started.pop()
         requests.close()
         assert process.wait(10) == 0
 
@@ -111,7 +111,7 @@ def test_other_programs_are_started_as_ever(tmp_path: Path) -> None:
 def test_what_they_are_forked_from_ends_with_its_owner(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("input()\n")
     owner = (
-        "import os\nfrom emulator.forks import Fork, _started\n"
+        "import os\nfrom emulator.function_processes import Fork, _started\n"
         f"Fork({str(tmp_path / 'script.py')!r}, folder={str(tmp_path)!r}, environment={{}})\n"
         "print(_started[0][0].pid, flush=True)\nos.kill(os.getpid(), 9)\n"
     )

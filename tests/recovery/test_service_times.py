@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recovery.times import DataError, load, service_times
+from recovery.service_times import DataError, load, service_times
 
 ENTRY = (
     "read: 2026-11-21\ntimes:\n  one: {{typical: {typical}, worst: {worst}, basis: {basis}, what: it waits, source: a guide}}\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chain.environment.references import lookup, pseudo
+from chain.environment.stack_values import lookup, pseudo
 from model.values import Unknown
 
 DOCUMENT: dict[str, Any] = {"Parameters": {"Zones": {"Type": "CommaDelimitedList"}, "None": {"Type": "CommaDelimitedList"}}}

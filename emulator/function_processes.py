@@ -1,6 +1,6 @@
 """The processes of Python functions: forks of one that has loaded what functions load, which takes longer than most of them run.
 
-``python forks.py SOCKET DIRECTORY`` is that one; DIRECTORY only shows whose it is. It ends with the process that started it.
+``python function_processes.py SOCKET DIRECTORY`` is it; DIRECTORY shows whose it is. It ends with the process that started it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 import re
 
-from documents.page.sources import Sources
+from documents.page.source_listing import Sources
 from generator.systems.ledger import LEDGER
 from tests.support.page_subjects import texts
 

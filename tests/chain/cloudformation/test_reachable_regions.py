@@ -13,14 +13,14 @@ from chain.changes.review import review
 from chain.cli import text
 from chain.cloudformation import account, rate_limit
 from chain.cloudformation.rate_limit import Pace, attach
-from chain.cloudformation.region_state import look, reason, within
+from chain.cloudformation.reachable_regions import look, reason, within
 from chain.deploy import saved_plan
 from chain.deploy.deployment import deploy
 from chain.deploy.plan import plan
 from chain.deploy.status import Stale, status
 from chain.destroy.destruction import survey
 from chain.drift import Drift, drift
-from chain.environment.outcome import Exit, MovedError, NotReadyError
+from chain.environment.exit_codes import Exit, MovedError, NotReadyError
 from chain.environment.templates import load
 from tests.support import unmeasured
 from tests.support.chain.checkout import REGION, Checkout, Clients, Heard, parameter, ref

@@ -8,8 +8,8 @@ from datetime import timedelta
 from model import Disruption
 from model.view import Resource
 from recovery.data_stores import place
-from recovery.evidence import Sight, number
 from recovery.paths import Reach, Strategy, Way
+from recovery.template_times import Sight, number
 from recovery.terms import Chain, Phase, Term
 
 STEPS = 4

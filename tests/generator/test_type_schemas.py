@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from generator import types as module
-from generator.types import facts, types
+from generator import type_schemas as module
+from generator.type_schemas import facts, types
 
 
 def test_the_same_types_give_the_same_bytes_whatever_their_order() -> None:
