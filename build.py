@@ -113,8 +113,7 @@ def outputs() -> dict[str, Callable[[Judged], str | Mapping[str, str]]]:
     return {
         "templates": lambda it: readme.pages(it.systems, it.layers),
         "chain/types.json": lambda it: type_schemas.types(it.templates),
-        "docs/architecture.md": lambda _: architecture.page(ROOT),
-        "docs/architecture.svg": lambda _: architecture.picture(architecture.house(ROOT)),
+        "docs/architecture.svg": lambda _: architecture.picture(ROOT),
         "docs/compliance": lambda it: controls.documents(it.findings),
         "docs/conformance-packs.md": lambda _: conformance_packs.document(),
         "docs/exit-codes.md": lambda _: exit_codes.markdown(),

@@ -10,32 +10,42 @@ from pathlib import Path
 
 import pytest
 
-from documents import architecture
-from documents.architecture import FLOORS, may_import, room
+from documents.imports import APART, FLOORS, files, modules, product, room
+from documents.imports import imports as imports_of
 
-ROOT = Path(__file__).resolve().parent.parent
-FILES = architecture.files(ROOT)
-PRODUCT = architecture.shipped(FILES)
+FILES = files(Path())
+PRODUCT = product(Path())
+
+
+def _may_import(importer: str, other: str) -> bool:
+    floor, below = (name if name in FLOORS else name.split("/")[0] for name in (importer, other))
+    return other == importer or (other in APART[floor] if floor in APART else FLOORS[below] < FLOORS[floor])
+
+
+ENTRIES = {
+    *("README.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "pyproject.toml", "build.py", "deploy.py"),
+    *("templates", "parameters", "model", "protocol", "generator", "compliance", "recovery", "documents", "chain"),
+    *("functions", "replay", "emulator", "tests", "bench", "docs", "requirements"),
+}
+"""The top level, beside what begins with a dot."""
 
 
 @pytest.fixture(scope="module")
 def imports() -> dict[Path, set[Path]]:
     """Of all files."""
-    return architecture.imports(ROOT, FILES)
+    return imports_of(Path(), FILES)
 
 
 def test_imports_go_down_only(imports: dict[Path, set[Path]]) -> None:
-    assert {each.name for each in ROOT.iterdir() if each.suffix == ".py" or any(each.glob("*.py"))} <= FLOORS.keys()
+    assert {each.name for each in Path().iterdir() if each.suffix == ".py" or any(each.glob("*.py"))} <= FLOORS.keys()
     pairs = [(path, other) for path, others in imports.items() for other in sorted(others)]
-    assert not [f"{path} imports {other}" for path, other in pairs if not may_import(room(path), room(other))]
+    assert not [f"{path} imports {other}" for path, other in pairs if not _may_import(room(path), room(other))]
 
 
-def test_the_top_level_holds_what_the_architecture_names_and_nothing_else() -> None:
-    asked = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
-    names = listed.stdout.splitlines() if listed.returncode == 0 else [each.name for each in ROOT.iterdir()]
-    there = {name.partition("/")[0] for name in names}
-    assert {name for name in there if not name.startswith(".")} - {"examples", "out"} == architecture.TOP - {"examples"}
+def test_the_top_level_holds_what_has_its_place_there_and_nothing_else() -> None:
+    tracked = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout.splitlines()
+    entries = {Path(path).parts[0] for path in tracked}
+    assert {entry for entry in entries if not entry.startswith(".")} - {"examples"} == ENTRIES
 
 
 def test_no_circle_of_files_is_left(imports: dict[Path, set[Path]]) -> None:
@@ -63,19 +73,19 @@ def test_a_circle_is_found_wherever_the_imports_stand(tmp_path: Path) -> None:
     (tmp_path / step).write_text("if TYPE_CHECKING:\n    from steps import run\n")
     (tmp_path / run).write_text("def run():\n    from .step import Step\n")
     with pytest.raises(CycleError) as circle:
-        TopologicalSorter(architecture.imports(tmp_path, [step, run])).prepare()
+        TopologicalSorter(imports_of(tmp_path, [step, run])).prepare()
     assert {*circle.value.args[1]} == {step, run}
 
 
 @pytest.mark.parametrize("path", [path for path in PRODUCT if path.parts[0] in ("chain", "model", "recovery")], ids=str)
 def test_nothing_downstream_of_templates_needs_troposphere(path: Path) -> None:
-    imported = {name.split(".")[0] for names in architecture.modules(ROOT, path) for name in names}
+    imported = {name.split(".")[0] for names in modules(Path(), path) for name in names}
     assert not imported & {"troposphere", "awacs", "cfnlint", "cfn_flip"}
 
 
 @pytest.mark.parametrize("path", [path for path in PRODUCT if path.parts[0] == "protocol"], ids=str)
 def test_what_is_packed_into_every_function_needs_the_standard_library_alone(path: Path) -> None:
-    imported = {names[-1].split(".")[0] for names in architecture.modules(ROOT, path)}
+    imported = {names[-1].split(".")[0] for names in modules(Path(), path)}
     assert imported <= {*sys.stdlib_module_names, "protocol"}
 
 
@@ -93,7 +103,7 @@ TEXTS = {"read_text": 0, "write_text": 1}
 @pytest.mark.parametrize("path", [path for path in PRODUCT if path.parts[0] != "functions"], ids=str)
 def test_a_text_is_read_and_written_as_utf_8_whatever_the_machines_encoding_is(path: Path) -> None:
     """Lambda's is UTF-8, so functions need not say so."""
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TEXTS:
             said = len(node.args) > TEXTS[node.func.attr] or any(given.arg == "encoding" for given in node.keywords)
             assert said, f"{path}:{node.lineno} takes the encoding of the machine"

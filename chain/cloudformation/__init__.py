@@ -2,12 +2,12 @@
 
 __all__ = [
     "account",
-    "detach",
+    "cleanup_failures",
     "durations",
+    "end_replication",
     "poller",
     "rate_limit",
-    "region_state",
-    "retained",
+    "reachable_regions",
     "schedule",
     "stack",
     "statuses",

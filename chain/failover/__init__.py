@@ -1,3 +1,3 @@
 """The topology after a failover, and the function that fails over and back, as the chain sees them."""
 
-__all__ = ["failover_artifacts", "file_systems", "function", "topology"]
+__all__ = ["failover_leftovers", "file_failback", "function", "topology"]
