@@ -9,6 +9,8 @@ SYSTEM ?=
 YES ?=
 MODE ?=
 APPROVE ?=
+ALLOW ?=
+REASON ?=
 TEST_GROUPS := test operations page oscal policy-sentry
 INSTALL := $(BASE_PYTHON) requirements/install.py
 SELECT := $(foreach name,$(SYSTEM),--system $(name))
@@ -16,7 +18,8 @@ CONFIRM := $(if $(YES),--yes)
 # The same on every machine: text is UTF-8, and what lies beside a program is found by it.
 export PYTHONUTF8 := 1
 unexport PYTHONSAFEPATH
-FAIL := $(if $(MODE),--mode $(MODE)) $(if $(APPROVE),--approve $(APPROVE))
+# A word is an option of the same name. A command that does not take it refuses it, so that none is left out in silence.
+OPTIONS = $(SELECT) $(if $(MODE),--mode $(MODE)) $(if $(APPROVE),--approve $(APPROVE)) $(if $(ALLOW),--allow "$$ALLOW") $(if $(REASON),--reason "$$REASON")
 
 $(if $(filter 1,$(words $(VENV))),,$(error VENV is one folder without a space in its path; it is "$(VENV)"))
 
@@ -121,17 +124,15 @@ drift: ## read every declared property back and compare
 plan deploy: build
 status drift: setup
 plan deploy status drift:
-	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT)
+	$(PYTHON) deploy.py $@ --env $(ENV) $(OPTIONS)
 
 failover: setup ## say what a failover would do and lose; MODE=switchover or MODE=failover does it, after one question
 failback: setup ## bring a system home again
-failover failback:
-	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(FAIL) $(CONFIRM)
+failover failback unlock destroy:
+	$(PYTHON) deploy.py $@ --env $(ENV) $(OPTIONS) $(CONFIRM)
 
 unlock: setup ## take away the locks of runs that have ended without letting go
 destroy: setup ## take an environment apart, after one question
-unlock destroy:
-	$(PYTHON) deploy.py $@ --env $(ENV) $(SELECT) $(CONFIRM)
 
 show: setup ## the record of a run: make show RUN=last ARGS=--html >run.html
 	@$(PYTHON) deploy.py $@ --run '$(or $(RUN),last)' $(ARGS)

@@ -72,13 +72,14 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         if name in ("plan", "deploy"):
             command.add_argument(
                 "--allow",
-                action="append",
-                default=os.environ.get("ALLOW", "").split(),
-                metavar="ID",
-                help="what may be lost or opened, by its logical id; repeatable",
+                action="extend",
+                type=str.split,
+                default=[],
+                metavar="IDS",
+                help="what may be lost or opened, by its logical ids; repeatable",
             )
         if name in ("deploy", "destroy"):
-            command.add_argument("--reason", default=os.environ.get("REASON", ""), metavar="TEXT", help="kept in the record")
+            command.add_argument("--reason", default="", metavar="TEXT", help="kept in the record")
         if name in JSON:
             command.add_argument("--json", action="store_true", help=JSON[name])
         if name in MODES:
@@ -114,15 +115,14 @@ def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     given = arguments(argv)
     if given.command == "show":
         return _show(root, given)
-    resume = _again(given, given.command)
+    given.resume = resume = _again(given, given.command)
     from chain.cloudformation.account import access
     from chain.cloudformation.stack import StackError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled ends as one that is interrupted
     try:
         with access():
-            command = import_module(f"chain.cli.{given.command}")
-            return Exit(command.run(root, given, resume))
+            return int(import_module(f"chain.cli.{given.command}").run(root, given))
     except InputError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return Exit.INPUT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -50,6 +51,18 @@ def test_what_is_given_reaches_the_command() -> None:
     assert re.search(r"deploy\.py failover --env dev --system healthcare --mode switchover +--yes$", said, re.MULTILINE)
     said = _make("deploy", "ENV=dev", "SYSTEM=ledger healthcare", "ALLOW=Instance", "REASON=a test").stdout
     assert "deploy.py deploy --env dev --system ledger --system healthcare" in said
+
+
+def test_a_word_that_a_command_does_not_take_is_refused_by_it_and_never_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    said = _make("deploy", "ENV=dev", "MODE=dry-run", "ALLOW=Table Key", "REASON=it's $$5").stdout
+    line = next(each for each in said.splitlines() if "deploy.py deploy" in each)
+    given = shlex.split(line.replace("$ALLOW", "Table Key").replace("$REASON", "it's $5"))[2:]
+    assert given == ["deploy", "--env", "dev", "--mode", "dry-run", "--allow", "Table Key", "--reason", "it's $5"]
+    with pytest.raises(SystemExit) as ended:
+        deploy.arguments(given)
+    assert (ended.value.code, "--mode dry-run" in capsys.readouterr().err) == (2, True)
+    given = [word for word in given if word not in ("--mode", "dry-run")]
+    assert deploy.arguments(given).allow == ["Table", "Key"]
 
 
 def test_a_word_of_make_is_an_option_of_the_same_name_and_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

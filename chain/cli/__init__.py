@@ -1,3 +1,3 @@
 """The commands of `deploy.py`, and how their results are written."""
 
-__all__ = []
+__all__: list[str] = []

@@ -1,80 +1,48 @@
-"""Create and update stacks, and keep the record of it."""
+"""Deploy: bring every stack to its committed template, with a record of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from chain.cli import text
-from chain.cli.session import DURATIONS, Options, Session, opened, output, recorded, say
-from chain.cloudformation.durations import Durations, memory_name
-from chain.cloudformation.stack import News, Report
+from chain.cli.session import Options, opened, out, recorded, say
+from chain.cloudformation.durations import memory_name
 from chain.deploy import saved_plan
 from chain.deploy.deployment import deploy
-from chain.deploy.saved_plan import Saved
 from chain.environment.exit_codes import Exit, InputError
 from chain.environment.graph import open_environment
 from chain.run import record
-from chain.run.lock import Locks
-from chain.run.progress import Board, Lines, progress
-from chain.run.record import Record
+from chain.run.progress import progress
 
 
-def run(root: Path, options: Options, resume: str) -> Exit:
-    """Deploy an environment, or go on with the run that did not end."""
+def run(root: Path, options: Options) -> Exit:
+    """Deploy what is committed, or go on where an earlier run ended."""
     record.writable(root / record.FOLDER)
     graph = open_environment(root, options.env, options.system)
     if options.allow and not options.reason:
         raise InputError(["ALLOW needs a reason, which is kept: REASON='why'"])
-    saved = saved_plan.load(Path(options.plan), options.env, options.system) if options.plan else None
-    session = opened(root, options, resume, graph)
-    planned = saved.of(session.who.account) if saved is not None else None
-    earlier = record.unfinished(session.root / record.FOLDER, options.env, options.system)
+    planned = saved_plan.load(Path(options.plan), options.env, options.system) if options.plan else None
+    run = opened(root, options, graph)
+    saved = planned.of(run.caller.account) if planned is not None else None
+    earlier = record.unfinished(root / record.FOLDER, options.env, options.system)
     allowed = options.allow
     if earlier is not None:
         say([*text.resumed(earlier), ""] if not options.json else [])
-        if earlier.asked == record.asked(session.graph):  # what was allowed then is what is asked for now
+        if earlier.asked == record.asked(graph):  # what was allowed then is what is asked for now
             allowed = list(dict.fromkeys([*allowed, *earlier.allowed]))
-    durations = Durations(session.root / DURATIONS)
-    remembered = {stack.id: durations.expected(memory_name(stack), "create") for stack in session.graph.stacks}
-    totals = {stack.id: len(stack.template.resources) for stack in session.graph.stacks}
-    board = progress(output(options), totals, {id_: seconds for id_, seconds in remembered.items() if seconds is not None})
-    with recorded("deploy", session.root, options, session.clients, session.who, earlier) as kept:
+    expected = {stack.id: run.durations.expected(memory_name(stack), "create") for stack in graph.stacks}
+    totals = {stack.id: len(stack.template.resources) for stack in graph.stacks}
+    board = progress(out(options), totals, {id_: seconds for id_, seconds in expected.items() if seconds is not None})
+    run = replace(run, allowed=allowed, rotation_patience=options.rotation_wait)
+    with recorded("deploy", root, options, run, board, earlier) as (kept, run):
         if allowed:
             kept("approval", allowed=allowed, reason=options.reason or (earlier.reason if earlier else ""))
-
-        def report(news: News) -> None:
-            board(news)
-            kept.news(news)
-
-        kept.code = _deployed(session, kept, board, report, allowed, planned, durations)
+        try:
+            result = deploy(run, saved)
+        finally:
+            board.close()
+        say(text.deployed(graph, result, options.resume), out(options))
+        left = any(each.left for each in result.done.values())
+        kept.code = Exit.FAILED if result.failed else Exit.LEFT_BEHIND if left else Exit.OK
     return kept.code
-
-
-def _deployed(
-    session: Session,
-    kept: Record,
-    board: Lines | Board,
-    report: Report,
-    allowed: Sequence[str],
-    planned: Saved | None,
-    durations: Durations,
-) -> Exit:
-    try:
-        result = deploy(
-            session.graph,
-            session.clients,
-            report,
-            folder=session.root / "out" / "packages",
-            rotation_patience=session.options.rotation_wait,
-            durations=durations,
-            locks=Locks(session.clients, session.who.arn),
-            allowed=allowed,
-            saved=planned,
-            note=kept,
-        )
-    finally:
-        board.close()
-    say(text.deployed(session.graph, result, session.resume), output(session.options))
-    left = any(each.left for each in result.done.values())
-    return Exit.FAILED if result.failed else Exit.LEFT_BEHIND if left else Exit.OK

@@ -1,4 +1,4 @@
-"""Show what will be deleted, ask once, delete it, and audit what is left."""
+"""Destroy: show what will be deleted, ask once, delete it, and audit what is left."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chain.cli import text
-from chain.cli.session import DURATIONS, Options, confirmed, output, recorded, say
+from chain.cli.session import MEMORY, Options, agreed, out, recorded, say
 from chain.cloudformation.account import caller, ordinary_clients
 from chain.cloudformation.durations import Durations
-from chain.cloudformation.stack import News
 from chain.destroy.destruction import destroy, survey
 from chain.environment import parameters
 from chain.environment.exit_codes import Exit, InputError
@@ -17,12 +16,12 @@ from chain.environment.parameters import check_suffix
 from chain.environment.templates import Template, load
 from chain.failover import topology
 from chain.run import record
-from chain.run.lock import Locks
 from chain.run.progress import progress
+from chain.run.run import Run
 
 
-def run(root: Path, options: Options, resume: str) -> Exit:
-    """Take an environment apart."""
+def run(root: Path, options: Options) -> Exit:
+    """Destroy what stands, by its tags."""
     record.writable(root / record.FOLDER)
     problems = check_suffix(options.env)
     if problems:
@@ -31,34 +30,28 @@ def run(root: Path, options: Options, resume: str) -> Exit:
     keeping = _keeping(root, templates, options.env)
     clients = ordinary_clients()
     who = caller(clients, sorted({region for template in templates for region in template.sites.values()}))
-    say([str(who), ""], output(options))
+    run = Run(clients, caller=who, durations=Durations(root / MEMORY))
+    say([str(who), ""], out(options))
     found = survey(templates, options.env, clients, who.account, keeping)
     known = [topology.read(clients, place) for place in topology.places(templates, options.env)]
-    say([*text.topology(known), *text.doomed(found)], output(options))
+    say([*text.topology(known), *text.doomed(found)], out(options))
     remembered = any(one.values for one in known)
-    if (found.stacks or found.leftovers or remembered) and not options.yes and not confirmed(out=output(options)):
+    if (found.stacks or found.leftovers or remembered) and not options.yes and not agreed(out=out(options)):
         return Exit.LEFTOVERS
-    board = progress(output(options), {each.id: len(each.resources) for each in found.stacks})
-    with recorded("destroy", root, options, clients, who) as kept:
+
+    board = progress(out(options), {each.id: len(each.resources) for each in found.stacks})
+    with recorded("destroy", root, options, run, board) as (kept, run):
         kept(
             "approval",
             stacks=[each.id for each in found.stacks],
             by="--yes" if options.yes else "the question",
             reason=options.reason,
         )
-
-        def report(news: News) -> None:
-            board(news)
-            kept.news(news)
-
         try:
-            locks = Locks(clients, who.arn)
-            result = destroy(
-                found, templates, clients, report, who.account, durations=Durations(root / DURATIONS), locks=locks, who=who.arn
-            )
+            result = destroy(found, templates, run)
         finally:
             board.close()
-        say(text.destroyed(result, resume), output(options))
+        say(text.destroyed(result, options.resume), out(options))
         kept.code = Exit.FAILED if result.failed else Exit.LEFTOVERS if result.left else Exit.OK
     return kept.code
 

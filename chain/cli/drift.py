@@ -1,4 +1,4 @@
-"""Read every declared property back and compare."""
+"""Drift: every declared property, read back and compared."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from functools import partial
 from pathlib import Path
 
 from chain.cli import json_lines, text
-from chain.cli.session import Options, opened, say, topologies
+from chain.cli.session import Options, opened, remembered, say
 from chain.cloudformation import reachable_regions
 from chain.drift import drift
 from chain.environment.exit_codes import Exit
-from chain.environment.graph import open_environment
 from chain.failover import topology
 from chain.failover.failover_leftovers import outside
 
 
-def run(root: Path, options: Options, resume: str) -> Exit:
-    """Differences between what is declared and what stands, within stacks and outside of them."""
-    session = opened(root, options, resume, open_environment(root, options.env, options.system))
-    known, silent = topologies(session)
-    found = drift(session.graph, session.clients)
-    held = topology.held(known, session.graph)
+def run(root: Path, options: Options) -> Exit:
+    """Compare, also what recovery regions remember."""
+    run = opened(root, options)
+    known, silent = remembered(run, options.env)
+    found = drift(run.graph, run.clients)
+    held = topology.held(known, run.graph)
     beyond: list[str] = []
     for each in known:
-        arns, why = reachable_regions.asked(each.place.region, partial(list[str], outside(each, session.clients)))
+        arns, why = reachable_regions.asked(each.place.region, partial(list[str], outside(each, run.clients)))
         beyond += arns or []
         silent += [f"{each.place.system}-{each.place.suffix}  NOT SEEN: what stands outside of every stack: {why}"] if why else []
     if options.json:

@@ -1,11 +1,12 @@
-"""Fail a system over, or bring it home: say what it would do and lose, ask once, and follow it."""
+"""Failover: say what it would do and lose, ask once, have the recovery region do it, and follow it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from chain.cli import json_lines, text
-from chain.cli.session import Options, confirmed, output, say
+from chain.cli.session import Options, agreed, say
+from chain.cli.session import out as out_of
 from chain.cloudformation.account import caller, ordinary_clients
 from chain.drift import drift
 from chain.environment.exit_codes import Exit, InputError
@@ -18,12 +19,12 @@ from protocol.journal import DRY, FAILBACK, FAILOVER, REFUSED, WAITING
 from protocol.topology import LAYER
 
 
-def run(root: Path, options: Options, resume: str) -> Exit:
-    """Have the recovery region take over."""
-    return transfer(FAILOVER, root, options, resume)
+def run(root: Path, options: Options) -> Exit:
+    """Fail one system over."""
+    return move(FAILOVER, root, options)
 
 
-def transfer(command: str, root: Path, options: Options, resume: str) -> Exit:
+def move(command: str, root: Path, options: Options) -> Exit:
     """A failover or a failback of one system, with nothing asked of the primary region but what a failback cannot do without."""
     problems = check_suffix(options.env)
     if len(options.system) != 1:
@@ -39,7 +40,7 @@ def transfer(command: str, root: Path, options: Options, resume: str) -> Exit:
     clients = ordinary_clients()
     who = caller(clients, [place.region])
     record, function = topology.read(clients, place), failover.find(clients, place)
-    out = output(options)
+    out = out_of(options)
     say([str(who), "", *text.topology([record]), ""], out)
     say(json_lines.topology([record]) if options.json else [])
 
@@ -75,11 +76,10 @@ def transfer(command: str, root: Path, options: Options, resume: str) -> Exit:
         return Exit.REFUSED
     joins = "execution" in event
     asked = f"Go on with the {request} {event['execution']}" if joins else f"Begin this {request}"
-    if not options.yes and not confirmed(f"{asked}? Type yes: ", out):
+    if not options.yes and not agreed(f"{asked}? Type yes: ", out):
         return Exit.REFUSED
 
     def as_declared() -> bool:
-
         found = drift(graph or open_environment(root, options.env, options.system), clients)
         say(text.drift(found), out)
         say(json_lines.drift(found) if options.json else [])
@@ -92,7 +92,7 @@ def transfer(command: str, root: Path, options: Options, resume: str) -> Exit:
     begun = {"more": True, **event} if joins else ask(event)
     answer = follower.follow(str(begun.get("execution") or options.approve), begun)
     after = topology.read(clients, place)
-    say(failover.ended(answer, after, resume), out)
+    say(failover.ended(answer, after, options.resume), out)
     say([*json_lines.topology([after]), json_lines.execution(answer)] if options.json else [])
     if request == FAILBACK and not function.makes_anew and failover.code(answer) is Exit.OK:
         return Exit.OK if as_declared() else Exit.DRIFT

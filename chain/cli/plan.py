@@ -1,4 +1,4 @@
-"""Show what a deployment would do."""
+"""Plan: what a deployment would do, and what it would lose."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from chain.environment.graph import open_environment
 from chain.failover import topology
 
 
-def run(root: Path, options: Options, resume: str) -> Exit:
-    """What would happen to each stack, what would be lost or opened, and what is not ready."""
-    environment = open_environment(root, options.env, options.system)
+def run(root: Path, options: Options) -> Exit:
+    """Show it, and save it if a file is named."""
+    graph = open_environment(root, options.env, options.system)
     if options.save:
         saved_plan.writable(Path(options.save))
-    session = opened(root, options, resume, environment)
-    seen = reachable_regions.look(session.clients, session.graph.regions)
-    graph = reachable_regions.within(session.graph, seen)[0]
-    found = preflight.check(session.graph, session.clients, seen)
-    judged = review(graph, session.clients, seen.standing)
-    held = topology.held(topology.records(graph, session.clients), graph)
-    steps = plan(session.graph, session.clients, seen, judged=judged, held=held)
+    run = opened(root, options, graph)
+    seen = reachable_regions.look(run.clients, graph.regions)
+    reachable = reachable_regions.within(graph, seen)[0]
+    found = preflight.check(graph, run.clients, seen)
+    judged = review(reachable, run.clients, seen.standing)
+    held = topology.held(topology.records(reachable, run.clients), reachable)
+    steps = plan(run, seen, judged=judged, held=held)
     dangers, allowed = text.dangers(judged, steps), options.allow
     if options.json:
-        say([*json_lines.plan(session.graph, steps, judged, dangers, allowed), *json_lines.ready(found)])
+        say([*json_lines.plan(graph, steps, judged, dangers, allowed), *json_lines.ready(found)])
     else:
         say(guard.sentences(dangers, allowed))
         say([*text.ready(found)])
-        say(text.plan(session.graph, steps, judged.orphans))
+        say(text.plan(graph, steps, judged.orphans))
     if options.save:
-        saved_plan.save(Path(options.save), session.who.account, options.env, options.system, steps, seen.standing)
+        saved_plan.save(Path(options.save), run.caller.account, options.env, options.system, steps, seen.standing)
     if found.findings:
         return Exit.NOT_READY
     if guard.refused(dangers, allowed):

@@ -50,7 +50,7 @@ FIRST_POLL, SLOWEST_POLL, SLOWER = 0.2, 5.0, 1.4  # seconds, seconds, factor
 
 
 @dataclass(frozen=True)
-class News:
+class StackEvent:
     """Something that happened to a stack, or to one of its resources."""
 
     stack: str  # id
@@ -60,7 +60,7 @@ class News:
     reason: str = ""
 
 
-Report = Callable[[News], None]
+Report = Callable[[StackEvent], None]
 
 
 @dataclass(frozen=True)
@@ -326,7 +326,7 @@ def tell(id_: str, stack_id: str, of: Sequence[Mapping[str, Any]], told: set[str
         if event["EventId"] not in told:
             told.add(event["EventId"])
             report(
-                News(
+                StackEvent(
                     stack=id_,
                     status=event["ResourceStatus"],
                     resource="" if is_own(event, stack_id) else event["LogicalResourceId"],

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from threading import Event
 from typing import Any
 
 from chain.changes import guard, network_interfaces
@@ -16,7 +14,7 @@ from chain.cloudformation import stack as cfn
 from chain.cloudformation.cleanup_failures import Undeleted
 from chain.cloudformation.durations import Durations, memory_name, typical
 from chain.cloudformation.poller import Watch
-from chain.cloudformation.stack import Clients, News, Report, StackError, State, Wait
+from chain.cloudformation.stack import Clients, StackError, StackEvent, State, Wait
 from chain.cloudformation.statuses import DECISIONS, GOOD, REMEDIES, Decision
 from chain.deploy import packages, preflight, rotation
 from chain.deploy.saved_plan import Saved
@@ -24,7 +22,8 @@ from chain.environment.exit_codes import NotReadyError
 from chain.environment.graph import ARTIFACTS, BUCKET, Graph, Stack
 from chain.failover import topology
 from chain.run.lock import Locks
-from chain.run.record import Note, nothing, shown, told
+from chain.run.record import Note, shown, told
+from chain.run.run import Run
 from model.resource_types import resource_type
 
 CALLS = {
@@ -37,11 +36,9 @@ CALLS = {
     ),
 }
 
-ROTATION_PATIENCE = 120.0  # seconds; a function in a VPC takes about 20 s for its first run, Secrets Manager retries later
-
 
 @dataclass(frozen=True)
-class Deployed:
+class StackResult:
     """A stack that stands as it should: what was done to it, its outputs, and what it let go of that is still there."""
 
     action: str  # created, updated or unchanged
@@ -59,41 +56,25 @@ class Deployed:
 class Result:
     """How a deployment ended, by the ids of stacks."""
 
-    done: Mapping[str, Deployed]
+    done: Mapping[str, StackResult]
     failed: Mapping[str, StackError]
     held: Mapping[str, tuple[str, ...]]
     warnings: tuple[str, ...] = field(default=())
     removed: tuple[str, ...] = field(default=())  # stacks whose layer is gone
 
 
-def deploy(
-    whole: Graph,
-    clients: Clients,
-    report: Report,
-    *,
-    folder: Path,
-    stop: Event | None = None,
-    rotation_patience: float = ROTATION_PATIENCE,
-    durations: Durations | None = None,
-    locks: Locks | None = None,
-    allowed: Collection[str] = (),
-    saved: Saved | None = None,
-    note: Note = nothing,
-) -> Result:
-    """Deploy a graph; ``folder`` holds the function packages. A failure holds back only what depends on it.
-
-    ``allowed`` are the logical ids of what may be lost; ``saved`` is the plan to apply, and no other; ``note`` keeps a record.
-    """
-    stop, durations = stop or Event(), durations or Durations()
+def deploy(run: Run, saved: Saved | None = None) -> Result:
+    """Deploy the graph of a run. A failure holds back only what depends on it; ``saved`` is the plan to apply, and no other."""
+    whole, clients, report, note = run.graph, run.clients, run.report, run.note
     seen = reachable_regions.look(clients, whole.regions)
     graph, left = reachable_regions.within(whole, seen)
     standing = seen.standing
     outputs: dict[str, Mapping[str, str]] = {}
-    with locks or Locks(clients) as held:
+    with run.locks or Locks(clients, run.caller.arn) as locks:
         for stack in graph.stacks:  # first: what is judged afterwards does not move while it is
             state = standing[stack.region].get(stack.name)
             if state is not None and state.is_ours(stack.template.system, stack.suffix):
-                _lock(stack, state.outputs, held, note)
+                _lock(stack, state.outputs, locks, note)
 
         found = preflight.check(whole, clients, seen)
         known = topology.records(graph, clients)
@@ -104,75 +85,60 @@ def deploy(
         judged = review(graph, clients, standing)
         if saved is not None:
             saved.insist(graph, standing)
-        note("review", **told(graph, judged, allowed))
-        judged.insist(allowed)
+        note("review", **told(graph, judged, run.allowed))
+        judged.insist(run.allowed)
         outputs |= {id_: _outputs_of(graph[id_], standing) for id_ in judged.order.early}
-        watches = {region: Watch(clients("cloudformation", region), stop) for region in graph.regions}
+        watches = {region: Watch(clients("cloudformation", region), run.stop) for region in graph.regions}
 
         for record in known:
             if record.destroying:  # an earlier destroy did not end, and is not to be ended any more
                 topology.unmark_destroying(clients, record.place)
 
-        def work(id_: str) -> Deployed:
+        def bring(id_: str) -> StackResult:
             stack = graph[id_]
             note("begin", stack=id_)
             try:
-                run = _Run(
-                    stack=stack,
-                    clients=clients,
-                    report=report,
-                    folder=folder,
-                    stop=stop,
-                    watch=watches[stack.region],
-                    durations=durations,
-                    judged=judged,
-                    allowed=allowed,
-                    note=note,
-                    kept=kept.get(id_, ""),
-                    planned=saved.changes(id_) if saved is not None else None,
-                )
-                done = run.bring(standing[stack.region].get(stack.name), outputs)
-                _lock(stack, done.outputs, held, note)
+                planned = saved.changes(id_) if saved is not None else None
+                work = _StackDeployment(run, stack, watches[stack.region], judged, kept.get(id_, ""), planned)
+                done = work.bring(standing[stack.region].get(stack.name), outputs)
+                _lock(stack, done.outputs, locks, note)
             except schedule.StoppedError:  # not by a fault of the stack's, and what AWS had begun goes on there
-                report(News(id_, "interrupted"))
+                report(StackEvent(id_, "interrupted"))
                 note("done", stack=id_, result="interrupted")
                 raise
             except Exception as error:
-                report(News(id_, "failed", reason=str(cfn.explain(error))))
+                report(StackEvent(id_, "failed", reason=str(cfn.explain(error))))
                 note("done", stack=id_, result="failed")
                 raise
             outputs[id_] = done.outputs
             left = [{name: getattr(each, name) for name in ("resource", "type", "physical", "reason")} for each in done.left]
             note("done", stack=id_, result=done.action, **({"left": left} if left else {}))
-            report(News(id_, done.action, reason=done.behind))
+            report(StackEvent(id_, done.action, reason=done.behind))
             return done
 
         try:
-            ended = schedule.run(judged.order.after, work, stop, _weights(graph, standing, durations))
-            removed = _orphans(graph, judged, clients, report, stop, durations, {**ended.failed, **left})
+            ended = schedule.run(judged.order.after, bring, run.stop, _weights(graph, standing, run.durations))
+            removed = _orphans(run, judged, {**ended.failed, **left})
         finally:
-            durations.save()
+            run.durations.save()
         for id_, ids in ended.held.items():
-            report(News(id_, "held back", reason=f"waits for {', '.join(ids)}"))
+            report(StackEvent(id_, "held back", reason=f"waits for {', '.join(ids)}"))
         for id_, why in left.items():
-            report(News(id_, "held back", reason=why))
+            report(StackEvent(id_, "held back", reason=why))
         warnings = [f"not checked beforehand: {text}" for text in found.unseen] + [
-            warning
-            for stack in graph.stacks
-            if stack.id in ended.done
-            for warning in _unrotated(stack, clients, stop, rotation_patience)
+            warning for stack in graph.stacks if stack.id in ended.done for warning in _unrotated(run, stack)
         ]
     failed = {id_: cfn.explain(error) for id_, error in {**ended.failed, **removed.failed}.items()}
     failed |= {id_: StackError(why, status="not seen") for id_, why in left.items()}
     return Result(ended.done, failed, {**ended.held, **removed.held}, tuple(warnings), tuple(removed.done))
 
 
-def _unrotated(stack: Stack, clients: Clients, stop: Event, patience: float) -> list[str]:
+def _unrotated(run: Run, stack: Stack) -> list[str]:
     """Warnings about secrets that were never rotated; that this cannot be asked is one more, and takes nothing from the rest."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        return rotation.first(stack, clients, Wait(stop), patience)
+        return rotation.first(stack, run.clients, Wait(run.stop), run.rotation_patience)
     except (BotoCoreError, ClientError) as error:
         return [f"{stack.id}: whether the rotation of its secrets works is unknown: {cfn.explain(error)}"]
 
@@ -196,22 +162,14 @@ def _outputs_of(stack: Stack, standing: cfn.Standing) -> Mapping[str, str]:
     return state.outputs if state is not None else {}
 
 
-def _orphans(
-    graph: Graph,
-    judged: Review,
-    clients: Clients,
-    report: Report,
-    stop: Event,
-    durations: Durations,
-    failed: Collection[str],
-) -> schedule.Ended[str]:
+def _orphans(run: Run, judged: Review, failed: Collection[str]) -> schedule.Ended[str]:
     """Remove stacks whose layer is gone, once nothing that stands needs them any more: what ``failed`` or is dark still may."""
-    if not judged.orphans or failed or stop.is_set():
+    if not judged.orphans or failed or run.stop.is_set():
         return schedule.Ended({}, {}, {})
     from chain.destroy.destruction import remove
 
-    suffix = graph.stacks[0].suffix
-    return remove([(each.system, each.region, each.state) for each in judged.orphans], suffix, clients, report, stop, durations)
+    suffix = run.graph.stacks[0].suffix
+    return remove([(each.system, each.region, each.state) for each in judged.orphans], suffix, run)
 
 
 def _lock(stack: Stack, outputs: Mapping[str, str], locks: Locks, note: Note) -> None:
@@ -231,31 +189,25 @@ def _weights(graph: Graph, standing: cfn.Standing, durations: Durations) -> dict
     return weights
 
 
-@dataclass(kw_only=True)
-class _Run:
+@dataclass
+class _StackDeployment:
     """The work on one stack, in one thread."""
 
+    run: Run
     stack: Stack
-    clients: Clients
-    report: Report
-    folder: Path
-    stop: Event
     watch: Watch
-    durations: Durations
     judged: Review
-    allowed: Collection[str]
-    note: Note
     kept: str  # why it must stay as it is
     planned: Collection[str] | None  # what may happen to its resources, where a plan says so
     told: set[str] = field(default_factory=set)  # ids of events
     events: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
-        self.cloudformation: Any = self.clients("cloudformation", self.stack.region)
+        self.cloudformation: Any = self.run.clients("cloudformation", self.stack.region)
 
-    def bring(self, state: State | None, outputs: Mapping[str, Mapping[str, str]]) -> Deployed:
+    def bring(self, state: State | None, outputs: Mapping[str, Mapping[str, str]]) -> StackResult:
         """From whatever it is to what it should be."""
-        if self.stop.is_set():
+        if self.run.stop.is_set():
             raise schedule.StoppedError
         stack = self.stack
         answers, unknown = stack.parameters(outputs)
@@ -265,10 +217,12 @@ class _Run:
             state = self._settled(state)
             if state is not None and self._is_current(state, answers):
                 self._protect(state)
-                return Deployed("unchanged", state.outputs, cleanup_failures.standing(self.clients, self.stack.region, state))
+                return StackResult(
+                    "unchanged", state.outputs, cleanup_failures.standing(self.run.clients, self.stack.region, state)
+                )
             if self.kept:  # an output that another stack gave has changed meanwhile
                 raise StackError(self.kept, status="not begun")
-            for name in packages.upload(stack, outputs, self.clients, self.folder):
+            for name in packages.upload(stack, outputs, self.run.clients, self.run.packages):
                 self._say("uploaded", name)
             if state is not None:
                 self._protect(state)
@@ -292,11 +246,13 @@ class _Run:
         layer = self.stack.template.layer
         said = {self.stack.id: guard.replaced(change_set.changes)}
         taken = [each for each in self.judged.moves.taken(said) if each.stack == self.stack.id]
-        standing = network_interfaces.dangers(taken, self.clients, self.judged.stands)  # once more: it may have come meanwhile
+        standing = network_interfaces.dangers(
+            taken, self.run.clients, self.judged.stands
+        )  # once more: it may have come meanwhile
         own = [each for each in (*self.judged.moves.dangers(said), *standing) if each.stack == self.stack.id]
-        wrong = guard.refused([*guard.by_change_set(self.stack.id, layer, change_set.changes), *own], self.allowed)
+        wrong = guard.refused([*guard.by_change_set(self.stack.id, layer, change_set.changes), *own], self.run.allowed)
         found = {f"{each.action} {each.resource}" for each in change_set.changes}
-        self.note("change set", stack=self.stack.id, id=change_set.id, changes=[shown(each) for each in change_set.changes])
+        self.run.note("change set", stack=self.stack.id, id=change_set.id, changes=[shown(each) for each in change_set.changes])
         if wrong:
             cfn.discard(self.cloudformation, change_set)
             reason = "; ".join(f"{each.resource} ({each.type}) {each.what}" for each in wrong)
@@ -308,7 +264,7 @@ class _Run:
             more = ", ".join(sorted(found - set(self.planned)))
             raise StackError(f"this is not in the plan: {more}. Plan again", status="not as planned")
 
-    def _create(self, answers: Mapping[str, str]) -> Deployed | None:
+    def _create(self, answers: Mapping[str, str]) -> StackResult | None:
         """Create the stack in one call, which either has it or has it not; None if one of its name stands after all."""
         token = cfn.token()
         try:
@@ -321,10 +277,10 @@ class _Run:
             return None
         return self._reached("created", self._rest("create", made["StackId"], token=token))
 
-    def _update(self, state: State, answers: Mapping[str, str]) -> Deployed:
-        change_set = cfn.prepare(self.cloudformation, self.stack, answers, "UPDATE", Wait(self.stop))
+    def _update(self, state: State, answers: Mapping[str, str]) -> StackResult:
+        change_set = cfn.prepare(self.cloudformation, self.stack, answers, "UPDATE", Wait(self.run.stop))
         if change_set is None:
-            return Deployed("unchanged", state.outputs, cleanup_failures.standing(self.clients, self.stack.region, state))
+            return StackResult("unchanged", state.outputs, cleanup_failures.standing(self.run.clients, self.stack.region, state))
         self._judge(change_set)
         token = cfn.token()
         self.cloudformation.execute_change_set(
@@ -332,12 +288,12 @@ class _Run:
         )
         return self._reached("updated", self._rest("update", state.id, before=state, token=token))
 
-    def _reached(self, action: str, after: State | None) -> Deployed:
+    def _reached(self, action: str, after: State | None) -> StackResult:
         if after is None:
             raise StackError("the stack was deleted while it was being made")
         if after.status not in GOOD:
             raise cfn.first_failure(self.cloudformation, after, self.events)
-        return Deployed(action, after.outputs, cleanup_failures.undeleted(self.events, after.id))
+        return StackResult(action, after.outputs, cleanup_failures.undeleted(self.events, after.id))
 
     def _settled(self, state: State | None) -> State | None:
         """The stack at rest and fit to be updated, or None if it is to be created."""
@@ -400,7 +356,7 @@ class _Run:
     def _rest(self, kind: str, stack_id: str, *, before: State | None = None, token: str = "") -> State | None:
         """Wait for the end of an operation, tell its events, and remember how long it took."""
         name = memory_name(self.stack)
-        expected = self.durations.expected(name, kind) if token else None
+        expected = self.run.durations.expected(name, kind) if token else None
         tell = partial(self._tell, stack_id)
         after = self.watch.rest(stack_id, tell, before=before, token=token, expected=expected)
         self.events = ()
@@ -408,12 +364,12 @@ class _Run:
             tell()
             seconds = cfn.took(self.events, stack_id)
             if seconds is not None and token and after.status in GOOD:
-                self.durations.note(name, kind, seconds)
+                self.run.durations.note(name, kind, seconds)
         return after
 
     def _tell(self, stack_id: str) -> None:
         self.events = list(cfn.events(self.cloudformation, stack_id))
-        cfn.tell(self.stack.id, stack_id, self.events, self.told, self.report)
+        cfn.tell(self.stack.id, stack_id, self.events, self.told, self.run.report)
 
     def _say(self, status: str, reason: str) -> None:
-        self.report(News(self.stack.id, status, reason=reason))
+        self.run.report(StackEvent(self.stack.id, status, reason=reason))

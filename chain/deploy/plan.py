@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from threading import Event
 
 from chain.changes import network_interfaces
 from chain.changes.guard import Danger, by_change_set, replaced
@@ -14,9 +13,10 @@ from chain.changes.template_diff import Difference
 from chain.cloudformation import schedule
 from chain.cloudformation import stack as cfn
 from chain.cloudformation.reachable_regions import Seen, look, within
-from chain.cloudformation.stack import Change, Clients, StackError, State, Wait
+from chain.cloudformation.stack import Change, StackError, State, Wait
 from chain.cloudformation.statuses import DECISIONS, REMEDIES, Decision
-from chain.environment.graph import Graph, Stack
+from chain.environment.graph import Stack
+from chain.run.run import Run
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,13 @@ class Step:
 
 
 def plan(
-    whole: Graph,
-    clients: Clients,
+    run: Run,
     seen: Seen | None = None,
-    stop: Event | None = None,
     judged: Review | None = None,
     held: Mapping[str, str] | None = None,
 ) -> list[Step]:
     """One step per stack, in the order of the graph. ``held`` are those that must not change, by id, and why."""
-    stop = stop or Event()
+    whole, clients = run.graph, run.clients
     seen = seen or look(clients, whole.regions)
     graph, left = within(whole, seen)
     standing = seen.standing
@@ -53,14 +51,14 @@ def plan(
 
     def work(id_: str) -> Step:
         stack = graph[id_]
-        step = _step(stack, standing[stack.region].get(stack.name), outputs, clients, stop, judged)
+        step = _step(stack, standing[stack.region].get(stack.name), outputs, run, judged)
         found = judged.differences.get(id_, ()) if step.action in ("change", "refused") else ()
         if not step.changes and step.unknown:  # what CloudFormation cannot be asked yet
             known = tuple(Change(one.action, one.resource, one.type, one.replacement) for one in found)
             step = replace(step, changes=known) if step.action == "change" else step
         return replace(step, differences=found, dangers=tuple(by_change_set(id_, stack.template.layer, step.changes)))
 
-    ended = schedule.run({stack.id: () for stack in graph.stacks}, work, stop)
+    ended = schedule.run({stack.id: () for stack in graph.stacks}, work, run.stop)
     if ended.failed:
         raise next(iter(ended.failed.values()))
     done = {
@@ -101,12 +99,10 @@ def _noted(step: Step, moving: set[str]) -> Step:
     return replace(step, note=f"as long as these stay as they are: {', '.join(fed)}")
 
 
-def _step(
-    stack: Stack, state: State | None, outputs: Mapping[str, Mapping[str, str]], clients: Clients, stop: Event, judged: Review
-) -> Step:
+def _step(stack: Stack, state: State | None, outputs: Mapping[str, Mapping[str, str]], run: Run, judged: Review) -> Step:
     from botocore.exceptions import ClientError
 
-    cloudformation = clients("cloudformation", stack.region)
+    cloudformation = run.clients("cloudformation", stack.region)
     decision = Decision.CREATE if state is None else DECISIONS[state.status]
     foreign_review = decision is Decision.REVIEW and state is not None and cfn.foreign_change_sets(cloudformation, state.name)
     if state is not None and decision is not Decision.CREATE:
@@ -133,7 +129,7 @@ def _step(
     if state is not None and not creates and cfn.is_current(cloudformation, state, stack, answers, judged.body(state)):
         return Step(stack, "none")
     try:
-        change_set = cfn.prepare(cloudformation, stack, answers, "CREATE" if creates else "UPDATE", Wait(stop))
+        change_set = cfn.prepare(cloudformation, stack, answers, "CREATE" if creates else "UPDATE", Wait(run.stop))
     except (StackError, ClientError) as error:
         return Step(stack, "refused", note=str(cfn.explain(error)))
     if change_set is None:

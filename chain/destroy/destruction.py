@@ -11,16 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
-from threading import Event
 from typing import Any
 
 from chain.cloudformation import cleanup_failures, end_replication, reachable_regions, schedule
 from chain.cloudformation import stack as cfn
 from chain.cloudformation.cleanup_failures import Undeleted
-from chain.cloudformation.durations import Durations, typical
+from chain.cloudformation.durations import typical
 from chain.cloudformation.end_replication import unless
 from chain.cloudformation.poller import Watch
-from chain.cloudformation.stack import Clients, News, Report, StackError, State, Wait
+from chain.cloudformation.stack import Clients, StackError, StackEvent, State, Wait
 from chain.cloudformation.statuses import DECISIONS, Decision
 from chain.destroy import final_snapshots, orphans, restore_tests, vaults
 from chain.destroy.buckets import count, empty
@@ -30,6 +29,7 @@ from chain.environment.graph import BUCKET as LOCKED
 from chain.environment.templates import Template
 from chain.failover import topology
 from chain.run.lock import Locks
+from chain.run.run import Run
 from model import Site, address
 
 CALLS = {
@@ -48,7 +48,7 @@ ATTEMPTS = 2  # a deletion that fails is tried once more: a bucket may have fill
 
 
 @dataclass(frozen=True, eq=False)
-class Doomed:
+class StackToDelete:
     """A stack that will be deleted, and what it holds: logical id, type and physical id of each resource."""
 
     system: str
@@ -96,7 +96,7 @@ class Survey:
     suffix: str
     systems: tuple[str, ...]
     regions: tuple[str, ...]
-    stacks: tuple[Doomed, ...]
+    stacks: tuple[StackToDelete, ...]
     objects: Mapping[str, str]  # bucket -> how many versions and markers it holds
     points: Mapping[str, str]  # backup vault -> how many recovery points it holds
     foreign: tuple[str, ...]  # stacks that bear a name of ours and not our tags
@@ -152,7 +152,9 @@ def survey(templates: Sequence[Template], suffix: str, clients: Clients, account
                 foreign.append(f"{region}/{state.name}")
     with ThreadPoolExecutor(READERS) as pool:
         stacks = list(
-            pool.map(lambda each: replace(_doomed(*each), left=cleanup_failures.standing(clients, each[1], each[2])), ours)
+            pool.map(
+                lambda each: replace(_stack_to_delete(*each), left=cleanup_failures.standing(clients, each[1], each[2])), ours
+            )
         )
     counts = {bucket: count(clients("s3", doomed.region), bucket) for doomed in stacks for bucket in doomed.of(BUCKET)}
     points = {vault: vaults.count(clients("backup", doomed.region), vault) for doomed in stacks for vault in doomed.of(VAULT)}
@@ -174,9 +176,9 @@ def survey(templates: Sequence[Template], suffix: str, clients: Clients, account
     return Survey(suffix, systems, regions, tuple(stacks), counts, points, tuple(foreign), tuple(outside), last)
 
 
-def _doomed(
+def _stack_to_delete(
     system: str, region: str, state: State, cloudformation: Any, suffix: str, places: Mapping[tuple[str, Site], str]
-) -> Doomed:
+) -> StackToDelete:
     listed = cfn.resources(cloudformation, state.id)
     resources = tuple(
         (name, each["ResourceType"], each.get("PhysicalResourceId", ""))
@@ -191,7 +193,7 @@ def _doomed(
         needs.add(f"{places.get((system, site), region)}/{system}-{source}-{suffix}")
     if layer.get("Packages"):
         needs.add(f"{region}/{system}-artifacts-{suffix}")
-    doomed = Doomed(system, region, state, resources, frozenset(needs))
+    doomed = StackToDelete(system, region, state, resources, frozenset(needs))
     declared = document.get("Resources", {})
     joins = {
         name
@@ -202,53 +204,33 @@ def _doomed(
     return replace(doomed, joined=joined)
 
 
-def destroy(
-    found: Survey,
-    templates: Sequence[Template],
-    clients: Clients,
-    report: Report,
-    account: str,
-    *,
-    stop: Event | None = None,
-    patience: float = orphans.PATIENCE,
-    durations: Durations | None = None,
-    locks: Locks | None = None,
-    who: str = "",
-) -> Result:
+def destroy(found: Survey, templates: Sequence[Template], run: Run, *, patience: float = orphans.PATIENCE) -> Result:
     """Delete what was found, sweep what outlives it, and look for what is left."""
-    stop, durations = stop or Event(), durations or Durations()
-    with locks or Locks(clients) as held:
+    clients = run.clients
+    with run.locks or Locks(clients, run.caller.arn) as locks:
         for each in found.stacks:
             if each.layer == ARTIFACTS and LOCKED in each.state.outputs:
-                held.take(each.system, found.suffix, each.region, each.state.outputs[LOCKED])
+                locks.take(each.system, found.suffix, each.region, each.state.outputs[LOCKED])
         marked: list[topology.Place] = []
         lost: Mapping[str, Exception] | None = None
         try:
             for place in topology.places(templates, found.suffix):  # before anything else: from here on nothing fails over
                 if any(each.system == place.system for each in found.stacks) or topology.read(clients, place).values:
-                    marked += [place] if topology.mark_destroying(clients, place, who) else []
-                    topology.await_lease(clients, place, Wait(stop))
-            lost = _keep(found, clients, report, stop)
+                    marked += [place] if topology.mark_destroying(clients, place, run.caller.arn) else []
+                    topology.await_lease(clients, place, Wait(run.stop))
+            lost = _keep(found, run)
         finally:
             for place in marked if lost != {} else ():  # nothing is deleted, and it fails over as before
                 topology.unmark_destroying(clients, place)
         if lost:
             return Result((), {id_: cfn.explain(error) for id_, error in lost.items()}, {}, (), (), ())
-        return _destroy(found, templates, clients, report, account, stop, patience, durations)
+        return _destroy(found, templates, run, patience)
 
 
-def _destroy(
-    found: Survey,
-    templates: Sequence[Template],
-    clients: Clients,
-    report: Report,
-    account: str,
-    stop: Event,
-    patience: float,
-    durations: Durations,
-) -> Result:
-    names = {region: _names(found, templates, region, account) for region in found.regions}
-    ended = _take_down(found, clients, names, report, stop, durations)
+def _destroy(found: Survey, templates: Sequence[Template], run: Run, patience: float) -> Result:
+    clients = run.clients
+    names = {region: _names(found, templates, region, run.caller.account) for region in found.regions}
+    ended = _take_down(found, run, names)
     swept: list[str] = []
     left: list[str] = []
     pending: list[tuple[str, datetime | None]] = []
@@ -264,7 +246,7 @@ def _destroy(
                 if place.region == region:
                     swept += [f"{region}  parameter {name}" for name in topology.forget(clients, place)]
         patient = 0.0 if ended.failed else patience
-        audit = orphans.audit(clients, region, found.systems, found.suffix, Wait(stop), patient)
+        audit = orphans.audit(clients, region, found.systems, found.suffix, Wait(run.stop), patient)
         left += [f"{region}  {arn}" for arn in audit.left]
         pending += audit.pending
     arns = [text.rpartition("  ")[2] for text in left]
@@ -278,50 +260,47 @@ def _destroy(
     return Result(tuple(ended.done), failed, ended.held, tuple(swept), tuple(left), tuple(pending), found.last, commands)
 
 
-def _keep(found: Survey, clients: Clients, report: Report, stop: Event) -> Mapping[str, Exception]:
+def _keep(found: Survey, run: Run) -> Mapping[str, Exception]:
     """Take the last snapshots, all at once; failures by what they are of."""
     wanted = {f"{each.region}/{each.identifier}": each for each in found.last}
 
     def work(id_: str) -> None:
-        report(News(id_, "keeping", reason=wanted[id_].snapshot))
-        final_snapshots.keep(clients, wanted[id_], found.suffix, Wait(stop))
-        report(News(id_, "kept", reason=wanted[id_].snapshot))
+        run.report(StackEvent(id_, "keeping", reason=wanted[id_].snapshot))
+        final_snapshots.keep(run.clients, wanted[id_], found.suffix, Wait(run.stop))
+        run.report(StackEvent(id_, "kept", reason=wanted[id_].snapshot))
 
-    return schedule.run(dict.fromkeys(wanted, ()), work, stop).failed
+    return schedule.run(dict.fromkeys(wanted, ()), work, run.stop).failed
 
 
-def remove(
-    stacks: Sequence[tuple[str, str, State]], suffix: str, clients: Clients, report: Report, stop: Event, durations: Durations
-) -> schedule.Ended[str]:
+def remove(stacks: Sequence[tuple[str, str, State]], suffix: str, run: Run) -> schedule.Ended[str]:
     """Delete some stacks of an environment that goes on; ``stacks`` are system, region and state."""
     regions = tuple(sorted({region for _, region, _ in stacks}))
     doomed = tuple(
-        _doomed(system, region, state, clients("cloudformation", region), suffix, {}) for system, region, state in stacks
+        _stack_to_delete(system, region, state, run.clients("cloudformation", region), suffix, {})
+        for system, region, state in stacks
     )
     found = Survey(suffix, (), regions, doomed, {}, {}, (), ())
-    return _take_down(found, clients, {region: orphans.Names() for region in regions}, report, stop, durations)
+    return _take_down(found, run, {region: orphans.Names() for region in regions})
 
 
-def _take_down(
-    found: Survey, clients: Clients, names: Mapping[str, orphans.Names], report: Report, stop: Event, durations: Durations
-) -> schedule.Ended[str]:
+def _take_down(found: Survey, run: Run, names: Mapping[str, orphans.Names]) -> schedule.Ended[str]:
     """Quiet the stacks, end what binds them, and delete them, those that are needed last."""
     for each in found.stacks:
-        _quiet(each, clients, report)
-    loose = _loosen(found, clients, names, report, stop)
+        _quiet(each, run)
+    loose = _loosen(found, run, names)
     doomed = {each.id: each for each in found.stacks}
-    watches = {region: Watch(clients("cloudformation", region), stop) for region in found.regions}
+    watches = {region: Watch(run.clients("cloudformation", region), run.stop) for region in found.regions}
 
     def delete(id_: str) -> str:
         if id_ in loose:
             raise loose[id_]
-        return _Deletion(doomed[id_], found, clients, report, watches[doomed[id_].region], durations)(stop)
+        return _Deletion(run, doomed[id_], found, watches[doomed[id_].region])()
 
-    weights = {each.id: durations.expected(each.memory, "delete") or typical(each.types) for each in found.stacks}
+    weights = {each.id: run.durations.expected(each.memory, "delete") or typical(each.types) for each in found.stacks}
     try:
-        return schedule.run(_reversed(found.stacks), delete, stop, weights)
+        return schedule.run(_reversed(found.stacks), delete, run.stop, weights)
     finally:
-        durations.save()
+        run.durations.save()
 
 
 def _names(found: Survey, templates: Sequence[Template], region: str, account: str) -> orphans.Names:
@@ -334,33 +313,31 @@ def _names(found: Survey, templates: Sequence[Template], region: str, account: s
     return names
 
 
-def _loosen(
-    found: Survey, clients: Clients, names: Mapping[str, orphans.Names], report: Report, stop: Event
-) -> dict[str, Exception]:
+def _loosen(found: Survey, run: Run, names: Mapping[str, orphans.Names]) -> dict[str, Exception]:
     """End what binds the regions, and what rehearsed restores left in networks; failures by the stacks that they hold back."""
     bound = {each.id: each for each in found.stacks}
     regions = {each.region for each in found.stacks}
     globally = [each for each in found.stacks if each.of(CLUSTER) or each.of(GLOBAL)]
 
     def work(id_: str) -> None:
-        wait = Wait(stop)
+        wait = Wait(run.stop)
         if id_ in bound:
-            _unpair(bound[id_], clients, report, wait)
+            _unpair(bound[id_], run, wait)
         elif id_ in regions:
-            while left := list(restore_tests.look(clients, id_, names[id_].plans)):
+            while left := list(restore_tests.look(run.clients, id_, names[id_].plans)):
                 for text, step in left:
                     step()
-                    report(News(id_, "removing", reason=text))
+                    run.report(StackEvent(id_, "removing", reason=text))
                 wait()
         else:
             own = {name for each in globally for name in each.of(GLOBAL)}
             joined = [arn for each in globally for arn in each.joined]
-            for arn in end_replication.databases(clients, regions, own, joined, wait):
-                report(News(GLOBAL, "stopped", reason=f"replication of {arn}"))
+            for arn in end_replication.databases(run.clients, regions, own, joined, wait):
+                run.report(StackEvent(GLOBAL, "stopped", reason=f"replication of {arn}"))
 
-    ended = schedule.run(dict.fromkeys((*bound, *regions, *([GLOBAL] if globally else [])), ()), work, stop)
+    ended = schedule.run(dict.fromkeys((*bound, *regions, *([GLOBAL] if globally else [])), ()), work, run.stop)
     for id_, error in ended.failed.items():
-        report(News(id_, "failed", reason=str(cfn.explain(error))))
+        run.report(StackEvent(id_, "failed", reason=str(cfn.explain(error))))
     failed = {id_: error for id_, error in ended.failed.items() if id_ in bound}
     if GLOBAL in ended.failed:
         failed |= {each.id: ended.failed[GLOBAL] for each in globally}
@@ -370,16 +347,16 @@ def _loosen(
     return failed
 
 
-def _unpair(each: Doomed, clients: Clients, report: Report, wait: Wait) -> None:
+def _unpair(each: StackToDelete, run: Run, wait: Wait) -> None:
     """End the replication of a stack's buckets and file systems."""
     for bucket in each.of(BUCKET):
-        end_replication.objects(clients("s3", each.region), bucket)
+        end_replication.objects(run.clients("s3", each.region), bucket)
     for file_system in each.of(FILES):
-        if end_replication.files(clients, each.region, file_system, wait):
-            report(News(each.id, "stopped", reason=f"replication of {file_system}"))
+        if end_replication.files(run.clients, each.region, file_system, wait):
+            run.report(StackEvent(each.id, "stopped", reason=f"replication of {file_system}"))
 
 
-def _reversed(stacks: Sequence[Doomed]) -> dict[str, set[str]]:
+def _reversed(stacks: Sequence[StackToDelete]) -> dict[str, set[str]]:
     """What a stack waits for: those that were given its outputs, and those without which it could not be deleted.
 
     A vault is the last to hold what is a database's own: it waits for the cluster, and for the plans that write to it.
@@ -402,49 +379,47 @@ def _reversed(stacks: Sequence[Doomed]) -> dict[str, set[str]]:
             return after
 
 
-def _quiet(each: Doomed, clients: Clients, report: Report) -> None:
+def _quiet(each: StackToDelete, run: Run) -> None:
     """Stop what would go on writing and rotating while its surroundings are taken away."""
     for trail in each.of(TRAIL):
-        if unless(("TrailNotFoundException",), clients("cloudtrail", each.region).stop_logging, Name=trail):
-            report(News(each.id, "stopped", reason=f"trail {trail}"))
+        if unless(("TrailNotFoundException",), run.clients("cloudtrail", each.region).stop_logging, Name=trail):
+            run.report(StackEvent(each.id, "stopped", reason=f"trail {trail}"))
     for secret in each.of(SCHEDULE):
         # InvalidRequestException: the secret is being deleted, or does not rotate.
         gone = ("ResourceNotFoundException", "InvalidRequestException")
-        if unless(gone, clients("secretsmanager", each.region).cancel_rotate_secret, SecretId=secret):
-            report(News(each.id, "stopped", reason=f"rotation of {secret}"))
+        if unless(gone, run.clients("secretsmanager", each.region).cancel_rotate_secret, SecretId=secret):
+            run.report(StackEvent(each.id, "stopped", reason=f"rotation of {secret}"))
 
 
 @dataclass
 class _Deletion:
     """The deletion of one stack, in one thread."""
 
-    each: Doomed
+    run: Run
+    each: StackToDelete
     found: Survey
-    clients: Clients
-    report: Report
     watch: Watch
-    durations: Durations
     told: set[str] = field(default_factory=set)  # ids of events
     events: list[Mapping[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.cloudformation: Any = self.clients("cloudformation", self.each.region)
+        self.cloudformation: Any = self.run.clients("cloudformation", self.each.region)
 
-    def __call__(self, stop: Event) -> str:
+    def __call__(self) -> str:
         """Delete it, and say how that ended."""
         try:
-            self._delete(stop)
+            self._delete()
         except schedule.StoppedError:
-            self.report(News(self.each.id, "interrupted"))
+            self.run.report(StackEvent(self.each.id, "interrupted"))
             raise
         except Exception as error:
-            self.report(News(self.each.id, "failed", reason=str(cfn.explain(error))))
+            self.run.report(StackEvent(self.each.id, "failed", reason=str(cfn.explain(error))))
             raise
-        self.report(News(self.each.id, "deleted"))
+        self.run.report(StackEvent(self.each.id, "deleted"))
         return self.each.id
 
-    def _delete(self, stop: Event) -> None:
-        if stop.is_set():
+    def _delete(self) -> None:
+        if self.run.stop.is_set():
             raise schedule.StoppedError
         state: State | None = self.each.state
         if DECISIONS[self.each.state.status] is Decision.WAIT:
@@ -454,22 +429,22 @@ class _Deletion:
                 return
             if state.is_protected and not attempt:  # the one question has been answered
                 self.cloudformation.update_termination_protection(StackName=state.id, EnableTerminationProtection=False)
-                self.report(News(self.each.id, "unprotected"))
-            self._empty(attempt, stop)
+                self.run.report(StackEvent(self.each.id, "unprotected"))
+            self._empty(attempt)
             token = cfn.token()
             self.cloudformation.delete_stack(StackName=state.id, ClientRequestToken=token)
-            expected = self.durations.expected(self.each.memory, "delete")
+            expected = self.run.durations.expected(self.each.memory, "delete")
             state = self.watch.rest(state.id, self._tell, before=state, token=token, expected=expected)
             self._tell()
             seconds = cfn.took(self.events, self.each.state.id)
             if state is None and seconds is not None:
-                self.durations.note(self.each.memory, "delete", seconds)
+                self.run.durations.note(self.each.memory, "delete", seconds)
         if state is not None:
             raise cfn.first_failure(self.cloudformation, state, self.events)
 
-    def _empty(self, attempt: int, stop: Event) -> None:
+    def _empty(self, attempt: int) -> None:
         """Take out what a stack does not go with: at the last moment, and again each time, for it may have filled."""
-        each, clients = self.each, self.clients
+        each, clients = self.each, self.run.clients
         for secret in each.of(SECRET) if attempt else ():  # CloudFormation removes those replicas that the template names
             end_replication.secrets(clients("secretsmanager", each.region), secret)
         for bucket in each.of(BUCKET):
@@ -477,22 +452,22 @@ class _Deletion:
         plans = each.of(PLAN)
         for plan in plans:
             for selection in vaults.end_plan(clients("backup", each.region), plan):
-                self.report(News(each.id, "stopped", reason=f"backups of {selection}"))
+                self.run.report(StackEvent(each.id, "stopped", reason=f"backups of {selection}"))
         if plans:  # its role is needed to delete what it made, here and in other regions; it goes with this stack
             for other in self.found.stacks:
                 if other.system == each.system:
-                    self._empty_vaults(other, stop, last=False)
-        self._empty_vaults(each, stop)
+                    self._empty_vaults(other, last=False)
+        self._empty_vaults(each)
         for arn in each.joined:
-            if end_replication.cluster(clients, self.found.regions, arn, Wait(stop)):
-                self.report(News(each.id, "removing", reason=arn))
+            if end_replication.cluster(clients, self.found.regions, arn, Wait(self.run.stop)):
+                self.run.report(StackEvent(each.id, "removing", reason=arn))
 
-    def _empty_vaults(self, held: Doomed, stop: Event, *, last: bool = True) -> None:
+    def _empty_vaults(self, held: StackToDelete, *, last: bool = True) -> None:
         for vault in held.of(VAULT):
-            everywhere = [self.clients("backup", region) for region in self.found.regions]
-            vaults.await_copies(everywhere, held.arn("backup", f"backup-vault:{vault}"), Wait(stop))
-            vaults.empty(self.clients("backup", held.region), vault, Wait(stop), last=last)
+            everywhere = [self.run.clients("backup", region) for region in self.found.regions]
+            vaults.await_copies(everywhere, held.arn("backup", f"backup-vault:{vault}"), Wait(self.run.stop))
+            vaults.empty(self.run.clients("backup", held.region), vault, Wait(self.run.stop), last=last)
 
     def _tell(self) -> None:
         self.events = list(cfn.events(self.cloudformation, self.each.state.id))
-        cfn.tell(self.each.id, self.each.state.id, self.events, self.told, self.report)
+        cfn.tell(self.each.id, self.each.state.id, self.events, self.told, self.run.report)

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from threading import Lock
 from typing import TextIO
 
-from chain.cloudformation.stack import News
+from chain.cloudformation.stack import StackEvent
 
 ENDS = {"created", "updated", "unchanged", "failed", "deleted", "held back", "gone", "interrupted"}
 """The words with which the chain ends a stack; CloudFormation's own statuses are written in capitals."""
@@ -21,7 +21,7 @@ GREEN, RED, YELLOW, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[0m"
 COLOURS = {"created": GREEN, "updated": GREEN, "deleted": GREEN, "failed": RED, "held back": YELLOW, "interrupted": YELLOW}
 
 
-def line(news: News) -> str:
+def line(news: StackEvent) -> str:
     """One piece of news as text; nothing for what would only be noise."""
     if not news.status.endswith("_IN_PROGRESS" if not news.resource else ("_COMPLETE", "_FAILED")) and news.status.isupper():
         return ""
@@ -36,7 +36,7 @@ class Lines:
     def __init__(self, out: TextIO, clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S")) -> None:
         self._out, self._clock, self._lock = out, clock, Lock()
 
-    def __call__(self, news: News) -> None:
+    def __call__(self, news: StackEvent) -> None:
         """Tell one piece of news."""
         text = line(news)
         if text:
@@ -68,7 +68,7 @@ class Board:
         self._drawn = 0  # lines of the moving part that stand on the terminal
         self._at = 0.0
 
-    def __call__(self, news: News) -> None:
+    def __call__(self, news: StackEvent) -> None:
         """Take one piece of news in and draw, though not more often than an eye can follow."""
         with self._lock:
             above = []

@@ -21,7 +21,7 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, TextIO
 
 from chain.changes.template_diff import HIDDEN, text
-from chain.cloudformation.stack import Change, Clients, News
+from chain.cloudformation.stack import Change, Clients, StackEvent
 from chain.environment.exit_codes import BrokenError, Exit, InputError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Record:
                     self._thread = Thread(target=self._copying, daemon=True)
                     self._thread.start()
 
-    def news(self, news: News) -> None:
+    def news(self, news: StackEvent) -> None:
         """Write a piece of news."""
         self("news", **{name: value for name, value in vars(news).items() if value})
 

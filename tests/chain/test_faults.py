@@ -17,6 +17,7 @@ from chain.deploy import packages
 from chain.deploy.deployment import deploy
 from chain.deploy.plan import plan
 from chain.drift import drift
+from chain.run.run import Run
 from tests.support.chain.checkout import REGION, Checkout, Clients, Heard, parameter, sub
 from tests.support.chain.deployment import run
 from tests.support.chain.proxy import Answer, Proxy, fault
@@ -47,7 +48,7 @@ def test_a_change_set_is_waited_for_and_read_to_its_last_page(checkout: Checkout
         change_set_answer("CREATE_COMPLETE"),
     ]
     between.says["DescribeChangeSet"] = lambda _: answers.pop(0)
-    (step,) = plan(checkout.graph(), between.clients())
+    (step,) = plan(Run(between.clients(), checkout.graph()))
     assert [(change.resource, change.properties) for change in step.changes] == [("First", ("Tags",)), ("Last", ("Tags",))]
     assert answers == []
 
@@ -65,10 +66,10 @@ def test_a_change_set_that_validation_refuses_gives_the_findings(checkout: Check
         200,
         f"<DescribeEventsResponse><DescribeEventsResult><OperationEvents>{events}</OperationEvents></DescribeEventsResult></DescribeEventsResponse>",
     )
-    (step,) = plan(checkout.graph(), between.clients())
+    (step,) = plan(Run(between.clients(), checkout.graph()))
     assert (step.action, step.note) == ("refused", "Value: Taken")
     between.says.pop("DescribeEvents")
-    (step,) = plan(checkout.graph(), between.clients())
+    (step,) = plan(Run(between.clients(), checkout.graph()))
     assert step.note == "The following hook(s)/validation failed"
 
 
@@ -92,7 +93,7 @@ def test_a_plan_that_cannot_read_does_not_invent(checkout: Checkout, clients: Cl
     run(checkout, clients)
     between.says["GetTemplate"] = lambda _: fault("AccessDenied")
     with pytest.raises(ClientError, match="AccessDenied"):
-        plan(checkout.graph(), between.clients())
+        plan(Run(between.clients(), checkout.graph()))
 
 
 def test_a_template_that_is_json_is_read_too(checkout: Checkout, clients: Clients) -> None:
@@ -118,7 +119,7 @@ def test_a_stack_deleted_while_it_is_made_is_told(checkout: Checkout, between: P
     monkeypatch.setattr("chain.cloudformation.poller.VISIBLE", 0.0)
     none = "<DescribeStacksResponse><DescribeStacksResult><Stacks/></DescribeStacksResult></DescribeStacksResponse>"
     between.says["DescribeStacks"] = lambda _: (200, none) if "CreateStack" in between.seen else None
-    failure = deploy(checkout.graph(), between.clients(), Heard(), folder=checkout.root).failed[checkout.id("data")]
+    failure = deploy(Run(between.clients(), checkout.graph(), Heard(), packages=checkout.root)).failed[checkout.id("data")]
     assert str(failure) == "the stack was deleted while it was being made"
 
 
@@ -134,7 +135,7 @@ def test_what_is_told_to_stop_begins_nothing(checkout: Checkout, clients: Client
     checkout.layer("data")
     stop = threading.Event()
     stop.set()
-    result = deploy(checkout.graph(), clients, Heard(), folder=checkout.root, stop=stop)
+    result = deploy(Run(clients, checkout.graph(), Heard(), packages=checkout.root, stop=stop))
     assert list(result.failed) == [checkout.id("data")]
     assert cfn.describe(clients("cloudformation", REGION), checkout.stack("data")) is None
     with pytest.raises(StoppedError):

@@ -16,6 +16,7 @@ from chain.changes.upgrades import Order, order
 from chain.cli import json_lines
 from chain.cli import text as show
 from chain.cloudformation import reachable_regions
+from chain.cloudformation.account import Caller
 from chain.deploy import saved_plan
 from chain.deploy.deployment import Result, deploy
 from chain.deploy.plan import plan
@@ -24,6 +25,7 @@ from chain.destroy.destruction import destroy, survey
 from chain.environment.exit_codes import Exit, GuardedError, InputError, MovedError
 from chain.environment.templates import load
 from chain.run import record
+from chain.run.run import Run
 from tests.support.chain.checkout import REGION, Checkout, Heard, parameter, ref
 from tests.support.chain.cloud import ACCOUNT, Cloud
 
@@ -34,7 +36,7 @@ TABLE = {"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": "t"}}
 def put(checkout: Checkout, sky: Cloud, *allowed: str, heard: Heard | None = None, plan: Saved | None = None) -> Result:
     """Deploy."""
     listen = heard if heard is not None else Heard()
-    return deploy(checkout.graph(), sky.clients(), listen, folder=checkout.root / "out", allowed=allowed, saved=plan)
+    return deploy(Run(sky.clients(), checkout.graph(), listen, packages=checkout.root / "out", allowed=allowed), plan)
 
 
 def instance(version: str, **more: Any) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def test_a_replacement_that_only_the_change_set_shows_is_refused_and_left_undone
     assert not sky.sets
     graph, clients = checkout.graph(), sky.clients()
     judged = review(graph, clients, reachable_regions.look(clients, graph.regions).standing)
-    steps = plan(graph, clients, judged=judged)
+    steps = plan(Run(clients, graph), judged=judged)
     (danger,) = show.dangers(judged, steps)
     assert danger.what == "would be replaced"
     assert {json.loads(line)["kind"] for line in json_lines.plan(graph, steps, judged, [danger], [])} == {"danger", "step"}
@@ -91,7 +93,7 @@ def test_a_stack_whose_layer_is_gone_is_shown_and_removed_under_the_guard(checko
     path.unlink()
     graph, clients = checkout.graph(), sky.clients()
     judged = review(graph, clients, reachable_regions.look(clients, graph.regions).standing)
-    text = "\n".join(show.plan(graph, plan(graph, clients, judged=judged), judged.orphans))
+    text = "\n".join(show.plan(graph, plan(Run(clients, graph), judged=judged), judged.orphans))
     assert "is removed, for its layer is gone\n    - Table (AWS::DynamoDB::Table)" in text
     assert text.endswith("1 of 1 stacks would change.")
     assert '{"kind": "gone"' in "\n".join(json_lines.plan(graph, [], judged, [], []))
@@ -110,7 +112,7 @@ def test_plans_say_from_what_to_what_and_what_is_known_later(checkout: Checkout,
     values = {"Value": parameter("x", "two"), "Table": {**TABLE, "Properties": {"TableName": ref("KeysName")}}}
     checkout.layer("data", values, imports={"KeysName": "keys.Name"})
     graph, clients = checkout.graph(), sky.clients()
-    text = "\n".join(show.plan(graph, plan(graph, clients)))
+    text = "\n".join(show.plan(graph, plan(Run(clients, graph))))
     assert "        Value: one -> two\n" in text
     assert "may be REPLACED" in text
     assert "TableName: t -> (known after apply: primary:keys.Name)  cannot change in place" in text
@@ -134,7 +136,7 @@ def test_protected_stacks_that_hold_data_are_named_and_freed_only_by_destroy(che
     found = survey(templates, checkout.suffix, clients, ACCOUNT)
     assert "\n".join(show.doomed(found)).count("PROTECTED against termination") == 3
     heard = Heard()
-    result = destroy(found, templates, clients, heard, ACCOUNT, patience=0)
+    result = destroy(found, templates, Run(clients, report=heard, caller=Caller(ACCOUNT, "", ())), patience=0)
     assert not result.failed
     assert not stacks
     assert set(heard.order("unprotected")) == {checkout.id(layer) for layer in ("data", "late", "new")}
@@ -152,7 +154,7 @@ def plan_of(checkout: Checkout, sky: Cloud) -> Saved:
     """A plan, saved and read."""
     graph, clients = checkout.graph(), sky.clients()
     seen, path = reachable_regions.look(clients, graph.regions), checkout.root / "plan.json"
-    saved_plan.save(path, ACCOUNT, checkout.suffix, [], plan(graph, clients, seen), seen.standing)
+    saved_plan.save(path, ACCOUNT, checkout.suffix, [], plan(Run(clients, graph), seen), seen.standing)
     return saved_plan.load(path, checkout.suffix, [])
 
 

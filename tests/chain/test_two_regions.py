@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 import emulator
 from chain.cli import text as show
 from chain.cloudformation import stack as cfn
+from chain.cloudformation.account import Caller
 from chain.cloudformation.durations import Durations
 from chain.deploy.deployment import Result
 from chain.deploy.plan import plan
@@ -20,6 +21,7 @@ from chain.destroy import restore_tests
 from chain.destroy.destruction import destroy, remove
 from chain.environment.exit_codes import NotReadyError
 from chain.environment.templates import load
+from chain.run.run import Run
 from tests.support.chain import two_regions
 from tests.support.chain.checkout import Checkout, Clients, Heard, parameter, sub
 from tests.support.chain.cloud import ACCOUNT
@@ -56,7 +58,7 @@ def test_a_value_changed_at_one_site_changes_one_stack(checkout: Checkout, clien
     }
     assert blocks == {HOME: "10.0.0.0/16", AWAY: "10.1.0.0/16"}
     checkout.values({"recovery:network": {"VpcCidr": "10.1.0.0/16"}, "recovery:notes": {"Note": "y"}})
-    steps = {step.stack.id: step.action for step in plan(checkout.graph(), clients)}
+    steps = {step.stack.id: step.action for step in plan(Run(clients, checkout.graph()))}
     changed = f"{AWAY}/{checkout.stack('notes')}"
     assert {id_ for id_, action in steps.items() if action != "none"} == {changed}
     done = actions(run(checkout, clients))
@@ -243,7 +245,12 @@ def test_what_a_rehearsed_restore_left_goes_before_the_stacks(checkout: Checkout
     found = look(checkout, between.clients())
     assert f"{HOME}  database {name} of a rehearsed restore" in found.leftovers
     between.says["GET /restore-jobs/"] = lambda _: (403, '{"__type": "AccessDeniedException", "message": "no"}')
-    result = destroy(found, load(checkout.root / "templates"), between.clients(), Heard(), ACCOUNT, patience=0)
+    result = destroy(
+        found,
+        load(checkout.root / "templates"),
+        Run(between.clients(), report=Heard(), caller=Caller(ACCOUNT, "", ())),
+        patience=0,
+    )
     assert set(result.failed) == {f"{HOME}/{checkout.stack('network')}"}, "its network waits, no more"
     between.says["GET /restore-jobs/"] = lambda _: (200, json.dumps({"RestoreJobs": [job]}))
     heard = Heard()
@@ -306,6 +313,6 @@ def test_a_stack_that_replicates_is_not_removed_before_that_has_ended(
         client.meta.events.register("before-call.efs.DeleteReplicationConfiguration", refuse)
         return client
 
-    ended = remove([("shop", HOME, state)], checkout.suffix, refused, Heard(), Event(), Durations())
+    ended = remove([("shop", HOME, state)], checkout.suffix, Run(refused, report=Heard(), stop=Event(), durations=Durations()))
     assert list(ended.failed) == [f"{HOME}/{name}"]
     assert cfn.sweep(clients("cloudformation", HOME))[name].status == state.status

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from botocore.retries.standard import ExponentialBackoff
 
 from chain.cloudformation import poller
+from chain.cloudformation.account import Caller
 from chain.cloudformation.durations import Durations
 from chain.cloudformation.poller import Waiter
 from chain.cloudformation.rate_limit import Pace, attach
@@ -26,6 +27,7 @@ from chain.environment.exit_codes import Exit, LockedError
 from chain.environment.templates import load
 from chain.run import lock
 from chain.run.lock import Locks
+from chain.run.run import Run
 from tests.support.chain.checkout import REGION, Checkout, Clients, Heard, parameter, ref
 from tests.support.chain.cloud import ACCOUNT, FAILED, Cloud, Held
 from tests.support.chain.cloud_systems import ENVIRONMENT, artifacts, bucket, left
@@ -50,7 +52,7 @@ def paced(sky: Cloud) -> Clients:
 def put(checkout: Checkout, sky: Cloud, heard: Heard | None = None, durations: Durations | None = None) -> Result:
     """Deploy."""
     listen = heard if heard is not None else Heard()
-    return deploy(checkout.graph(), paced(sky), listen, folder=checkout.root / "out", durations=durations)
+    return deploy(Run(paced(sky), checkout.graph(), listen, packages=checkout.root / "out", durations=durations))
 
 
 def chain_of(checkout: Checkout, length: int, *, system: str = "shop") -> None:
@@ -224,7 +226,7 @@ def take(checkout: Checkout, sky: Cloud) -> int:
     """Destroy; how many stacks were deleted."""
     clients, templates = paced(sky), load(checkout.root / "templates")
     found = survey(templates, checkout.suffix, clients, ACCOUNT)
-    result = destroy(found, templates, clients, Heard(), ACCOUNT, patience=0)
+    result = destroy(found, templates, Run(clients, report=Heard(), caller=Caller(ACCOUNT, "", ())), patience=0)
     assert result.failed == {}, {id_: str(error) for id_, error in result.failed.items()}
     return len(result.deleted)
 
@@ -355,7 +357,7 @@ def test_remains_that_cannot_be_removed_are_told(checkout: Checkout, sky: Cloud)
 
 def test_a_plan_says_that_a_rollback_is_finished_first(checkout: Checkout, sky: Cloud) -> None:
     standing(checkout, sky, "UPDATE_ROLLBACK_FAILED")
-    (step,) = plan(checkout.graph(), sky.clients())
+    (step,) = plan(Run(sky.clients(), checkout.graph()))
     assert (step.action, step.note) == ("change", "it is in UPDATE_ROLLBACK_FAILED; its rollback is finished first")
 
 
@@ -388,7 +390,7 @@ def test_two_deployers_at_once_are_one_too_many(checkout: Checkout, sky: Cloud) 
     first = in_background(lambda: put(checkout, sky))
     until(lambda: lock.KEY in sky.buckets[bucket(checkout)])
     with pytest.raises(LockedError, match=f"shop in {REGION} is being deployed or destroyed by .* its last sign of life is"):
-        deploy(checkout.graph(), sky.clients(), Heard(), folder=checkout.root, locks=Locks(sky.clients(), "somebody"))
+        deploy(Run(sky.clients(), checkout.graph(), Heard(), packages=checkout.root, locks=Locks(sky.clients(), "somebody")))
     assert first().failed == {}
     assert set(sky.begun.values()) == {1}
 
@@ -409,7 +411,7 @@ def test_the_lock_is_taken_as_soon_as_its_bucket_stands_and_kept_alive(checkout:
     artifacts(checkout)
     sky.weather.seconds = lambda _, name: 1.5 if "data" in name else 0.1
     locks = Locks(sky.clients(), "me")
-    done = in_background(lambda: deploy(checkout.graph(), sky.clients(), Heard(), folder=checkout.root, locks=locks))
+    done = in_background(lambda: deploy(Run(sky.clients(), checkout.graph(), Heard(), packages=checkout.root, locks=locks)))
     until(lambda: lock.KEY in sky.buckets.get(bucket(checkout), {}))
     before = sky.buckets[bucket(checkout)][lock.KEY][1]
     locks.beat(REGION, bucket(checkout))

@@ -20,6 +20,7 @@ from chain.deploy.plan import plan
 from chain.deploy.status import status
 from chain.environment.exit_codes import GuardedError
 from chain.environment.graph import Graph, Stack, open_environment
+from chain.run.run import Run
 from tests.support.chain.checkout import REGION, REPOSITORY, Checkout, Clients, get, ref, sub
 from tests.support.chain.database import ENGINE, NAMED, SUBNETS, ZONES, database, finals, judge, lay, network, put, resource
 from tests.support.chain.waiting import until
@@ -65,7 +66,7 @@ def test_a_saved_plan_does_not_open_it_either(checkout: Checkout, clients: Clien
     checkout.values({"network": {"ZoneId": "use1-az2"}})
     graph = checkout.graph()
     seen, path = reachable_regions.look(clients, graph.regions), tmp_path / "plan.json"
-    saved_plan.save(path, "1", checkout.suffix, [], plan(graph, clients, seen), seen.standing)
+    saved_plan.save(path, "1", checkout.suffix, [], plan(Run(clients, graph), seen), seen.standing)
     with pytest.raises(GuardedError, match=MOVED):
         put(checkout, clients, "Subnet0", "Subnet1", given=saved_plan.load(path, checkout.suffix, []))
 

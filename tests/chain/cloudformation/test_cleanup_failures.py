@@ -15,8 +15,9 @@ import deploy as program
 import emulator
 from chain.cli import json_lines, text
 from chain.cloudformation import cleanup_failures
+from chain.cloudformation.account import Caller
 from chain.cloudformation.cleanup_failures import Undeleted
-from chain.cloudformation.stack import News
+from chain.cloudformation.stack import StackEvent
 from chain.deploy.deployment import Result, deploy
 from chain.deploy.status import status
 from chain.destroy.destruction import destroy, survey
@@ -24,6 +25,7 @@ from chain.environment.exit_codes import Exit
 from chain.environment.templates import load
 from chain.run import record
 from chain.run.progress import GREEN, YELLOW, Board
+from chain.run.run import Run
 from tests.support.chain.checkout import REGION, REPOSITORY, Checkout, Clients, Heard, ref
 
 OWN = "arn:aws:cloudformation:us-east-1:123456789012:stack/one/1"
@@ -43,7 +45,7 @@ def schema(name: str) -> StandardValidator:
 
 def put(checkout: Checkout, clients: Clients, heard: Heard | None = None, **more: Any) -> Result:
     """Deploy."""
-    return deploy(checkout.graph(), clients, heard if heard is not None else Heard(), folder=checkout.root / "out", **more)
+    return deploy(Run(clients, checkout.graph(), heard if heard is not None else Heard(), packages=checkout.root / "out", **more))
 
 
 def occupied(checkout: Checkout, clients: Clients) -> tuple[str, str]:
@@ -63,7 +65,7 @@ def test_an_update_that_left_something_says_what_and_how_it_goes(checkout: Check
     assert (done.action, done.behind, result.failed) == ("updated", "1 thing left behind", {})
     assert [(each.resource, each.type, each.physical) for each in done.left] == [("Vpc", "AWS::EC2::VPC", vpc)]
     assert "DependencyViolation" in done.left[0].reason
-    assert News(checkout.id("network"), "updated", reason="1 thing left behind") in heard
+    assert StackEvent(checkout.id("network"), "updated", reason="1 thing left behind") in heard
     told = "\n".join(text.deployed(checkout.graph(), result, ""))
     assert f"LEFT BEHIND  {checkout.id('network')}: updated, 1 thing left behind" in told
     assert f"    Vpc (AWS::EC2::VPC) {vpc}: " in told
@@ -118,7 +120,7 @@ def test_destroy_knows_it_deletes_it_and_prints_the_commands_for_the_rest(
     templates = load(checkout.root / "templates")
     found = survey(templates, checkout.suffix, clients, "000000000000")
     assert f"    left behind by an update: Vpc (AWS::EC2::VPC) {vpc}" in "\n".join(text.doomed(found))
-    result = destroy(found, templates, clients, Heard(), "000000000000", patience=0)
+    result = destroy(found, templates, Run(clients, report=Heard(), caller=Caller("000000000000", "", ())), patience=0)
     told = "\n".join(text.destroyed(result, ""))
     there = clients("ec2", REGION).describe_vpcs(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Vpcs"]
     if freed:
@@ -167,8 +169,8 @@ def test_what_holds_data_is_deleted_by_a_person(clients: Clients) -> None:
 def test_the_board_does_not_show_it_in_green() -> None:
     out = StringIO()
     board = Board(out, {"one": 1, "other": 1})
-    board(News("one", "updated", reason="1 thing left behind"))
-    board(News("other", "updated"))
+    board(StackEvent("one", "updated", reason="1 thing left behind"))
+    board(StackEvent("other", "updated"))
     board.close()
     assert f"one  {YELLOW}updated" in out.getvalue()
     assert f"other  {GREEN}updated" in out.getvalue()

@@ -22,6 +22,7 @@ from chain.destroy.destruction import survey
 from chain.drift import Drift, drift
 from chain.environment.exit_codes import Exit, MovedError, NotReadyError
 from chain.environment.templates import load
+from chain.run.run import Run
 from tests.support import unmeasured
 from tests.support.chain.checkout import REGION, Checkout, Clients, Heard, parameter, ref
 from tests.support.chain.cloud import ACCOUNT, Cloud
@@ -78,7 +79,7 @@ def test_a_stack_that_stands_keeps_the_value_it_was_fed_with(checkout: Checkout,
     }
     held = sky.stacks[AWAY][checkout.stack("fed")]
     assert held.parameters["From"] == f"{checkout.stack('source')}-Value"
-    steps = {step.stack.id: step.action for step in plan(checkout.graph(), impatient(sky))}
+    steps = {step.stack.id: step.action for step in plan(Run(impatient(sky), checkout.graph()))}
     assert steps[checkout.id("source")] == "unseen"
     assert steps[away(checkout, "fed")] == "none"
 
@@ -90,7 +91,7 @@ def test_a_plan_of_what_answers_can_be_saved_and_is_applied_to_that_alone(checko
     sky.weather.dark = {REGION}
     graph, path = checkout.graph(), checkout.root / "plan.json"
     seen = look(impatient(sky), graph.regions)
-    saved_plan.save(path, ACCOUNT, checkout.suffix, [], plan(graph, impatient(sky), seen), seen.standing)
+    saved_plan.save(path, ACCOUNT, checkout.suffix, [], plan(Run(impatient(sky), graph), seen), seen.standing)
     planned = saved_plan.load(path, checkout.suffix, [])
     sky.weather.dark = set()
     with pytest.raises(MovedError, match=f"{checkout.id('source')} was not planned"):
@@ -133,7 +134,7 @@ def test_status_and_plan_say_what_they_could_not_see(checkout: Checkout, sky: Cl
     lines = list(text.status(status(checkout.graph(), impatient(sky))))
     assert f"{checkout.id('source')}  NOT SEEN: {silent}" in lines
     assert any(line.startswith(f"{away(checkout, 'fed')}  CREATE_COMPLETE") for line in lines)
-    steps = list(text.plan(checkout.graph(), plan(checkout.graph(), impatient(sky))))
+    steps = list(text.plan(checkout.graph(), plan(Run(impatient(sky), checkout.graph()))))
     assert f"{checkout.id('source')}: was not seen ({silent})" in steps
     assert steps[-2:] == ["1 of 4 stacks were not seen.", "Nothing to do: 3 stacks are current."]
 
@@ -397,7 +398,7 @@ def test_a_secret_that_a_wire_names_is_not_looked_for_in_the_stack(checkout: Che
     def clients(service: str, region: str) -> Any:
         return Manager() if service == "secretsmanager" else plain(service, region)
 
-    deploy(checkout.graph(), clients, Heard(), folder=checkout.root / "out", rotation_patience=0)
+    deploy(Run(clients, checkout.graph(), Heard(), packages=checkout.root / "out", rotation_patience=0))
     asked.clear()
     sky.calls.clear()
     (found,) = [each.rotations for each in status(checkout.graph(), clients) if each.rotations]

@@ -13,6 +13,7 @@ from chain.cli import text as show
 from chain.cloudformation import stack as cfn
 from chain.cloudformation.stack import Change
 from chain.deploy.plan import Step, plan
+from chain.run.run import Run
 from tests.support.chain.checkout import GATE, REGION, Checkout, Clients, parameter, ref, sub
 from tests.support.chain.deployment import change_set, run
 from tests.support.chain.waiting import in_background, open_gate, until
@@ -20,13 +21,13 @@ from tests.support.chain.waiting import in_background, open_gate, until
 
 def steps(checkout: Checkout, clients: Clients) -> dict[str, Step]:
     """The plan by layers."""
-    return {step.stack.template.layer: step for step in plan(checkout.graph(), clients)}
+    return {step.stack.template.layer: step for step in plan(Run(clients, checkout.graph()))}
 
 
 def told(checkout: Checkout, clients: Clients) -> str:
     """The plan as text."""
     graph = checkout.graph()
-    return "\n".join(show.plan(graph, plan(graph, clients)))
+    return "\n".join(show.plan(graph, plan(Run(clients, graph))))
 
 
 def test_new_stacks_are_created_and_inputs_that_do_not_exist_yet_are_named(checkout: Checkout, clients: Clients) -> None:
@@ -167,7 +168,7 @@ def test_a_region_that_is_lost_on_the_way_ends_a_plan(checkout: Checkout, aws: e
         return client
 
     with pytest.raises(EndpointConnectionError):
-        plan(checkout.graph(), refusing)
+        plan(Run(refusing, checkout.graph()))
 
 
 def test_a_change_of_what_is_referred_to_is_known_later(checkout: Checkout) -> None:

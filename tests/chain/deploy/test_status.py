@@ -12,6 +12,7 @@ from chain.deploy import rotation
 from chain.deploy.deployment import deploy
 from chain.deploy.rotation import Rotation
 from chain.deploy.status import status
+from chain.run.run import Run
 from tests.support.chain.checkout import Checkout, Clients, Heard, ref, sub
 from tests.support.chain.deployment import run
 from tests.support.chain.proxy import Proxy
@@ -90,7 +91,7 @@ def test_a_secret_that_cannot_be_asked_hides_neither_status_nor_result(checkout:
     checkout.layer("data")
     between.says["DescribeSecret"] = lambda _: (400, json.dumps({"__type": "AccessDeniedException", "message": "no"}))
     why = "AccessDeniedException on DescribeSecret: no"
-    result = deploy(checkout.graph(), between.clients(), Heard(), folder=checkout.root / "out")
+    result = deploy(Run(between.clients(), checkout.graph(), Heard(), packages=checkout.root / "out"))
     assert {done.action for done in result.done.values()} == {"created"}
     assert result.warnings[-1] == f"{checkout.id('rotation')}: whether the rotation of its secrets works is unknown: {why}"
     found = {each.stack.template.layer: each for each in status(checkout.graph(), between.clients())}

@@ -12,11 +12,13 @@ import pytest
 import emulator
 from chain.cli import text as show
 from chain.cloudformation import stack as cfn
-from chain.cloudformation.stack import News, StackError, State
+from chain.cloudformation.account import Caller
+from chain.cloudformation.stack import StackError, StackEvent, State
 from chain.destroy import orphans
 from chain.destroy.buckets import count, empty
-from chain.destroy.destruction import Doomed, _reversed, destroy, survey
+from chain.destroy.destruction import StackToDelete, _reversed, destroy, survey
 from chain.environment.templates import load
+from chain.run.run import Run
 from tests.support.chain.checkout import GATE, REGION, Checkout, Clients, Heard, parameter, ref, sub
 from tests.support.chain.cloud import ACCOUNT
 from tests.support.chain.deployment import change_set, run
@@ -146,7 +148,7 @@ def test_other_systems_and_environments_stay(checkout: Checkout, clients: Client
     run(other, clients)
     templates = load(checkout.root / "templates", ["shop"])
     found = survey(templates, checkout.suffix, clients, ACCOUNT)
-    destroy(found, templates, clients, Heard(), ACCOUNT, patience=0)
+    destroy(found, templates, Run(clients, report=Heard(), caller=Caller(ACCOUNT, "", ())), patience=0)
     cloudformation = clients("cloudformation", REGION)
     assert cfn.describe(cloudformation, checkout.stack("data")) is None
     assert cfn.describe(cloudformation, checkout.stack("data", "bank")) is not None
@@ -180,7 +182,9 @@ def test_a_stack_that_moves_is_waited_for(checkout: Checkout, clients: Clients) 
     found = look(checkout, clients)
     heard = Heard()
     templates = load(checkout.root / "templates")
-    gone = in_background(lambda: destroy(found, templates, clients, heard, ACCOUNT, patience=0))
+    gone = in_background(
+        lambda: destroy(found, templates, Run(clients, report=heard, caller=Caller(ACCOUNT, "", ())), patience=0)
+    )
     until(lambda: heard.order("CREATE_IN_PROGRESS"))
     open_gate(clients, checkout.stack("slow"))
     made()
@@ -210,9 +214,7 @@ def test_stacks_of_different_commits_that_need_each_other_go_all_the_same(checko
     result = destroy(
         found.__class__(**{**found.__dict__, "stacks": tuple(tangled)}),
         load(checkout.root / "templates"),
-        clients,
-        Heard(),
-        ACCOUNT,
+        Run(clients, report=Heard(), caller=Caller(ACCOUNT, "", ())),
         patience=0,
     )
     assert len(result.deleted) == 2
@@ -247,17 +249,32 @@ def test_trails_and_rotation_are_stopped_first(checkout: Checkout, clients: Clie
     heard = Heard()
     changed = found.__class__(**{**found.__dict__, "stacks": (loud,)})
     between.says["StopLogging"] = lambda _: (200, "{}")
-    destroy(changed, load(checkout.root / "templates"), between.clients(), heard, ACCOUNT, patience=0)
+    destroy(
+        changed,
+        load(checkout.root / "templates"),
+        Run(between.clients(), report=heard, caller=Caller(ACCOUNT, "", ())),
+        patience=0,
+    )
     assert [news.reason for news in heard if news.status == "stopped"] == ["trail trail-no-such", f"rotation of {arn}"]
     assert between.seen.index("StopLogging") < between.seen.index("CancelRotateSecret") < between.seen.index("DeleteStack")
 
     between.says["StopLogging"] = lambda _: (400, '{"__type": "TrailNotFoundException", "message": "no such trail"}')
     heard.clear()
-    destroy(changed, load(checkout.root / "templates"), between.clients(), heard, ACCOUNT, patience=0)
+    destroy(
+        changed,
+        load(checkout.root / "templates"),
+        Run(between.clients(), report=heard, caller=Caller(ACCOUNT, "", ())),
+        patience=0,
+    )
     assert [news.reason for news in heard if news.status == "stopped"] == [f"rotation of {arn}"]
     between.says["StopLogging"] = lambda _: (400, '{"__type": "AccessDeniedException", "message": "no"}')
     with pytest.raises(clients("cloudtrail", REGION).exceptions.ClientError, match="AccessDeniedException"):
-        destroy(changed, load(checkout.root / "templates"), between.clients(), Heard(), ACCOUNT, patience=0)
+        destroy(
+            changed,
+            load(checkout.root / "templates"),
+            Run(between.clients(), report=Heard(), caller=Caller(ACCOUNT, "", ())),
+            patience=0,
+        )
 
 
 def database() -> dict[str, Any]:
@@ -325,7 +342,7 @@ def test_logs_that_come_late_of_a_layer_that_no_longer_exists_are_swept_too(chec
     gone.unlink()
 
     class Late(Heard):
-        def __call__(self, news: News) -> None:
+        def __call__(self, news: StackEvent) -> None:
             if (news.stack, news.status) == (checkout.id("gone"), "deleted"):
                 clients("logs", REGION).create_log_group(logGroupName=name)
 
@@ -436,7 +453,12 @@ def test_an_interrupt_starts_no_further_deletion(checkout: Checkout, clients: Cl
     stop = threading.Event()
     stop.set()
     heard = Heard()
-    result = destroy(look(checkout, clients), load(checkout.root / "templates"), clients, heard, ACCOUNT, stop=stop, patience=0)
+    result = destroy(
+        look(checkout, clients),
+        load(checkout.root / "templates"),
+        Run(clients, report=heard, caller=Caller(ACCOUNT, "", ()), stop=stop),
+        patience=0,
+    )
     assert list(result.failed) == heard.order("interrupted") == [checkout.id("data")]
     assert heard.order("failed") == []
     assert cfn.describe(clients("cloudformation", REGION), checkout.stack("data")) is not None
@@ -528,7 +550,7 @@ def test_points_whose_role_was_taken_away_are_called_expired_and_the_environment
 
 
 def test_a_vault_goes_after_the_clusters_whose_own_backups_it_may_hold() -> None:
-    def doomed(layer: str, type_: str, needs: frozenset[str] = frozenset(), system: str = "shop") -> Doomed:
+    def doomed(layer: str, type_: str, needs: frozenset[str] = frozenset(), system: str = "shop") -> StackToDelete:
         state = State(
             "arn:aws:cloudformation:us-east-1:1:stack/x/y",
             f"{system}-{layer}",
@@ -539,7 +561,7 @@ def test_a_vault_goes_after_the_clusters_whose_own_backups_it_may_hold() -> None
             {},
             datetime.now(UTC),
         )
-        return Doomed(system, REGION, state, ((layer, type_, layer),), needs)
+        return StackToDelete(system, REGION, state, ((layer, type_, layer),), needs)
 
     stacks = [
         doomed("vault", "AWS::Backup::BackupVault"),

@@ -10,11 +10,13 @@ from botocore.exceptions import ClientError
 
 import emulator
 from chain.cloudformation import stack as cfn
+from chain.cloudformation.account import Caller
 from chain.destroy import final_snapshots
 from chain.destroy.destruction import Survey, destroy, survey
 from chain.environment.templates import load
 from chain.failover import topology
 from chain.failover.topology import Place, read
+from chain.run.run import Run
 from tests.support.chain import two_regions
 from tests.support.chain.checkout import Checkout, Clients, Heard
 from tests.support.chain.cloud import ACCOUNT
@@ -131,7 +133,9 @@ def test_nothing_is_deleted_before_what_shall_be_kept_is_there(
         client.meta.events.register("before-call.rds.CopyDBSnapshot", refuse)
         return client
 
-    result = destroy(found, load(checkout.root / "templates"), refused, Heard(), ACCOUNT, patience=0)
+    result = destroy(
+        found, load(checkout.root / "templates"), Run(refused, report=Heard(), caller=Caller(ACCOUNT, "", ())), patience=0
+    )
     assert list(result.failed) == [f"{HOME}/source-{checkout.suffix}"]
     assert "SnapshotQuotaExceeded" in str(result.failed[f"{HOME}/source-{checkout.suffix}"])
     assert result.deleted == ()
@@ -145,10 +149,12 @@ def test_nothing_is_deleted_before_what_shall_be_kept_is_there(
     with monkeypatch.context() as patch:
         patch.setattr("chain.destroy.destruction._keep", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            destroy(found, load(checkout.root / "templates"), refused, Heard(), ACCOUNT, patience=0)
+            destroy(
+                found, load(checkout.root / "templates"), Run(refused, report=Heard(), caller=Caller(ACCOUNT, "", ())), patience=0
+            )
     assert not read(clients, place).destroying
     topology.mark_destroying(clients, place, "whoever destroyed half of it before")
-    destroy(found, load(checkout.root / "templates"), refused, Heard(), ACCOUNT, patience=0)
+    destroy(found, load(checkout.root / "templates"), Run(refused, report=Heard(), caller=Caller(ACCOUNT, "", ())), patience=0)
     assert read(clients, place).destroying
 
 

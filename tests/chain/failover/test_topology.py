@@ -19,6 +19,7 @@ from chain.environment.exit_codes import NotReadyError
 from chain.failover import topology
 from chain.failover.failover_leftovers import outside, snapshots
 from chain.failover.topology import Execution, Place, Record, Topology, held, read
+from chain.run.run import Run
 from tests.support.chain import two_regions
 from tests.support.chain.checkout import Checkout, Clients, parameter, ref, sub
 from tests.support.chain.deployment import run
@@ -120,7 +121,9 @@ def test_after_a_failover_no_stack_changes_that_describes_the_database(checkout:
     assert "this stack describes the database as at home" in finding
     assert finding.endswith(f"or first make failback SYSTEM=shop ENV={checkout.suffix}")
     graph = checkout.graph()
-    steps = {step.stack.template.layer: step for step in plan(graph, clients, held=held(topology.records(graph, clients), graph))}
+    steps = {
+        step.stack.template.layer: step for step in plan(Run(clients, graph), held=held(topology.records(graph, clients), graph))
+    }
     assert {layer: step.action for layer, step in steps.items()} == {
         "database": "refused",
         "notes": "change",

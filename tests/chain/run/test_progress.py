@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from chain.cloudformation.stack import News
+from chain.cloudformation.stack import StackEvent
 from chain.run.progress import Board, Lines, line, progress
 
 
@@ -38,12 +38,12 @@ def test_lines_tell_ends_and_failures_and_leave_noise_out() -> None:
     out = io.StringIO()
     tell = Lines(out, clock=lambda: "12:00:00")
     for news in (
-        News("r/a", "CREATE_IN_PROGRESS"),
-        News("r/a", "CREATE_IN_PROGRESS", "Key", "AWS::KMS::Key"),
-        News("r/a", "CREATE_COMPLETE", "Key", "AWS::KMS::Key", "fine"),
-        News("r/a", "CREATE_FAILED", "Role", "AWS::IAM::Role", "not allowed"),
-        News("r/a", "ROLLBACK_COMPLETE"),
-        News("r/a", "failed", reason="Role (AWS::IAM::Role): not allowed"),
+        StackEvent("r/a", "CREATE_IN_PROGRESS"),
+        StackEvent("r/a", "CREATE_IN_PROGRESS", "Key", "AWS::KMS::Key"),
+        StackEvent("r/a", "CREATE_COMPLETE", "Key", "AWS::KMS::Key", "fine"),
+        StackEvent("r/a", "CREATE_FAILED", "Role", "AWS::IAM::Role", "not allowed"),
+        StackEvent("r/a", "ROLLBACK_COMPLETE"),
+        StackEvent("r/a", "failed", reason="Role (AWS::IAM::Role): not allowed"),
     ):
         tell(news)
     tell.close()
@@ -53,7 +53,7 @@ def test_lines_tell_ends_and_failures_and_leave_noise_out() -> None:
         "12:00:00  r/a  Role (AWS::IAM::Role) CREATE_FAILED: not allowed",
         "12:00:00  r/a  failed: Role (AWS::IAM::Role): not allowed",
     ]
-    assert line(News("r/a", "CREATE_COMPLETE")) == ""
+    assert line(StackEvent("r/a", "CREATE_COMPLETE")) == ""
 
 
 def test_the_board_keeps_what_ended_above_and_redraws_what_moves() -> None:
@@ -61,21 +61,21 @@ def test_the_board_keeps_what_ended_above_and_redraws_what_moves() -> None:
     now = [0.0]
     board = Board(out, {"r/a": 3, "r/b": 1}, clock=lambda: now[0])
     now[0] = 1
-    board(News("r/a", "CREATE_IN_PROGRESS"))
+    board(StackEvent("r/a", "CREATE_IN_PROGRESS"))
     now[0] = 2
-    board(News("r/a", "CREATE_COMPLETE", "Key", "AWS::KMS::Key"))
+    board(StackEvent("r/a", "CREATE_COMPLETE", "Key", "AWS::KMS::Key"))
     assert screen(out.getvalue()) == [
         "r  0/2 stacks",
         "a  1/3  1 s  Key CREATE_COMPLETE",
         "0 of 2 stacks done, 1 under way, 2 s",
         "",
     ]
-    board(News("r/a", "CREATE_COMPLETE", "Alias", "AWS::KMS::Alias"))
+    board(StackEvent("r/a", "CREATE_COMPLETE", "Alias", "AWS::KMS::Alias"))
     assert screen(out.getvalue())[1] == "a  1/3  1 s  Key CREATE_COMPLETE", "not more often than an eye can follow"
     now[0] = 3
-    board(News("r/b", "CREATE_FAILED", "Role", "AWS::IAM::Role", "no"))
-    board(News("r/b", "failed", reason="no"))
-    board(News("r/a", "created"))
+    board(StackEvent("r/b", "CREATE_FAILED", "Role", "AWS::IAM::Role", "no"))
+    board(StackEvent("r/b", "failed", reason="no"))
+    board(StackEvent("r/a", "created"))
     board.close()
     assert screen(out.getvalue()) == [
         "r/b  Role (AWS::IAM::Role) CREATE_FAILED: no",
@@ -93,7 +93,7 @@ def test_regions_stand_side_by_side_where_there_is_room(monkeypatch: pytest.Monk
         board = Board(out, {"east/a": 3, "west/b": 1, "west/c": 1}, clock=lambda now=now: now[0], expected={"east/a": 90.0})
         for id_ in ("east/a", "west/b", "west/c"):
             now[0] += 1
-            board(News(id_, "CREATE_IN_PROGRESS"))
+            board(StackEvent(id_, "CREATE_IN_PROGRESS"))
         shown[columns] = screen(out.getvalue())
     moving = "CREATE_IN_PROGRESS"
     wide = [("east  0/1 stacks", "west  0/2 stacks"), (f"a  0/3  2 of 90 s  {moving}", f"b  0/1  1 s  {moving}")]

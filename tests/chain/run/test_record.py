@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cfnlint.jsonschema import StandardValidator
 
-from chain.cloudformation.stack import News
+from chain.cloudformation.stack import StackEvent
 from chain.environment.exit_codes import ENDS, MEANING, AccessError, BrokenError, Exit, InputError, ended, markdown
 from chain.run import record, timeline
 from chain.run.record import Record
@@ -48,9 +48,9 @@ def written(tmp_path: Path, *, end: bool = True, name: str = "1-t-deploy", shelf
     one("copy", region="r", bucket="shelf")
     for id_, result in (("r/a", "created"), ("r/b", "failed")):
         one("begin", stack=id_)
-        one.news(News(id_, "CREATE_IN_PROGRESS"))
+        one.news(StackEvent(id_, "CREATE_IN_PROGRESS"))
         one("change set", stack=id_, id="x", changes=[])
-        one.news(News(id_, result, reason="<b>"))
+        one.news(StackEvent(id_, result, reason="<b>"))
         one("done", stack=id_, result=result)
     one("begin", stack="r/c")
     if end:

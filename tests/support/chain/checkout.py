@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from chain.cloudformation.stack import News
+from chain.cloudformation.stack import StackEvent
 from chain.environment.graph import Graph, open_environment
 
 REGION = "us-east-1"
@@ -128,10 +128,10 @@ class Checkout:
         )
 
 
-class Heard(list[News]):
+class Heard(list[StackEvent]):
     """Keeps the news."""
 
-    def __call__(self, news: News) -> None:
+    def __call__(self, news: StackEvent) -> None:
         self.append(news)
 
     def order(self, status: str) -> list[str]:

@@ -10,6 +10,7 @@ from chain.cloudformation.rate_limit import Pace, attach
 from chain.deploy import saved_plan
 from chain.deploy.deployment import Result, deploy
 from chain.run import lock
+from chain.run.run import Run
 from tests.support.chain.checkout import REGION, Checkout, Clients, Heard, parameter, ref
 from tests.support.chain.cloud import Cloud
 
@@ -32,7 +33,7 @@ def impatient(sky: Cloud) -> Clients:
 def put(checkout: Checkout, sky: Cloud, heard: Heard | None = None, planned: saved_plan.Saved | None = None) -> Result:
     """Deploy."""
     listen = heard if heard is not None else Heard()
-    return deploy(checkout.graph(), impatient(sky), listen, folder=checkout.root / "out", saved=planned)
+    return deploy(Run(impatient(sky), checkout.graph(), listen, packages=checkout.root / "out"), planned)
 
 
 def pair(checkout: Checkout, *, away: str = "1") -> None:

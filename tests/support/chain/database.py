@@ -12,6 +12,7 @@ from chain.cloudformation import reachable_regions
 from chain.deploy import saved_plan
 from chain.deploy.deployment import Result, deploy
 from chain.deploy.plan import Step, plan
+from chain.run.run import Run
 from tests.support.chain.checkout import Checkout, Clients, Heard, get, ref, sub
 
 ZONES = {
@@ -72,14 +73,14 @@ def database(checkout: Checkout, sites: Mapping[str, str] | None = None) -> None
 
 def put(checkout: Checkout, clients: Clients, *allowed: str, given: saved_plan.Saved | None = None) -> Result:
     """Deploy."""
-    return deploy(checkout.graph(), clients, Heard(), folder=checkout.root / "out", allowed=allowed, saved=given)
+    return deploy(Run(clients, checkout.graph(), Heard(), packages=checkout.root / "out", allowed=allowed), given)
 
 
 def judge(checkout: Checkout, clients: Clients) -> tuple[Review, list[Step], list[Danger]]:
     """Plan: what is reviewed, the steps, and every danger."""
     graph = checkout.graph()
     judged = review(graph, clients, reachable_regions.look(clients, graph.regions).standing)
-    steps = plan(graph, clients, judged=judged)
+    steps = plan(Run(clients, graph), judged=judged)
     return judged, steps, text.dangers(judged, steps)
 
 

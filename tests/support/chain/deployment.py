@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from chain.deploy.deployment import Result, deploy
+from chain.run.run import Run
 from tests.support.chain.checkout import REGION, Checkout, Clients, Heard
 
 
 def run(checkout: Checkout, clients: Clients, *systems: str, heard: Heard | None = None) -> Result:
     """Deploy the checkout."""
     return deploy(
-        checkout.graph(*systems),
-        clients,
-        heard if heard is not None else Heard(),
-        folder=checkout.root / "out",
-        rotation_patience=0,
+        Run(
+            clients,
+            checkout.graph(*systems),
+            heard if heard is not None else Heard(),
+            packages=checkout.root / "out",
+            rotation_patience=0,
+        )
     )
 
 
