@@ -6,35 +6,40 @@ CHECKOV := .venv-checkov
 PYTHON := $(VENV)/bin/python
 BASE_PYTHON ?= python3
 SYSTEM ?=
-YES ?=
-MODE ?=
-APPROVE ?=
-ALLOW ?=
-REASON ?=
 TEST_GROUPS := test operations page oscal policy-sentry
 INSTALL := $(BASE_PYTHON) requirements/install.py
 SELECT := $(foreach name,$(SYSTEM),--system $(name))
-CONFIRM := $(if $(YES),--yes)
 # The same on every machine: text is UTF-8, and what lies beside a program is found by it.
 export PYTHONUTF8 := 1
 unexport PYTHONSAFEPATH
-# A word is an option of the same name. A command that does not take it refuses it, so that none is left out in silence.
-OPTIONS = $(SELECT) $(if $(MODE),--mode $(MODE)) $(if $(APPROVE),--approve $(APPROVE)) $(if $(ALLOW),--allow "$$ALLOW") $(if $(REASON),--reason "$$REASON")
 
 $(if $(filter 1,$(words $(VENV))),,$(error VENV is one folder without a space in its path; it is "$(VENV)"))
 
+ENVIRONMENTS := plan deploy status drift failover failback unlock destroy
+
 # Asked for before anything is installed or built.
-NAMELESS := $(if $(ENV),,$(firstword $(filter plan deploy status drift failover failback unlock destroy,$(MAKECMDGOALS))))
+NAMELESS := $(if $(ENV),,$(firstword $(filter $(ENVIRONMENTS),$(MAKECMDGOALS))))
 $(if $(NAMELESS),$(error name the environment: make $(NAMELESS) ENV=suffix))
 # So is a system that there is not.
 KNOWN := $(notdir $(patsubst %/,%,$(wildcard parameters/*/)))
-STRANGE := $(if $(filter try plan deploy status drift failover failback unlock destroy,$(MAKECMDGOALS)),$(filter-out $(KNOWN),$(SYSTEM)))
+STRANGE := $(if $(filter try $(ENVIRONMENTS),$(MAKECMDGOALS)),$(filter-out $(KNOWN),$(SYSTEM)))
 $(if $(STRANGE),$(error $(STRANGE) is no system; there are: $(KNOWN)))
 # A word that is misspelt would be left out in silence: SYSTEMS=ledger would destroy all of them.
 WORDS := ENV SYSTEM YES MODE APPROVE RUN ARGS ALLOW REASON BASE_PYTHON VENV
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(WORDS),$(GIVEN))
 $(if $(UNKNOWN),$(error $(UNKNOWN) is nothing that make knows here; it knows $(WORDS)))
+# Each of these is an option of the same name, and a command that does not take it refuses it. What the environment says is none.
+QUOTED = $(if $(filter $(1),$(GIVEN)),--$(2) "$$$(1)")
+OPTIONS = $(SELECT) $(call QUOTED,MODE,mode) $(call QUOTED,APPROVE,approve) $(call QUOTED,ALLOW,allow) $(call QUOTED,REASON,reason) $(if $(filter YES,$(GIVEN)),--yes)
+TAKEN := $(if $(filter $(ENVIRONMENTS),$(MAKECMDGOALS)),MODE APPROVE ALLOW REASON YES) $(if $(filter show,$(MAKECMDGOALS)),RUN) $(if $(filter show replay worst-days lock,$(MAKECMDGOALS)),ARGS)
+LOST := $(filter-out $(TAKEN),$(filter MODE APPROVE ALLOW REASON YES RUN ARGS,$(GIVEN)))
+$(if $(LOST),$(error $(LOST) is no word of make $(MAKECMDGOALS)))
+ifneq ($(filter YES,$(GIVEN)),)
+ifneq ($(YES),1)
+$(error YES is "$(YES)"; it is 1, or not given)
+endif
+endif
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,16 +128,12 @@ status: ## what stands, its outputs, and what waits for a person
 drift: ## read every declared property back and compare
 plan deploy: build
 status drift: setup
-plan deploy status drift:
-	$(PYTHON) deploy.py $@ --env $(ENV) $(OPTIONS)
-
 failover: setup ## say what a failover would do and lose; MODE=switchover or MODE=failover does it, after one question
 failback: setup ## bring a system home again
-failover failback unlock destroy:
-	$(PYTHON) deploy.py $@ --env $(ENV) $(OPTIONS) $(CONFIRM)
-
 unlock: setup ## take away the locks of runs that have ended without letting go
 destroy: setup ## take an environment apart, after one question
+$(ENVIRONMENTS):
+	$(PYTHON) deploy.py $@ --env $(ENV) $(OPTIONS)
 
 show: setup ## the record of a run: make show RUN=last ARGS=--html >run.html
 	@$(PYTHON) deploy.py $@ --run '$(or $(RUN),last)' $(ARGS)

@@ -78,7 +78,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
                 metavar="IDS",
                 help="what may be lost or opened, by its logical ids; repeatable",
             )
-        if name in ("deploy", "destroy"):
+        if name in ("plan", "deploy", "destroy"):
             command.add_argument("--reason", default="", metavar="TEXT", help="kept in the record")
         if name in JSON:
             command.add_argument("--json", action="store_true", help=JSON[name])

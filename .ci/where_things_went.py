@@ -38,9 +38,16 @@ def wrong(table: dict[str, str], then: list[str], root: Path = ROOT) -> Iterator
 
 
 def then(root: Path = ROOT) -> list[str]:
-    """The files of Python of that commit; nothing where the history does not go back to it."""
-    asked = subprocess.run(["git", "ls-tree", "-r", "--name-only", THEN], cwd=root, capture_output=True, text=True, check=False)
+    """The files of Python of that commit; nothing where there is no history that goes back to it."""
+    if not is_known(root):
+        return []
+    asked = subprocess.run(["git", "ls-tree", "-r", "--name-only", THEN], cwd=root, capture_output=True, text=True, check=True)
     return [path for path in asked.stdout.splitlines() if path.endswith(".py")]
+
+
+def is_known(root: Path = ROOT) -> bool:
+    """Whether the history goes back to it: an archive has none, and a shallow clone not all."""
+    return subprocess.run(["git", "cat-file", "-e", THEN], cwd=root, capture_output=True, check=False).returncode == 0
 
 
 def found(missing: list[str], root: Path = ROOT) -> Iterator[str]:
@@ -59,7 +66,8 @@ def main(arguments: list[str]) -> int:
         print("\n".join(found([old for old in before if old not in table and not (ROOT / old).exists()])))
         return 0
     problems = list(wrong(table, before))
-    print("\n".join(problems) or f"{len(table)} rows hold; {len(before)} files of {THEN} were looked for.")
+    looked = f"{len(before)} files of {THEN} were looked for" if before else f"{THEN} is not in the history here"
+    print("\n".join(problems) or f"{len(table)} rows hold; {looked}.")
     return bool(problems)
 
 

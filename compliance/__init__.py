@@ -1,1 +1,1 @@
-"""Judges plain templates: rules ask, profiles say which control an answer is evidence for, the rest renders what was found."""
+"""Judges plain templates: rules ask, profiles say which control an answer is evidence for."""

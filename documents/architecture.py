@@ -137,7 +137,7 @@ def drawn(arrows: Arrows, order: Sequence[str], sentences: Mapping[str, str]) ->
     parts = [_text(PAD, 22, CAPTION, "floor")]
     for floor, band in bands.items():
         parts += [_rect(band, "band"), _text(PAD, band.y + 24, f"floor {floor}", "floor")]
-    parts += [_drawn(name, box, arrows.get(name, frozenset())) for name, box in boxes.items()]
+    parts += [_drawn(name, box, _outside(name, arrows)) for name, box in boxes.items()]
     parts += _lines(few, boxes, ways)
     parts += [_named(name, boxes[name], sentences[name]) for name in boxes]
     height = _number(max(band.y + band.height for band in bands.values()))
@@ -265,6 +265,13 @@ def _line(start: float, above: Box, passed: Sequence[Box], end: float, below: Bo
             steps.append(f"V{_number(foot)}")
         x, y = to, foot
     return tag("path", {"class": "arrow", "d": "".join(steps), "marker-end": "url(#head)"})
+
+
+def _outside(name: str, arrows: Arrows) -> set[str]:
+    """What a room imports; a street, what its rooms import beyond it."""
+    if name not in STREETS:
+        return set(arrows[name])
+    return {other for one, others in arrows.items() if _outer(one) == name for other in others if _outer(other) != name}
 
 
 def _drawn(name: str, box: Box, others: Iterable[str]) -> Html:

@@ -1,1 +1,1 @@
-"""Writes the templates: the only place that knows troposphere and awacs."""
+"""Writes the templates: the only place that knows troposphere."""

@@ -46,23 +46,43 @@ def test_a_system_that_there_is_not_is_refused_before_anything_is_built(target: 
     assert _make(target, "ENV=dev", f"SYSTEM={' '.join(system.name for system in SYSTEMS)}").returncode == 0
 
 
+def _options(*words: str) -> list[str]:
+    """What deploy.py is given: make hands values on by the environment."""
+    said = _make(*words).stdout
+    line = next(each for each in said.splitlines() if " deploy.py " in each)
+    values = dict(word.split("=", 1) for word in words if "=" in word)
+    return shlex.split(re.sub(r"\$(\w+)", lambda name: values[name[1]].replace("$$", "$"), line))[2:]
+
+
 def test_what_is_given_reaches_the_command() -> None:
-    said = _make("failover", "ENV=dev", "SYSTEM=healthcare", "MODE=switchover", "YES=1").stdout
-    assert re.search(r"deploy\.py failover --env dev --system healthcare --mode switchover +--yes$", said, re.MULTILINE)
-    said = _make("deploy", "ENV=dev", "SYSTEM=ledger healthcare", "ALLOW=Instance", "REASON=a test").stdout
-    assert "deploy.py deploy --env dev --system ledger --system healthcare" in said
-
-
-def test_a_word_that_a_command_does_not_take_is_refused_by_it_and_never_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    said = _make("deploy", "ENV=dev", "MODE=dry-run", "ALLOW=Table Key", "REASON=it's $$5").stdout
-    line = next(each for each in said.splitlines() if "deploy.py deploy" in each)
-    given = shlex.split(line.replace("$ALLOW", "Table Key").replace("$REASON", "it's $5"))[2:]
-    assert given == ["deploy", "--env", "dev", "--mode", "dry-run", "--allow", "Table Key", "--reason", "it's $5"]
-    with pytest.raises(SystemExit) as ended:
-        deploy.arguments(given)
-    assert (ended.value.code, "--mode dry-run" in capsys.readouterr().err) == (2, True)
-    given = [word for word in given if word not in ("--mode", "dry-run")]
+    given = _options("failover", "ENV=dev", "SYSTEM=healthcare", "MODE=switchover", "YES=1")
+    assert given == ["failover", "--env", "dev", "--system", "healthcare", "--mode", "switchover", "--yes"]
+    given = _options("deploy", "ENV=dev", "SYSTEM=ledger healthcare", "ALLOW=Table Key", "REASON=it is $$5")
+    assert given[3:] == ["--system", "ledger", "--system", "healthcare", "--allow", "Table Key", "--reason", "it is $5"]
     assert deploy.arguments(given).allow == ["Table", "Key"]
+
+
+def test_a_word_that_a_command_does_not_take_is_refused_and_never_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        deploy.arguments(_options("deploy", "ENV=dev", "MODE=dry-run"))
+    assert (ended.value.code, "--mode dry-run" in capsys.readouterr().err) == (2, True)
+    for words in (("try", "MODE=x"), ("deploy", "ENV=dev", "ARGS=--plan"), ("status", "ENV=dev", "RUN=x"), ("build", "YES=1")):
+        refused = _make(*words)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert f"{words[-1].partition('=')[0]} is no word of make {words[0]}." in refused.stderr
+
+
+@pytest.mark.parametrize("value", ["0", "no", "", "1 1"])
+def test_a_question_is_answered_by_one_word_alone(value: str) -> None:
+    refused = _make("destroy", "ENV=dev", f"YES={value}")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f'YES is "{value}"; it is 1, or not given.' in refused.stderr
+
+
+def test_what_the_environment_says_is_no_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MODE", "APPROVE", "ALLOW", "REASON", "YES"):
+        monkeypatch.setenv(name, "production")
+    assert _options("status", "ENV=dev") == ["status", "--env", "dev"]
 
 
 def test_a_word_of_make_is_an_option_of_the_same_name_and_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

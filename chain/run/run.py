@@ -29,7 +29,7 @@ class Run:
     report: Report = lambda _: None
     caller: Caller = NOBODY
     packages: Path = Path("out", "packages")  # of functions
-    allowed: Collection[str] = ()  # logical ids of what may be lost
+    allowed: Collection[str] = ()  # logical ids of what may be lost or opened
     rotation_patience: float = ROTATION_PATIENCE
     durations: Durations = field(default_factory=Durations)
     locks: Locks | None = None  # if others than the caller's own

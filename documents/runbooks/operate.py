@@ -79,7 +79,8 @@ def security(facts: Facts) -> Section:
     )
     keys = [f"| `{facts.text(one.layer, one.properties['AliasName']).replace('$ENV', '<suffix>')}` |" for one in _aliases(facts)]
     parts: list[str | Shell] = [
-        f"What each control rests on: [docs/compliance/{name}.md](../compliance/{name}.md). Who may deploy and who may look: "
+        f"How each control stands: [docs/compliance/{name}.md](../compliance/{name}.md); "
+        "`make evidence` writes what that rests on. Who may deploy and who may look: "
         "[docs/policies](../policies/README.md). A person has no access to the data by either: that takes membership "
         "of the client "
         "group and the right to read the secret. The keys, each with yearly rotation:",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +302,11 @@ def test_a_run_is_recorded_shown_and_continued(
     assert call(checkout, "deploy", "--system", "shop", "--allow", "Other", "--reason", "it's $5") == Exit.GUARDED
     said = capsys.readouterr().err
     assert said.endswith(f"To look at it: make plan ENV={checkout.suffix} SYSTEM='shop' ALLOW='Other' REASON='it'\\''s $$5'\n")
+    words = [word.split("=", 1) for word in shlex.split(said.splitlines()[-1].partition("make plan ")[2])]
+    again = program.arguments(
+        ["plan", *(part for name, value in words for part in (f"--{name.lower()}", value.replace("$$", "$")))]
+    )
+    assert (again.allow, again.reason) == (["Other"], "it's $5")
     assert call(checkout, "deploy") == Exit.GUARDED
     assert call(checkout, "deploy", "--allow", "Table") == Exit.INPUT
     refused = record.find(runs, "last")

@@ -52,7 +52,7 @@ def paced(sky: Cloud) -> Clients:
 def put(checkout: Checkout, sky: Cloud, heard: Heard | None = None, durations: Durations | None = None) -> Result:
     """Deploy."""
     listen = heard if heard is not None else Heard()
-    return deploy(Run(paced(sky), checkout.graph(), listen, packages=checkout.root / "out", durations=durations))
+    return deploy(Run(paced(sky), checkout.graph(), listen, packages=checkout.root / "out", durations=durations or Durations()))
 
 
 def chain_of(checkout: Checkout, length: int, *, system: str = "shop") -> None:

@@ -15,7 +15,7 @@ DECLARED = {
     body["Type"] for path in (ROOT / "templates").glob("*/*.yaml") for body in read(path.read_text())["Resources"].values()
 }
 FIGURES = {conformance_packs.FEDRAMP: 128, conformance_packs.HIPAA: 131}
-"""The resources of type AWS::Config::ConfigRule in each pack's file, counted at the commits that packs.py names."""
+"""The resources of type AWS::Config::ConfigRule in each pack's file, counted at the commits that conformance_packs.py names."""
 
 
 @pytest.mark.parametrize("pack", conformance_packs.BOTH)
