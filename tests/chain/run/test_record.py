@@ -170,7 +170,7 @@ def test_a_run_that_was_killed_is_whole_up_to_there_and_the_next_goes_on_from_it
 def test_a_run_is_found_by_its_name_its_path_or_as_the_last(tmp_path: Path) -> None:
     path = written(tmp_path)
     assert {record.find(tmp_path, each) for each in ("1-t-deploy", str(path), "last")} == {path}
-    with pytest.raises(BrokenError, match="holds: 1-t-deploy"):
+    with pytest.raises(InputError, match="holds: 1-t-deploy"):
         record.find(tmp_path, "other")
     assert record.name("t", "deploy").endswith("-t-deploy")
 
